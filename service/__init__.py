@@ -1,0 +1,1 @@
+"""Rules, shared backends and the front door of Darkroom; never imports `workers`."""

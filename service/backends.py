@@ -1,0 +1,64 @@
+"""What a process holds open, opened and closed in one place."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from service.accounts import Accounts
+from service.image_store import ImageStore
+from service.image_store.opening import open_image_store
+from service.job_store import JobStore
+from service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """The front door's connections, all shared by every request."""
+
+    redis: Redis
+    jobs: JobStore
+    accounts: Accounts
+    images: ImageStore
+
+
+@asynccontextmanager
+async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
+    """Open, yield, and close whatever was opened, in reverse.
+
+    Nothing is asked of Redis or the store yet: a front door that starts while they
+    are away waits, red in `/readyz`, for them to come.
+    """
+    async with AsyncExitStack() as stack:
+        redis = Redis(connection_pool=redis_pool(settings.redis_url, timeout_s=2.5))
+        stack.push_async_callback(redis.aclose, close_connection_pool=True)
+        jobs = JobStore(
+            redis,
+            backlog=settings.limits.backlog,
+            retention=timedelta(seconds=settings.retention_s),
+            idempotency=timedelta(seconds=settings.idempotency_s),
+        )
+        stack.push_async_callback(jobs.aclose)
+        images = open_image_store(settings)
+        stack.push_async_callback(images.close)
+        yield Backends(redis, jobs, Accounts(redis, settings.limits), images)
+
+
+def redis_pool(url: str, *, timeout_s: float) -> ConnectionPool:
+    """Return a pool whose every wait has an end.
+
+    A connection that died while idle is replaced once, unseen; there is no other
+    retry, because a caller may have been refused meanwhile.
+    """
+    return ConnectionPool.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=2,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    )

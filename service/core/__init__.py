@@ -1,0 +1,1 @@
+"""The rules, without any I/O; imports the standard library only."""

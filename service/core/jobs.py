@@ -1,0 +1,171 @@
+"""A job and the only steps it may take.
+
+    queued   claim    -> running
+             cancel   -> canceled
+             expire   -> expired     nothing started before its deadline
+    running  commit   -> succeeded, failed
+             requeue  -> queued      an attempt failed, another is due
+             release  -> queued      given back by a draining worker
+             claim    -> running     the worker before died
+             cancel   -> canceled
+
+Attempts (a provider was asked) and interruptions (a worker died) are counted
+apart: only attempts use up the retry policy. The scripts of `service.job_store`
+take these steps; nothing else writes a state.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NewType
+
+from service.core.requests import GenerationRequest, Priority
+
+JobId = NewType("JobId", str)
+
+
+class JobState(StrEnum):
+    """Where a job stands; the last four are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no step leads out of it."""
+        return not STEPS[self]
+
+
+STEPS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset(
+        {JobState.RUNNING, JobState.FAILED, JobState.CANCELED, JobState.EXPIRED}
+    ),
+    JobState.RUNNING: frozenset(
+        {
+            JobState.RUNNING,
+            JobState.QUEUED,
+            JobState.SUCCEEDED,
+            JobState.FAILED,
+            JobState.CANCELED,
+        }
+    ),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.CANCELED: frozenset(),
+    JobState.EXPIRED: frozenset(),
+}
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_FORM = re.compile(r"job_[0-9a-hjkmnp-tv-z]{26}")
+
+
+def new_job_id() -> JobId:
+    """Return `job_` and 26 random characters (130 bits): unguessable, URL-safe."""
+    number = secrets.randbits(130)
+    digits = [_ALPHABET[(number >> shift) & 31] for shift in range(0, 130, 5)]
+    return JobId("job_" + "".join(digits))
+
+
+def is_job_id(text: str) -> bool:
+    """Whether `text` has the form of a job id, so that it may become a key."""
+    return _FORM.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try of one job at one route, as the record keeps it.
+
+    Attributes:
+        provider: Name in the catalog, such as `openai`; empty when a worker died
+            before it was known.
+        model: The provider's own name for the model.
+        started_at: When the worker claimed the job for it.
+        ms: How long it took; None when nobody lived to say.
+        outcome: `succeeded`, `failed`, `interrupted` or `canceled`.
+        error_code: Stable code of what went wrong.
+        upstream_id: The provider's id of the request.
+        cost_usd: Decimal text, such as `0.042`.
+        billed: Whether the provider charges for it; None: unknown.
+    """
+
+    provider: str
+    model: str
+    started_at: datetime | None
+    ms: int | None = None
+    outcome: str = "succeeded"
+    error_code: str | None = None
+    upstream_id: str | None = None
+    cost_usd: str | None = None
+    billed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage:
+    """One image of a finished job, checked, decoded once and stored.
+
+    Attributes:
+        key: Where it lies in the image store.
+        sha256: Hex digest of the bytes there.
+        width: Pixels.
+        height: Pixels.
+        content_type: `image/png`, `image/jpeg` or `image/webp`.
+        size_bytes: Length of the bytes there.
+        revised_prompt: What the provider really drew, where it says so.
+    """
+
+    key: str
+    sha256: str
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+    revised_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One accepted request and its history, as read from its record.
+
+    Attributes:
+        key_id: The API key that submitted it.
+        images: What was made; set only in `succeeded`.
+        error: `{"code", "message"}` of a failure, or of what a partial success lacks.
+        usage: The provider's usage figures.
+        cost_usd: Decimal text of what the images cost; None: unknown or none.
+        units: Quota units reserved while unfinished, charged when final.
+    """
+
+    id: JobId
+    account: str
+    key_id: str
+    priority: Priority
+    state: JobState
+    request: GenerationRequest
+    created_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    deadline: datetime | None = None
+    due_at: datetime | None = None
+    expires_at: datetime | None = None
+    fence: int = 0
+    attempts: int = 0
+    interruptions: int = 0
+    trail: tuple[Attempt, ...] = ()
+    images: tuple[StoredImage, ...] = ()
+    error: dict[str, Any] | None = None
+    usage: dict[str, int] | None = None
+    cost_usd: str | None = None
+    units: int = 0
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """Changes with every step the job takes; the base of its ETag."""
+        return f"{self.state}-{self.fence}-{self.attempts}"

@@ -1,0 +1,68 @@
+"""The seam between the engine and the outside services that make images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import ClassVar, Protocol
+
+from service.core.requests import GenerationRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedImage:
+    """One image as the provider sent it, not yet checked.
+
+    Attributes:
+        data: The encoded bytes; nobody has decoded them yet.
+        revised_prompt: What the provider really drew, where it says so.
+    """
+
+    data: bytes = field(repr=False)
+    revised_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """What one call brought.
+
+    Attributes:
+        images: 1 to `request.n` images in the provider's order; fewer than asked
+            is a partial success and is reported, not hidden.
+        upstream_id: The provider's own id of the request.
+        cost_usd: What the provider says it charged; None: use the catalog's price.
+        usage: The provider's own usage figures, as it reported them.
+    """
+
+    images: Sequence[GeneratedImage]
+    upstream_id: str | None = None
+    cost_usd: Decimal | None = None
+    usage: dict[str, int] | None = None
+
+
+class Provider(Protocol):
+    """Turns a request into images, in one call that may take minutes."""
+
+    adapter: ClassVar[str]
+
+    async def generate(
+        self, request: GenerationRequest, *, model: str, attempt: int
+    ) -> Generated:
+        """Generate up to `request.n` images with the provider's own `model`.
+
+        Args:
+            request: What the caller asked for.
+            model: The provider's name for the model, from the route.
+            attempt: Which attempt of the job this is, from 1.
+
+        Returns:
+            At least one image; the caller decodes and checks them.
+
+        Raises:
+            ProviderUnavailable: Later may work.
+            ProviderThrottled: Later may work, at the time it names.
+            ProviderAmbiguous: Sent, no answer; it may have been billed.
+            BadOutput: It answered without a usable image.
+            ProviderRefused: This route never will.
+            PromptRejected: No route should.
+        """
+        ...

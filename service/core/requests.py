@@ -1,0 +1,93 @@
+"""What a caller asked for, validated and brought into one canonical form.
+
+Every dialect makes one of these; the record stores it; every provider reads it.
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Priority(StrEnum):
+    """How soon a job should start, next to others of the same account."""
+
+    INTERACTIVE = "interactive"
+    NORMAL = "normal"
+    BATCH = "batch"
+
+    @property
+    def weight(self) -> int:
+        """Share of the fleet next to the other priorities."""
+        return _WEIGHTS[self]
+
+
+_WEIGHTS = {Priority.INTERACTIVE: 16, Priority.NORMAL: 4, Priority.BATCH: 1}
+
+RECORD_VERSION = 1
+"""Version of the stored form; a worker leaves newer ones to newer workers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """One request for `n` images, already validated against the catalog.
+
+    Attributes:
+        model: Canonical name in the catalog, such as `openai/gpt-image-1`.
+        prompt: 1 to 32,000 code points, exactly as the caller sent them.
+        n: How many images, 1 to the model's `max_n`.
+        width: Pixels.
+        height: Pixels.
+        requested_size: What the caller wrote (`1000x1000`, `16:9 2K`); None for auto.
+        quality: `auto`, `low`, `medium`, `high`, `standard` or `hd`; None: unsaid.
+        style: `vivid` or `natural`; None: unsaid.
+        background: `auto`, `transparent` or `opaque`; None: unsaid.
+        moderation: `auto` or `low`; None: unsaid.
+        output_format: `png`, `jpeg` or `webp`.
+        output_compression: 0 to 100, for jpeg and webp; None: the encoder's default.
+        seed: 0 to 2**63 - 1; None: the provider rolls.
+        negative_prompt: What should not be seen.
+        user: The caller's opaque name of its own end user, passed on.
+    """
+
+    model: str
+    prompt: str
+    n: int = 1
+    width: int = 1024
+    height: int = 1024
+    requested_size: str | None = None
+    quality: str | None = None
+    style: str | None = None
+    background: str | None = None
+    moderation: str | None = None
+    output_format: str = "png"
+    output_compression: int | None = None
+    seed: int | None = None
+    negative_prompt: str | None = None
+    user: str | None = None
+    operation: str = "generate"
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> str:
+        """`WIDTHxHEIGHT` in pixels."""
+        return f"{self.width}x{self.height}"
+
+    def to_record(self) -> dict[str, Any]:
+        """Return JSON-ready fields; defaults are left out to keep records small."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name in _REQUIRED or value != _DEFAULTS.get(name)
+        }
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Self:
+        """Read what `to_record` wrote; unknown fields of a newer minor are ignored."""
+        return cls(**{k: v for k, v in record.items() if k in _NAMES})
+
+
+_NAMES = frozenset(f.name for f in fields(GenerationRequest))
+_REQUIRED = frozenset({"model", "prompt", "n", "width", "height", "output_format"})
+_DEFAULTS: dict[str, Any] = {
+    f.name: {} if f.name == "extra" else f.default for f in fields(GenerationRequest)
+}

@@ -1,0 +1,290 @@
+"""Jobs in Redis: the record is the truth, the queue's entry only a bell.
+
+`JobStore` is the front door's side (submit, read, cancel, delete);
+`service.job_store.leases` is the worker's. Each step is one Lua script; the key
+schema stands in `service.job_store.keys`. All times are Redis's own.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from service.core.errors import (
+    AlreadyFinished,
+    IdempotencyMismatch,
+    JobDeleted,
+    JobNotFound,
+    QueueUnavailable,
+    TooMuch,
+)
+from service.core.jobs import Job, JobId, JobState, is_job_id
+from service.job_store import keys
+from service.job_store.gather import Gather
+from service.job_store.records import NewJob, read_job, request_json
+from service.job_store.scripting import script
+
+_SUBMIT_BUDGET_S = 2.0
+_ANSWER_BUDGET_S = 2.8
+_SCAN_LIMIT = 10_000
+_GONE_FOR = timedelta(days=30)
+
+_Arrival = tuple[NewJob, float]
+"""A job and when it arrived, in monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What `submit` came to: `joined` means an earlier job answers for this one."""
+
+    job_id: JobId
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Jobs newest first; `more` when older ones follow."""
+
+    jobs: tuple[Job, ...]
+    more: bool
+
+
+class JobStore:
+    """The front door's side of the records.
+
+    Every call may raise QueueUnavailable: Redis is away, refuses, or took longer
+    than three seconds; a refused submission is never written later either.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        backlog: int = 1_000_000,
+        retention: timedelta = timedelta(days=7),
+        idempotency: timedelta = timedelta(days=1),
+    ) -> None:
+        self._redis, self._backlog = redis, backlog
+        self._retention_ms = _ms(retention)
+        self._idempotency_ms = _ms(idempotency)
+        self._submit = script(redis, "submit")
+        self._cancel = script(redis, "cancel")
+        self._forget = script(redis, "forget")
+        self._clock = RedisClock()
+        self._submissions: Gather[_Arrival, tuple[bytes, Any]] = Gather(self._send)
+        self._reads: Gather[JobId, dict[bytes, bytes]] = Gather(self._read)
+
+    async def submit(self, new: NewJob) -> Submitted:
+        """Write a job down and ring the queue; again with the same id is harmless.
+
+        Raises:
+            IdempotencyMismatch: The name was used for a request with other content.
+            TooMuch: `queue_full` or `quota_exceeded` for this key.
+            QueueUnavailable: Nothing was written, nor will be.
+        """
+        code, value = await _within(self._submissions((new, time.monotonic())))
+        match code:
+            case b"made":
+                return Submitted(new.id, joined=False)
+            case b"joined":
+                return Submitted(JobId(value.decode()), joined=True)
+            case b"mismatch":
+                raise IdempotencyMismatch(
+                    "this Idempotency-Key was used for a request with other content"
+                )
+            case b"queue_full":
+                raise TooMuch(
+                    f"this key already has {new.most_queued} unfinished jobs",
+                    code="queue_full",
+                    retry_after=timedelta(seconds=5),
+                )
+            case b"quota":
+                # Open reservations may come back any moment; used units do not.
+                raise TooMuch(
+                    "the quota of this key is used up for this period",
+                    code="quota_exceeded",
+                    retry_after=timedelta(seconds=5 if value else 3600),
+                )
+            case b"backlog":
+                raise QueueUnavailable("the queue holds all the jobs it may")
+            case _:
+                raise QueueUnavailable("the queue did not answer in time")
+
+    async def get(self, job_id: str, *, account: str) -> Job:
+        """Return the job as it stands, if it is the account's.
+
+        Raises:
+            JobNotFound: Never made, or somebody else's.
+            JobDeleted: It was the account's.
+        """
+        if not is_job_id(job_id):
+            raise JobNotFound("no such job")
+        stored = await _within(self._reads(JobId(job_id)))
+        if stored and stored[b"account"] == account.encode():
+            return read_job(JobId(job_id), stored)
+        if not stored:
+            owner = await _within(self._redis.get(keys.gone(job_id)))
+            if owner == account.encode():
+                raise JobDeleted("this job was deleted")
+        raise JobNotFound("no such job")
+
+    async def list_jobs(
+        self,
+        account: str,
+        *,
+        limit: int,
+        after: str | None = None,
+        matches: Callable[[Job], bool] = lambda _: True,
+    ) -> Page:
+        """Return up to `limit` jobs that match, newest first, behind job `after`.
+
+        Looks at no more than the newest 10,000 behind `after`.
+
+        Raises:
+            JobNotFound: `after` is not a job of the account.
+        """
+        index, found = keys.jobs_of(account), list[Job]()
+        start = 0
+        if after is not None:
+            rank = await _within(self._redis.zrevrank(index, after))
+            if rank is None:
+                raise JobNotFound("no such job")
+            start = rank + 1
+        step = limit + 1
+        for at in range(start, start + _SCAN_LIMIT, step):
+            ids = await _within(self._redis.zrevrange(index, at, at + step - 1))
+            for job in await self._jobs([JobId(i.decode()) for i in ids]):
+                if matches(job):
+                    found.append(job)
+            if len(found) > limit or len(ids) < step:
+                break
+        return Page(tuple(found[:limit]), more=len(found) > limit)
+
+    async def position(self, job: Job) -> int | None:
+        """How many jobs of its lane start before it, and itself: 1 is next."""
+        if job.state is not JobState.QUEUED or job.due_at is not None:
+            return None
+        lane = keys.lane(job.priority, job.interruptions)
+        rank = await _within(self._redis.zrank(lane, job.id))
+        return None if rank is None else int(rank) + 1
+
+    async def cancel(self, job_id: str, *, account: str) -> Job:
+        """Make the job canceled, a running one too; twice is the same as once.
+
+        Raises:
+            JobNotFound: Never made, or somebody else's.
+            AlreadyFinished: It has another final state.
+        """
+        if not is_job_id(job_id):
+            raise JobNotFound("no such job")
+        args = [account, self._retention_ms, job_id]
+        [answer] = await _within(self._cancel(args))
+        if answer == b"final":
+            raise AlreadyFinished("this job has already finished")
+        return await self.get(job_id, account=account)
+
+    async def forget(self, job_ids: Sequence[str]) -> None:
+        """Delete the records of final jobs; their owner is told so for 30 days."""
+        await _within(self._forget([_ms(_GONE_FOR), *job_ids]))
+
+    async def ping(self) -> None:
+        """Prove that Redis takes a write; measures its clock by the way."""
+        sent = time.monotonic()
+        await _within(self._redis.set(keys.CANARY, b"1", px=60_000))
+        seconds, micros = await _within(self._redis.time())
+        self._clock.heard(int(seconds) * 1000 + int(micros) // 1000, sent=sent)
+
+    async def aclose(self) -> None:
+        """Stop the shared round trips; the pool stays open."""
+        await self._submissions.aclose()
+        await self._reads.aclose()
+
+    async def _jobs(self, ids: Sequence[JobId]) -> list[Job]:
+        records = await asyncio.gather(*(_within(self._reads(i)) for i in ids))
+        return [read_job(i, r) for i, r in zip(ids, records, strict=True) if r]
+
+    async def _read(self, ids: Sequence[JobId]) -> list[dict[bytes, bytes]]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.hgetall(keys.job(job_id))
+            answers: list[dict[bytes, bytes]] = await pipe.execute()
+        return answers
+
+    async def _send(self, batch: Sequence[_Arrival]) -> list[tuple[bytes, Any]]:
+        if not self._clock.is_known:
+            await self.ping()
+        sent = time.monotonic()
+        args: list[Any] = [self._backlog]
+        for new, arrived in batch:
+            args += self._fields(new, self._clock.at(arrived + _SUBMIT_BUDGET_S))
+        answers = await self._submit(args)
+        self._clock.heard(answers[0], sent=sent)
+        return list(zip(answers[1::2], answers[2::2], strict=True))
+
+    def _fields(self, new: NewJob, accept_until: int) -> tuple[Any, ...]:
+        return (
+            new.id,
+            new.account,
+            new.key_id,
+            new.priority.value,
+            new.cost,
+            request_json(new.request),
+            orjson.dumps(new.metadata) if new.metadata else b"",
+            accept_until,
+            0 if new.start_within is None else max(1, _ms(new.start_within)),
+            new.units,
+            "" if new.quota is None else new.quota,
+            new.period,
+            new.most_queued,
+            new.idempotency_name or "",
+            new.content_hash,
+            self._idempotency_ms,
+            int(new.notify),
+        )
+
+
+class RedisClock:
+    """What Redis's clock shows, told from our monotonic one; it never runs ahead.
+
+    Each answer brings a reading. One that took long says little, so only quick
+    ones count.
+    """
+
+    _QUICK_S = 1.0
+
+    def __init__(self) -> None:
+        self._offset_ms: float | None = None
+
+    def heard(self, redis_ms: int, *, sent: float) -> None:
+        """Take in a reading that was asked for at `sent` (monotonic seconds)."""
+        got = time.monotonic()
+        if got - sent <= self._QUICK_S:
+            self._offset_ms = redis_ms - got * 1000
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there was a reading yet."""
+        return self._offset_ms is not None
+
+    def at(self, monotonic_s: float) -> int:
+        """Return Redis's time in ms at that moment; 0, long past, while unknown."""
+        return int((self._offset_ms or 0) + monotonic_s * 1000)
+
+
+async def _within(work: Any) -> Any:
+    """Await Redis, but not for ever; say what its absence means to a caller."""
+    try:
+        async with asyncio.timeout(_ANSWER_BUDGET_S):
+            return await work
+    except (RedisError, OSError) as exc:
+        raise QueueUnavailable("the queue is not available") from exc
+
+
+def _ms(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)

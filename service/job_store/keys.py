@@ -1,0 +1,80 @@
+"""The key schema: every key Darkroom keeps in Redis, and what lies there.
+
+    darkroom:job:{id}                 hash    the record (fields below)
+    darkroom:queue                    zset    ready jobs by tag (negative), running
+                                              ones by the end of their lease, retries
+                                              by their due time (positive, in ms)
+    darkroom:queue:batch              zset    ready jobs of priority batch, by tag
+    darkroom:queue:suspects:{1..5}    zset    jobs interrupted so often, by tag
+    darkroom:queue:broken             zset    entries without a record, by time met
+    darkroom:queue:open               int     unfinished jobs = entries of all lanes
+    darkroom:queue:clock              int     virtual clock: the highest tag claimed
+    darkroom:queue:pulse / :grace     ms      last claim or renewal / no take-over till then
+    darkroom:queue:bell               list    rung when work is ready; workers block on it
+    darkroom:claimed:{worker}         text    sequence and jobs of the worker's last claim
+    darkroom:flow:{new|retry}:{account}:{priority}  int   next tag of the flow
+    darkroom:use:{key id}             hash    open, reserved, used:{YYYY-MM} (quota units)
+    darkroom:idem:{account}:{name}    text    job id and content hash
+    darkroom:jobs:{account}           zset    job ids by time of creation, for listing
+    darkroom:deadlines                zset    queued jobs by the time they must have started
+    darkroom:retention                zset    final jobs by the time they are deleted
+    darkroom:gone:{id}                text    account of a deleted job, for a 410
+    darkroom:outbox                   zset    final jobs somebody wants to be told of
+    darkroom:events:{account}         stream  one entry a change of state, newest 10,000
+    darkroom:key:{sha256}             hash    an API key; darkroom:keys: set of their hashes
+    darkroom:worker:{name}            hash    what a living worker says of itself, with a TTL
+    darkroom:canary                   text    what `/readyz` writes
+
+    channels: darkroom:finals ("{id} {state}"), darkroom:cancels ("{id}")
+
+Fields of a record: state, account, key_id, priority, cost, tag, fence, request (JSON),
+created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,
+due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), result (JSON), error
+(JSON), metadata (JSON), units, period, notify.
+"""
+
+QUEUE = "darkroom:queue"
+BELL = "darkroom:queue:bell"
+FINALS = "darkroom:finals"
+CANCELS = "darkroom:cancels"
+RETENTION = "darkroom:retention"
+BROKEN = "darkroom:queue:broken"
+CANARY = "darkroom:canary"
+_SUSPECT_LANES = 5
+
+
+def lane(priority: str, interruptions: int) -> str:
+    """Return the key of the lane where such a job waits when it is ready."""
+    if interruptions > 0:
+        return f"{QUEUE}:suspects:{min(interruptions, _SUSPECT_LANES)}"
+    return f"{QUEUE}:batch" if priority == "batch" else QUEUE
+
+
+def job(job_id: str) -> str:
+    """Return the key of a record."""
+    return f"darkroom:job:{job_id}"
+
+
+def jobs_of(account: str) -> str:
+    """Return the key of an account's listing."""
+    return f"darkroom:jobs:{account}"
+
+
+def gone(job_id: str) -> str:
+    """Return the key of a deleted job's mark."""
+    return f"darkroom:gone:{job_id}"
+
+
+def events(account: str) -> str:
+    """Return the key of an account's event stream."""
+    return f"darkroom:events:{account}"
+
+
+def use(key_id: str) -> str:
+    """Return the key of what an API key has open, reserved and used."""
+    return f"darkroom:use:{key_id}"
+
+
+def worker(name: str) -> str:
+    """Return the key of a worker's sign of life."""
+    return f"darkroom:worker:{name}"

@@ -1,0 +1,199 @@
+"""The worker's side of the records: claim, renew, commit, give back."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import IntEnum
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from service.core.jobs import Attempt, JobId
+from service.core.requests import GenerationRequest, Priority
+from service.job_store import keys
+from service.job_store.gather import Gather
+from service.job_store.records import Outcome, attempt_json, read_request
+from service.job_store.scripting import script
+
+BATCH_SHARE = 0.9
+"""Batch jobs hold at most this part of a worker's slots."""
+PARK_AFTER = 5
+"""Interruptions after which a job that dies alone is parked as poison."""
+
+
+class Renewal(IntEnum):
+    """What became of a lease."""
+
+    FENCED = 0
+    RENEWED = 1
+    CANCELED = 2
+    FINAL = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A worker's right to one job.
+
+    Attributes:
+        fence: The number that makes every earlier claim's writes harmless.
+        attempts: Attempts made before this one.
+        interruptions: How often a worker died over the job.
+        payload: The request as stored; decoded by `request`.
+        taken_at: Monotonic seconds of the claim.
+    """
+
+    job_id: JobId
+    fence: int
+    payload: bytes = field(repr=False)
+    attempts: int
+    interruptions: int
+    priority: Priority
+    account: str
+    taken_at: float
+
+    @property
+    def request(self) -> GenerationRequest:
+        """The request, decoded anew on every call."""
+        return read_request(self.payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The answer to one claim.
+
+    Attributes:
+        next_due: When the next retry or lapsed lease is due; None: nothing waits.
+    """
+
+    leases: tuple[Lease, ...]
+    next_due: timedelta | None
+
+
+class Leases:
+    """Claims jobs for one worker and brings back what became of them.
+
+    `renew` and `claim` raise RedisError when Redis is away and are simply called
+    again; `commit`, `retry` and `release` wait for it as long as it takes, because
+    they carry results that were paid for. Those three may run twice: a repeat of
+    the same fence gets the same answer.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        worker: str,
+        slots: int,
+        lease: timedelta = timedelta(seconds=15),
+        retention: timedelta = timedelta(days=7),
+        queue: str = keys.QUEUE,
+    ) -> None:
+        self._worker, self._slots = worker, slots
+        self._lease_ms = lease // timedelta(milliseconds=1)
+        self._retention_ms = retention // timedelta(milliseconds=1)
+        self._sequence, self._answered = 0, True
+        self._claim = script(redis, "claim", queue=queue)
+        self._renew = script(redis, "renew", queue=queue)
+        self._commit = script(redis, "commit", queue=queue)
+        self._requeue = script(redis, "requeue", queue=queue)
+        self._commits: Gather[tuple[Any, ...], int] = Gather(
+            self._send_commits, persistent=True
+        )
+        self._returns: Gather[tuple[Any, ...], int] = Gather(
+            self._send_returns, persistent=True
+        )
+
+    async def claim(self, most: int, *, held: Mapping[JobId, Lease]) -> Claim:
+        """Take up to `most` ready jobs; again after a lost answer takes the same.
+
+        Args:
+            most: Free slots of the worker, at least 1.
+            held: What it holds already, which bounds suspects and batch jobs.
+        """
+        if self._answered:
+            self._sequence += 1
+        self._answered = False
+        batch = sum(lease.priority is Priority.BATCH for lease in held.values())
+        suspects = [lease.interruptions for lease in held.values()]
+        asked = time.monotonic()
+        next_due, *jobs = await self._claim(
+            [
+                self._worker,
+                self._sequence,
+                most,
+                self._lease_ms,
+                self._lease_ms // 2,
+                self._slots,
+                max(1, int(self._slots * BATCH_SHARE)) - batch,
+                PARK_AFTER,
+                self._retention_ms,
+                *(sum(k >= limit for k in suspects) for limit in range(1, 6)),
+            ]
+        )
+        self._answered = True
+        return Claim(
+            leases=tuple(_lease(job, asked) for job in jobs),
+            next_due=None if next_due < 0 else timedelta(milliseconds=next_due),
+        )
+
+    async def renew(self, held: Sequence[Lease]) -> list[Renewal]:
+        """Prolong the leases; one answer each, in order."""
+        pairs = [part for lease in held for part in (lease.job_id, lease.fence)]
+        answers = await self._renew([self._lease_ms, *pairs])
+        return [Renewal(answer) for answer in answers]
+
+    async def commit(self, lease: Lease, outcome: Outcome) -> bool:
+        """Make the outcome final; False when the job is no longer ours to end."""
+        error = b"" if outcome.error is None else orjson.dumps(outcome.error)
+        done = await self._commits(
+            (
+                lease.job_id,
+                lease.fence,
+                outcome.state.value,
+                outcome.result_json(),
+                error,
+                attempt_json(outcome.attempt),
+                outcome.charged_units,
+            )
+        )
+        return bool(done)
+
+    async def retry(self, lease: Lease, attempt: Attempt, *, wait: timedelta) -> bool:
+        """Count a failed attempt; the job is due again after `wait`."""
+        wait_ms = max(0, wait // timedelta(milliseconds=1))
+        line = (lease.job_id, lease.fence, wait_ms, attempt_json(attempt))
+        return bool(await self._returns(line))
+
+    async def release(self, lease: Lease) -> bool:
+        """Give the job back as if it had not been claimed."""
+        return bool(await self._returns((lease.job_id, lease.fence, -1, b"")))
+
+    async def aclose(self) -> None:
+        """Stop the shared round trips."""
+        await self._commits.aclose()
+        await self._returns.aclose()
+
+    async def _send_commits(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
+        flat = [part for line in lines for part in line]
+        answers: list[int] = await self._commit([self._retention_ms, *flat])
+        return answers
+
+    async def _send_returns(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
+        answers: list[int] = await self._requeue([p for line in lines for p in line])
+        return answers
+
+
+def _lease(job: Sequence[Any], taken_at: float) -> Lease:
+    job_id, fence, payload, attempts, interruptions, priority, account = job
+    return Lease(
+        job_id=JobId(job_id.decode()),
+        fence=fence,
+        payload=payload,
+        attempts=attempts,
+        interruptions=interruptions,
+        priority=Priority(priority.decode()),
+        account=account.decode(),
+        taken_at=taken_at,
+    )

@@ -1,0 +1,47 @@
+"""The Lua scripts, one per atomic step, loaded by hash and reloaded when Redis forgot."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from service.job_store import keys
+
+_HERE = Path(__file__).parent / "scripts"
+
+
+class Script:
+    """One step over one queue; all its other keys follow from the queue's name."""
+
+    def __init__(self, redis: Redis, name: str, *, queue: str) -> None:
+        self._redis, self._queue = redis, queue
+        self._source = _source(name)
+        self._sha = hashlib.sha1(
+            self._source.encode(), usedforsecurity=False
+        ).hexdigest()
+
+    async def __call__(self, args: Sequence[Any]) -> Any:
+        """Run the step.
+
+        Raises:
+            RedisError: Redis is away or refused; nothing was written.
+        """
+        try:
+            return await self._redis.evalsha(self._sha, 1, self._queue, *args)  # type: ignore[misc]
+        except NoScriptError:
+            return await self._redis.eval(self._source, 1, self._queue, *args)  # type: ignore[misc]
+
+
+@cache
+def _source(name: str) -> str:
+    common = (_HERE / "common.lua").read_text()
+    return common + (_HERE / f"{name}.lua").read_text()
+
+
+def script(redis: Redis, name: str, *, queue: str = keys.QUEUE) -> Script:
+    """Return the step `name`, such as `submit`, bound to a connection pool."""
+    return Script(redis, name, queue=queue)

@@ -1,0 +1,33 @@
+-- Give running jobs back. ARGV per job: id, fence, wait ms (-1: release, no attempt was made), attempt or ''.
+-- A released job keeps its tag; a retry waits out its time and then gets a fresh one.
+-- Returns per job 1 given back, 0 refused. A repeat after a lost reply answers 1 again.
+local answers, ready = {}, false
+for at = 1, #ARGV, 4 do
+  local id, fence, wait, attempt = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
+  local job = read(id)
+  if not job or job.fence ~= fence then
+    answers[#answers + 1] = 0
+  elseif job.state ~= 'running' then
+    if attempt ~= '' then redis.call('HSETNX', job_key(id), 'attempt:' .. fence, attempt) end
+    answers[#answers + 1] = job.state == 'queued' and 1 or 0
+  else
+    local key, to, score = job_key(id), lane(job.priority, job.interruptions), job.tag
+    redis.call('HSET', key, 'state', 'queued')
+    if wait >= 0 then
+      redis.call('HSET', key, 'attempts', tonumber(job.attempts or 0) + 1, 'attempt:' .. fence, attempt, 'due_ms', whole(now + wait))
+    end
+    if wait > 0 then
+      to, score = queue, whole(now + wait)
+    elseif wait == 0 then
+      score = whole(next_tag(flow_key(job.account, job.priority, 'retry'), tonumber(job.cost)))
+      redis.call('HSET', key, 'tag', score)
+    end
+    drop(id)
+    redis.call('ZADD', to, score, id)
+    tell(job.account, id, 'queued')
+    ready = ready or wait <= 0
+    answers[#answers + 1] = 1
+  end
+end
+if ready then ring() end
+return answers
