@@ -5,15 +5,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.asyncio import Redis
 
 from service.accounts import Accounts
 from service.image_store import ImageStore
 from service.image_store.opening import open_image_store
 from service.job_store import JobStore
+from service.job_store.pool import redis_pool
 from service.settings import Settings
 
 
@@ -47,18 +45,3 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
         images = open_image_store(settings)
         stack.push_async_callback(images.close)
         yield Backends(redis, jobs, Accounts(redis, settings.limits), images)
-
-
-def redis_pool(url: str, *, timeout_s: float) -> ConnectionPool:
-    """Return a pool whose every wait has an end.
-
-    A connection that died while idle is replaced once, unseen; there is no other
-    retry, because a caller may have been refused meanwhile.
-    """
-    return ConnectionPool.from_url(
-        url,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=2,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-    )

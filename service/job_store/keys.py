@@ -9,20 +9,21 @@
     darkroom:queue:broken             zset    entries without a record, by time met
     darkroom:queue:open               int     unfinished jobs = entries of all lanes
     darkroom:queue:clock              int     virtual clock: the highest tag claimed
-    darkroom:queue:pulse / :grace     ms      last claim or renewal / no take-over till then
-    darkroom:queue:bell               list    rung when work is ready; workers block on it
-    darkroom:claimed:{worker}         text    sequence and jobs of the worker's last claim
+    darkroom:queue:pulse / :grace     ms      last claim or renewal / truce
+    darkroom:queue:bell               list    rung when work is ready
+    darkroom:claimed:{worker}         text    the worker's last claim
     darkroom:flow:{new|retry}:{account}:{priority}  int   next tag of the flow
-    darkroom:use:{key id}             hash    open, reserved, used:{YYYY-MM} (quota units)
+    darkroom:use:{key id}             hash    open jobs; units reserved, used:{YYYY-MM}
     darkroom:idem:{account}:{name}    text    job id and content hash
     darkroom:jobs:{account}           zset    job ids by time of creation, for listing
-    darkroom:deadlines                zset    queued jobs by the time they must have started
+    darkroom:deadlines                zset    queued jobs by their deadline
     darkroom:retention                zset    final jobs by the time they are deleted
     darkroom:gone:{id}                text    account of a deleted job, for a 410
     darkroom:outbox                   zset    final jobs somebody wants to be told of
-    darkroom:events:{account}         stream  one entry a change of state, newest 10,000
-    darkroom:key:{sha256}             hash    an API key; darkroom:keys: set of their hashes
-    darkroom:worker:{name}            hash    what a living worker says of itself, with a TTL
+    darkroom:events:{account}         stream  changes of state, newest 10,000
+    darkroom:key:{sha256}             hash    an API key; all: darkroom:keys
+    darkroom:workers                  zset    worker processes by when they last spoke
+    darkroom:sweep:{chore}            text    taken by whoever does the chore this time
     darkroom:canary                   text    what `/readyz` writes
 
     channels: darkroom:finals ("{id} {state}"), darkroom:cancels ("{id}")
@@ -39,6 +40,7 @@ FINALS = "darkroom:finals"
 CANCELS = "darkroom:cancels"
 RETENTION = "darkroom:retention"
 BROKEN = "darkroom:queue:broken"
+WORKERS = "darkroom:workers"
 CANARY = "darkroom:canary"
 _SUSPECT_LANES = 5
 
@@ -75,6 +77,6 @@ def use(key_id: str) -> str:
     return f"darkroom:use:{key_id}"
 
 
-def worker(name: str) -> str:
-    """Return the key of a worker's sign of life."""
-    return f"darkroom:worker:{name}"
+def sweep(chore: str) -> str:
+    """Return the key that one worker takes to do a chore."""
+    return f"darkroom:sweep:{chore}"

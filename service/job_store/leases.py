@@ -65,9 +65,11 @@ class Claim:
 
     Attributes:
         next_due: When the next retry or lapsed lease is due; None: nothing waits.
+        left: Whether ready work stayed behind, for want of slots or by its class.
     """
 
     leases: tuple[Lease, ...]
+    left: bool
     next_due: timedelta | None
 
 
@@ -118,7 +120,7 @@ class Leases:
         batch = sum(lease.priority is Priority.BATCH for lease in held.values())
         suspects = [lease.interruptions for lease in held.values()]
         asked = time.monotonic()
-        next_due, *jobs = await self._claim(
+        next_due, left, *jobs = await self._claim(
             [
                 self._worker,
                 self._sequence,
@@ -135,6 +137,7 @@ class Leases:
         self._answered = True
         return Claim(
             leases=tuple(_lease(job, asked) for job in jobs),
+            left=bool(left),
             next_due=None if next_due < 0 else timedelta(milliseconds=next_due),
         )
 
@@ -155,7 +158,8 @@ class Leases:
                 outcome.result_json(),
                 error,
                 attempt_json(outcome.attempt),
-                outcome.charged_units,
+                len(outcome.images),
+                outcome.asked,
             )
         )
         return bool(done)

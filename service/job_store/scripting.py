@@ -1,4 +1,4 @@
-"""The Lua scripts, one per atomic step, loaded by hash and reloaded when Redis forgot."""
+"""The Lua scripts, one per atomic step; sent again when Redis forgot them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Script:
 
     def __init__(self, redis: Redis, name: str, *, queue: str) -> None:
         self._redis, self._queue = redis, queue
-        self._source = _source(name)
+        self._source = source(name)
         self._sha = hashlib.sha1(
             self._source.encode(), usedforsecurity=False
         ).hexdigest()
@@ -37,7 +37,8 @@ class Script:
 
 
 @cache
-def _source(name: str) -> str:
+def source(name: str) -> str:
+    """Return the whole text of a step, with what all of them share before it."""
     common = (_HERE / "common.lua").read_text()
     return common + (_HERE / f"{name}.lua").read_text()
 

@@ -4,16 +4,17 @@ local answers = {}
 for at = 3, #ARGV do
   local id = ARGV[at]
   local job = read(id)
-  if not job or job.account ~= ARGV[1] then
+  if not job or job[ACCOUNT] ~= ARGV[1] then
     answers[#answers + 1] = 'unknown'
-  elseif job.state == 'canceled' then
+  elseif job[STATE] == 'canceled' then
     answers[#answers + 1] = 'already'
-  elseif job.state ~= 'queued' and job.state ~= 'running' then
+  elseif job[STATE] ~= 'queued' and job[STATE] ~= 'running' then
     answers[#answers + 1] = 'final'
   else
-    finish(id, job, 'canceled', 0, ARGV[2], {})
-    if job.state == 'running' then redis.call('PUBLISH', 'darkroom:cancels', id) end
+    finish(id, job, 'canceled', 0, ARGV[2])
+    if job[STATE] == 'running' then call('PUBLISH', 'darkroom:cancels', id) end
     answers[#answers + 1] = 'canceled'
   end
 end
+flush()
 return answers

@@ -1,23 +1,31 @@
--- Make outcomes final. ARGV 1 retention ms; then per job: id, fence, state, result or '', error or '', attempt, units to charge.
+-- Make outcomes final. ARGV 1 retention ms; then per job:
+--   id, fence, state, result or '', error or '', attempt, images delivered, images asked for (reserved units are charged in that part)
 -- Idempotent for its own fence: a repeat after a lost reply answers 1 again.
 -- Returns per job 1 done, 0 refused (fenced off, given back, canceled). A refused attempt of the same fence still joins the
 -- trail, so that a late cost is on record, never in the state.
-local answers = {}
-for at = 2, #ARGV, 7 do
+local answers, done = {}, {}
+for at = 2, #ARGV, 8 do
   local id, fence, state, result, failure = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local attempt, settled = ARGV[at + 5], tonumber(ARGV[at + 6])
-  local job = read(id)
-  if not job or job.fence ~= fence then
+  local attempt, delivered, asked = ARGV[at + 5], tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7])
+  local job = not done[id] and read(id)
+  if not job or job[FENCE] ~= fence then
     answers[#answers + 1] = 0
-  elseif job.state == 'running' then
-    local fields = { 'attempts', tonumber(job.attempts or 0) + 1, 'attempt:' .. fence, attempt }
-    if result ~= '' then fields[#fields + 1] = 'result'; fields[#fields + 1] = result end
-    if failure ~= '' then fields[#fields + 1] = 'error'; fields[#fields + 1] = failure end
-    finish(id, job, state, settled, ARGV[1], fields)
+  elseif job[STATE] == 'running' then
+    local settled = job[UNITS] and math.floor(tonumber(job[UNITS]) * delivered / asked) or 0
+    local attempts, name = tonumber(job[ATTEMPTS] or 0) + 1, 'attempt:' .. fence
+    if failure == '' then
+      finish(id, job, state, settled, ARGV[1], 'attempts', attempts, name, attempt, 'result', result)
+    elseif result == '' then
+      finish(id, job, state, settled, ARGV[1], 'attempts', attempts, name, attempt, 'error', failure)
+    else
+      finish(id, job, state, settled, ARGV[1], 'attempts', attempts, name, attempt, 'error', failure, 'result', result)
+    end
+    done[id] = true
     answers[#answers + 1] = 1
   else
-    redis.call('HSETNX', job_key(id), 'attempt:' .. fence, attempt)
-    answers[#answers + 1] = job.state == state and 1 or 0
+    call('HSETNX', job_key(id), 'attempt:' .. fence, attempt)
+    answers[#answers + 1] = job[STATE] == state and 1 or 0
   end
 end
+flush()
 return answers

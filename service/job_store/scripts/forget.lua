@@ -4,16 +4,16 @@ local answers = {}
 for at = 2, #ARGV do
   local id = ARGV[at]
   local job = read(id)
-  if job and (job.state == 'queued' or job.state == 'running') then
+  if job and (job[STATE] == 'queued' or job[STATE] == 'running') then
     answers[#answers + 1] = 0
   else
     if job then
-      redis.call('SET', 'darkroom:gone:' .. id, job.account, 'PX', ARGV[1])
-      redis.call('ZREM', 'darkroom:jobs:' .. job.account, id)
-      redis.call('DEL', job_key(id))
+      call('SET', 'darkroom:gone:' .. id, job[ACCOUNT], 'PX', ARGV[1])
+      call('ZREM', 'darkroom:jobs:' .. job[ACCOUNT], id)
+      call('DEL', job_key(id))
     end
-    redis.call('ZREM', 'darkroom:retention', id)
-    redis.call('ZREM', 'darkroom:outbox', id)
+    call('ZREM', 'darkroom:retention', id)
+    call('ZREM', 'darkroom:outbox', id)
     answers[#answers + 1] = 1
   end
 end

@@ -3,17 +3,17 @@
 local healed = {}
 for _, id in ipairs(ARGV) do
   local job = read(id)
-  if job and (job.state == 'queued' or job.state == 'running') then
-    local found = redis.call('ZSCORE', queue, id) or redis.call('ZSCORE', BATCH, id)
-    for k = 1, SUSPECT_LANES do found = found or redis.call('ZSCORE', suspects(k), id) end
+  if job and (job[STATE] == 'queued' or job[STATE] == 'running') then
+    local found = call('ZSCORE', queue, id) or call('ZSCORE', BATCH, id)
+    for k = 1, SUSPECT_LANES do found = found or call('ZSCORE', suspects(k), id) end
     if not found then
       -- A running one comes back as a lapsed lease: its worker, if it lives, renews it within a heartbeat.
-      if job.state == 'running' then
-        redis.call('ZADD', queue, whole(now + 10000), id)
-      elseif job.due_ms then
-        redis.call('ZADD', queue, job.due_ms, id)
+      if job[STATE] == 'running' then
+        call('ZADD', queue, whole(now + 10000), id)
+      elseif job[DUE] then
+        call('ZADD', queue, job[DUE], id)
       else
-        redis.call('ZADD', lane(job.priority, job.interruptions), job.tag, id)
+        call('ZADD', lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0)), job[TAG], id)
       end
       healed[#healed + 1] = id
     end

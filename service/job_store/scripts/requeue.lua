@@ -5,29 +5,31 @@ local answers, ready = {}, false
 for at = 1, #ARGV, 4 do
   local id, fence, wait, attempt = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
   local job = read(id)
-  if not job or job.fence ~= fence then
+  if not job or job[FENCE] ~= fence then
     answers[#answers + 1] = 0
-  elseif job.state ~= 'running' then
-    if attempt ~= '' then redis.call('HSETNX', job_key(id), 'attempt:' .. fence, attempt) end
-    answers[#answers + 1] = job.state == 'queued' and 1 or 0
+  elseif job[STATE] ~= 'running' then
+    if attempt ~= '' then call('HSETNX', job_key(id), 'attempt:' .. fence, attempt) end
+    answers[#answers + 1] = job[STATE] == 'queued' and 1 or 0
   else
-    local key, to, score = job_key(id), lane(job.priority, job.interruptions), job.tag
-    redis.call('HSET', key, 'state', 'queued')
+    local key, to, score = job_key(id), lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0)), job[TAG]
+    call('HSET', key, 'state', 'queued')
     if wait >= 0 then
-      redis.call('HSET', key, 'attempts', tonumber(job.attempts or 0) + 1, 'attempt:' .. fence, attempt, 'due_ms', whole(now + wait))
+      call('HSET', key, 'attempts', tonumber(job[ATTEMPTS] or 0) + 1, 'attempt:' .. fence, attempt)
     end
     if wait > 0 then
       to, score = queue, whole(now + wait)
+      call('HSET', key, 'due_ms', score)
     elseif wait == 0 then
-      score = whole(next_tag(flow_key(job.account, job.priority, 'retry'), tonumber(job.cost)))
-      redis.call('HSET', key, 'tag', score)
+      score = whole(next_tag(flow_key(job[ACCOUNT], job[PRIORITY], 'retry'), tonumber(job[COST])))
+      call('HSET', key, 'tag', score)
     end
-    drop(id)
-    redis.call('ZADD', to, score, id)
-    tell(job.account, id, 'queued')
+    add(removed, queue, id)
+    add(scores, to, score, id)
+    tell(job[ACCOUNT], id, 'queued')
     ready = ready or wait <= 0
     answers[#answers + 1] = 1
   end
 end
+flush()
 if ready then ring() end
 return answers

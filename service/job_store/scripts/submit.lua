@@ -6,28 +6,38 @@
 --   made id | joined id | mismatch id | late 0 | queue_full 0 | backlog 0 | quota (1: reservations are open, 0: used up)
 local WIDTH = 17
 local answers = { now }
-local backlog = tonumber(redis.call('GET', queue .. ':open') or 0)
-local made = false
+local backlog = tonumber(call('GET', queue .. ':open') or 0)
+local most_in_all = tonumber(ARGV[1])
+local uses = {}
 
 local function answer(code, value)
   answers[#answers + 1] = code
   answers[#answers + 1] = value
 end
 
+-- What the key has open, reserved and used, with what this batch adds.
+local function use_of(key_id, period)
+  local name = key_id .. ' ' .. period
+  if not uses[name] then
+    local seen = call('HMGET', use_key(key_id), 'open', 'reserved', 'used:' .. period)
+    uses[name] = { tonumber(seen[1] or 0), tonumber(seen[2] or 0), tonumber(seen[3] or 0) }
+  end
+  return uses[name]
+end
+
 for at = 2, #ARGV, WIDTH do
   local id, account, key_id, priority, cost = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
   local request, metadata, accept_until = ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
-  local deadline, units, quota, period = tonumber(ARGV[at + 8]), tonumber(ARGV[at + 9]), tonumber(ARGV[at + 10]), ARGV[at + 11]
+  local deadline, asked, quota, period = tonumber(ARGV[at + 8]), tonumber(ARGV[at + 9]), tonumber(ARGV[at + 10]), ARGV[at + 11]
   local most, name, hash, name_life, notify = tonumber(ARGV[at + 12]), ARGV[at + 13], ARGV[at + 14], ARGV[at + 15], ARGV[at + 16]
-  local key, use, joined = job_key(id), use_key(key_id), nil
+  local key, joined = job_key(id), nil
   local name_key = 'darkroom:idem:' .. account .. ':' .. name
   if name ~= '' then
-    local seen = redis.call('GET', name_key)
-    if seen and redis.call('EXISTS', job_key(string.sub(seen, 1, 30))) == 1 then joined = seen end
+    local seen = call('GET', name_key)
+    if seen and call('EXISTS', job_key(string.sub(seen, 1, 30))) == 1 then joined = seen end
   end
-  local used = redis.call('HMGET', use, 'open', 'reserved', 'used:' .. period)
-  local reserved = tonumber(used[2] or 0)
-  if redis.call('EXISTS', key) == 1 then
+  local use = use_of(key_id, period)
+  if call('EXISTS', key) == 1 then
     answer('made', id)
   elseif joined and string.sub(joined, 32) ~= hash then
     answer('mismatch', string.sub(joined, 1, 30))
@@ -35,36 +45,42 @@ for at = 2, #ARGV, WIDTH do
     answer('joined', string.sub(joined, 1, 30))
   elseif now > accept_until then
     answer('late', 0)
-  elseif backlog >= tonumber(ARGV[1]) then
+  elseif backlog >= most_in_all then
     answer('backlog', 0)
-  elseif tonumber(used[1] or 0) >= most then
+  elseif use[1] >= most then
     answer('queue_full', 0)
-  elseif quota and units > 0 and tonumber(used[3] or 0) + reserved + units > quota then
-    answer('quota', reserved > 0 and 1 or 0)
+  elseif quota and asked > 0 and use[3] + use[2] + asked > quota then
+    answer('quota', use[2] > 0 and 1 or 0)
   else
-    local tag = next_tag(flow_key(account, priority, 'new'), cost)
-    redis.call('HSET', key, 'state', 'queued', 'account', account, 'key_id', key_id, 'priority', priority, 'cost', cost,
-      'tag', whole(tag), 'fence', 0, 'request', request, 'created_ms', whole(now))
-    if metadata ~= '' then redis.call('HSET', key, 'metadata', metadata) end
-    if notify == '1' then redis.call('HSET', key, 'notify', 1) end
-    if units > 0 then
-      redis.call('HSET', key, 'units', units, 'period', period)
-      redis.call('HINCRBY', use, 'reserved', units)
+    local tag = whole(next_tag(flow_key(account, priority, 'new'), cost))
+    local fields = { 'state', 'queued', 'account', account, 'key_id', key_id, 'priority', priority, 'cost', ARGV[at + 4],
+      'tag', tag, 'fence', '0', 'created_ms', now_text, 'request', request }
+    local function also(field, value)
+      fields[#fields + 1] = field
+      fields[#fields + 1] = value
+    end
+    if metadata ~= '' then also('metadata', metadata) end
+    if notify == '1' then also('notify', '1') end
+    if asked > 0 then
+      also('units', ARGV[at + 9])
+      also('period', period)
+      units[#units + 1] = { key_id, 'reserved', asked }
     end
     if deadline > 0 then
-      redis.call('HSET', key, 'deadline_ms', whole(now + deadline))
-      redis.call('ZADD', 'darkroom:deadlines', whole(now + deadline), id)
+      also('deadline_ms', whole(now + deadline))
+      add(scores, 'darkroom:deadlines', whole(now + deadline), id)
     end
-    if name ~= '' then redis.call('SET', name_key, id .. ' ' .. hash, 'PX', name_life) end
-    redis.call('HINCRBY', use, 'open', 1)
-    redis.call('INCR', queue .. ':open')
-    redis.call('ZADD', 'darkroom:jobs:' .. account, whole(now), id)
-    redis.call('ZADD', lane(priority, 0), whole(tag), id)
+    call('HSET', key, unpack(fields))
+    if name ~= '' then call('SET', name_key, id .. ' ' .. hash, 'PX', name_life) end
+    add(scores, 'darkroom:jobs:' .. account, now_text, id)
+    add(scores, lane(priority, 0), tag, id)
     tell(account, id, 'queued')
-    backlog = backlog + 1
-    made = true
+    use[1], use[2], backlog = use[1] + 1, use[2] + asked, backlog + 1
+    count(key_id, 1)
+    count(queue, 1)
     answer('made', id)
   end
 end
-if made then ring() end
+flush()
+if counts[queue] then ring() end
 return answers

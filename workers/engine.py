@@ -1,0 +1,304 @@
+"""The engine: arq's Worker, with jobs claimed in batches, under leases.
+
+    claim --> run --> Outcome --> commit        final
+                  --> Later   --> retry         queued again, due later
+                  --> (drain) --> release       queued again, as if never claimed
+                  --> (fenced or canceled)      nothing more to say
+
+Beside the claiming loop run three others: one blocks on the bell, one renews the
+leases, one hears of canceled jobs. Redis may go away for as long as it likes: the
+worker keeps what it has in hand and goes on when Redis is back.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from signal import Signals
+from typing import Any
+
+import structlog
+from arq.connections import ArqRedis
+from arq.typing import WorkerCoroutine
+from arq.worker import Function, Worker
+from redis.exceptions import RedisError
+
+from service.core.jobs import Attempt, JobId, JobState
+from service.job_store import keys
+from service.job_store.leases import Lease, Leases, Renewal
+from service.job_store.listening import messages
+from service.job_store.records import Outcome
+
+log = structlog.get_logger()
+
+CANCELED, FENCED, DRAINED = "canceled", "fenced", "drained"
+"""Why a task is canceled: the message its CancelledError carries."""
+
+_PAUSE_S = 0.2
+_SOON_S = 0.05
+_INTERNAL_TRIES = 3
+_LAST_WORDS_S = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """A failed attempt with another to come."""
+
+    attempt: Attempt
+    wait: timedelta
+
+
+class LeaseWorker(Worker):
+    """An arq worker that serves one queue of job records.
+
+    It keeps arq's functions table, context, signals and start-up hooks. Its one
+    function gets `(ctx, lease)` and returns an `Outcome` or `Later`; arq's own
+    entries, results, retries and aborts have no part in it.
+
+    Args:
+        function: What runs a job.
+        redis_pool: Connections with a timeout; see `service.job_store.pool`.
+        leases: The worker's side of the records.
+        lease: How long a claim holds; renewed at a third of it.
+        drain: How long SIGTERM waits for running jobs before it gives them back.
+    """
+
+    def __init__(
+        self,
+        function: Function | WorkerCoroutine,
+        *,
+        name: str,
+        redis_pool: ArqRedis,
+        leases: Leases,
+        max_jobs: int,
+        lease: timedelta = timedelta(seconds=15),
+        drain: timedelta = timedelta(seconds=30),
+        poll_delay: timedelta = timedelta(seconds=0.5),
+        **arq: Any,
+    ) -> None:
+        super().__init__(
+            [function],
+            queue_name=keys.QUEUE,
+            redis_pool=redis_pool,
+            max_jobs=max_jobs,
+            poll_delay=poll_delay.total_seconds(),
+            keep_result=0,
+            log_results=False,
+            **arq,
+        )
+        self.name = name
+        self.leases = leases
+        self._lease, self._drain = lease, drain
+        self._run_job: Callable[..., Any] = next(
+            iter(self.functions.values())
+        ).coroutine
+        self._held: dict[JobId, Lease] = {}
+        self._look = asyncio.Event()  # something changed: claim again
+        self._free = asyncio.Event()  # there is a free slot
+        self._free.set()
+        self._wants_room = False
+        self._settling: set[JobId] = set()  # verdict reached: no stopping them
+        self._hurry = asyncio.Event()
+
+    @property
+    def held(self) -> Sequence[Lease]:
+        """The leases in hand."""
+        return tuple(self._held.values())
+
+    async def main(self) -> None:
+        """Serve until drained.
+
+        Overrides arq 0.28 `Worker.main`: claims in batches when the bell rings,
+        instead of polling entry by entry.
+        """
+        self.ctx["redis"] = self.pool
+        if self.on_startup:
+            await self.on_startup(self.ctx)
+        log.info("worker.started", worker=self.name, slots=self.max_jobs)
+        async with asyncio.TaskGroup() as group:  # a loop that breaks ends them all
+            loops = [
+                group.create_task(loop())
+                for loop in (self._listen, self._heartbeat, self._hear_cancels)
+            ]
+            await self._claim_loop()
+            await self._finish_running()
+            for task in loops:
+                task.cancel()
+        with contextlib.suppress(RedisError, OSError):
+            await self.pool.zrem(keys.WORKERS, self.name)
+        log.info("worker.stopped", worker=self.name)
+
+    def handle_sig(self, signum: Signals) -> None:
+        """Drain; a second signal gives running jobs back at once.
+
+        Overrides arq 0.28 `Worker.handle_sig`, which cancels every job and lets the
+        cancellation count as a try.
+        """
+        if not self.allow_pick_jobs:
+            self._hurry.set()
+        self.allow_pick_jobs = False
+        self._look.set()
+        log.info("worker.draining", signal=Signals(signum).name, jobs=len(self._held))
+
+    async def close(self) -> None:
+        """Close the connections; a Redis that is away is no reason to fail.
+
+        Overrides arq 0.28 `Worker.close`, which deletes a health key we never write.
+        """
+        if self.on_shutdown:
+            await self.on_shutdown(self.ctx)
+        await self.leases.aclose()
+        await self.pool.aclose(close_connection_pool=True)
+
+    async def _claim_loop(self) -> None:
+        while self.allow_pick_jobs:
+            self._look.clear()
+            free = self.max_jobs - len(self.tasks)
+            pause = self.poll_delay_s
+            if free > 0:
+                try:
+                    claim = await self.leases.claim(free, held=self._held)
+                except (RedisError, OSError) as exc:
+                    log.warning("claim.failed", error=type(exc).__name__)
+                    await asyncio.sleep(_PAUSE_S)
+                    continue
+                for lease in claim.leases:
+                    self._start(lease)
+                if claim.next_due is not None:
+                    pause = min(pause, max(_SOON_S, claim.next_due.total_seconds()))
+                self._wants_room = claim.left
+            else:
+                self._wants_room = True
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._look.wait()
+
+    def _start(self, lease: Lease) -> None:
+        self._held[lease.job_id] = lease
+        task = self.loop.create_task(self._run(lease))
+        self.tasks[lease.job_id] = task
+        task.add_done_callback(lambda done: self._left(lease, done))
+        if len(self.tasks) >= self.max_jobs:
+            self._free.clear()
+
+    def _left(self, lease: Lease, task: "asyncio.Task[None]") -> None:
+        if self._held.get(lease.job_id) is lease:
+            del self._held[lease.job_id], self.tasks[lease.job_id]
+        self._free.set()
+        if self._wants_room:
+            self._look.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("job.lost_hold", job_id=lease.job_id, exc_info=error)
+
+    async def _run(self, lease: Lease) -> None:
+        try:
+            verdict = await self._run_job(self.ctx, lease)
+        except asyncio.CancelledError as end:
+            if end.args == (DRAINED,):
+                await self.leases.release(lease)
+                return
+            raise
+        except Exception:
+            log.exception("attempt.crashed", job_id=lease.job_id)
+            verdict = _crashed(lease)
+        self._settling.add(lease.job_id)
+        try:
+            await self._settle(lease, verdict)
+        finally:
+            self._settling.discard(lease.job_id)
+
+    async def _settle(self, lease: Lease, verdict: Outcome | Later) -> None:
+        if isinstance(verdict, Later):
+            self.jobs_retried += 1
+            kept = await self.leases.retry(lease, verdict.attempt, wait=verdict.wait)
+        else:
+            self.jobs_complete += 1
+            kept = await self.leases.commit(lease, verdict)
+        if not kept:
+            log.warning("outcome.refused", job_id=lease.job_id, fence=lease.fence)
+
+    async def _listen(self) -> None:
+        """Block on the bell, but only while there is a slot to fill."""
+        while True:
+            await self._free.wait()
+            try:
+                rung = await self.pool.blpop([keys.BELL], timeout=1)  # type: ignore[misc]
+                if rung is not None and not self._free.is_set():  # for somebody else
+                    await self.pool.lpush(keys.BELL, 1)  # type: ignore[misc]
+            except (RedisError, OSError):
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                if rung is not None:
+                    self._look.set()
+
+    async def _heartbeat(self) -> None:
+        period = self._lease.total_seconds() / 3
+        while True:
+            begun = time.monotonic()
+            held = self.held
+            try:
+                answers = await self.leases.renew(held)
+                await self.pool.zadd(keys.WORKERS, {self.name: time.time() * 1000})
+            except (RedisError, OSError) as exc:
+                log.warning("renewal.failed", jobs=len(held), error=type(exc).__name__)
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            for lease, answer in zip(held, answers, strict=True):
+                if answer is Renewal.FENCED:
+                    self._stop(lease, FENCED)
+                elif answer is Renewal.CANCELED:
+                    self._stop(lease, CANCELED)
+            await asyncio.sleep(max(0, period - (time.monotonic() - begun)))
+
+    async def _hear_cancels(self) -> None:
+        async for job_id in messages(self.pool, keys.CANCELS):
+            lease = self._held.get(JobId(job_id.decode()))
+            if lease is not None:
+                self._stop(lease, CANCELED)
+
+    def _stop(self, lease: Lease, reason: str) -> None:
+        settling = lease.job_id in self._settling
+        if self._held.get(lease.job_id) is lease and not settling:
+            log.info("attempt.stopped", job_id=lease.job_id, reason=reason)
+            self.tasks[lease.job_id].cancel(reason)
+
+    async def _finish_running(self) -> None:
+        """Wait for what runs, for the drain's time; then give the rest back."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain.total_seconds()):
+                await self._until_hurried()
+        for lease in self.held:
+            self._stop(lease, DRAINED)
+        if self.tasks:  # without Redis they cannot be given back: their leases lapse
+            await asyncio.wait(self.tasks.values(), timeout=_LAST_WORDS_S)
+
+    async def _until_hurried(self) -> None:
+        hurried = asyncio.create_task(self._hurry.wait())
+        try:
+            while self.tasks and not hurried.done():
+                await asyncio.wait(
+                    [hurried, *self.tasks.values()],
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+        finally:
+            hurried.cancel()
+
+
+def _crashed(lease: Lease) -> Outcome | Later:
+    """A bug of ours: try again a few times, another process may be newer."""
+    attempt = Attempt(
+        provider="",
+        model="",
+        started_at=datetime.now(UTC),
+        outcome="failed",
+        error_code="internal",
+    )
+    if lease.attempts + 1 < _INTERNAL_TRIES:
+        return Later(attempt=attempt, wait=timedelta(seconds=5))
+    return Outcome(
+        state=JobState.FAILED,
+        attempt=attempt,
+        error={"code": "internal", "message": "An internal error; it was logged."},
+    )
