@@ -4,12 +4,15 @@
   * RequestError              the caller can fix it
     * InvalidRequest          a field or body is wrong; `code` says how
       * UnknownModel
+      * BadImage              not an image we take; a provider's becomes a BadOutput
     * Unauthenticated         no key, or not one of ours
     * Forbidden               a key of ours that may not do this
     * JobNotFound
     * JobDeleted
     * AlreadyFinished
     * IdempotencyMismatch     the key was used for other content
+    * UrlExpired              a signed URL was right, and its time has passed
+    * InvalidSignature        a URL we did not sign, or one that was changed
     * TooMuch                 a limit of the key; later may work
   * Unavailable               our own fault; later may work
     * QueueUnavailable
@@ -68,6 +71,15 @@ class UnknownModel(InvalidRequest):
     code = "unknown_model"
 
 
+class BadImage(InvalidRequest):
+    """The bytes are not one whole, still image of a kind and size that we take.
+
+    Codes: `unsupported_image`, `image_too_large`, `animated_image`, `invalid_image`.
+    """
+
+    code = "invalid_image"
+
+
 class Unauthenticated(RequestError):
     """No key, or one that is not (any longer) valid."""
 
@@ -102,6 +114,18 @@ class IdempotencyMismatch(RequestError):
     """The idempotency key was used for a request with other content."""
 
     code = "idempotency_mismatch"
+
+
+class UrlExpired(RequestError):
+    """The URL was signed by us and its time has passed; ask for a fresh one."""
+
+    code = "url_expired"
+
+
+class InvalidSignature(RequestError):
+    """The URL was not signed by us, or it was changed since."""
+
+    code = "invalid_signature"
 
 
 class TooMuch(RequestError):

@@ -1,6 +1,7 @@
 """Where finished images lie: `local` files or any S3-compatible service.
 
-Keys are made by the server and look like `jobs/{job id}/{fence}/{i}`; beside the
+The sentences of `StoreUnavailable` are for operators: they name folders, addresses
+and settings. Keys are made by the server and look like `jobs/{job id}/{fence}/{i}`; beside the
 images of one attempt lies `jobs/{job id}/{fence}/receipt.json`.
 """
 
@@ -23,6 +24,7 @@ class ImageStore(Protocol):
 
         Raises:
             StoreUnavailable: It is not there; try again.
+            ValueError: `key` breaks the rules of `service.image_store.keys`.
         """
         ...
 
@@ -35,7 +37,12 @@ class ImageStore(Protocol):
         ...
 
     def signed_url(self, key: str, *, lifetime: timedelta | None = None) -> SignedUrl:
-        """Return a URL that reads `key` for `lifetime` (default: the setting)."""
+        """Return a URL that reads `key` for `lifetime` (default: the setting).
+
+        Raises:
+            StoreUnavailable: There are no credentials to sign with.
+            ValueError: `key` breaks the rules of `service.image_store.keys`.
+        """
         ...
 
     async def delete(self, key: str) -> None:
