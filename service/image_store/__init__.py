@@ -1,8 +1,8 @@
 """Where finished images lie: `local` files or any S3-compatible service.
 
-The sentences of `StoreUnavailable` are for operators: they name folders, addresses
-and settings. Keys are made by the server and look like `jobs/{job id}/{fence}/{i}`; beside the
-images of one attempt lies `jobs/{job id}/{fence}/receipt.json`.
+Keys are made by the server and look like `jobs/{job id}/{fence}/{i}`; beside the
+images of one attempt lies `jobs/{job id}/{fence}/receipt.json`. What
+`StoreUnavailable` says is for operators: it names folders, addresses and settings.
 """
 
 from datetime import datetime, timedelta
