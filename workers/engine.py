@@ -28,7 +28,7 @@ from redis.exceptions import RedisError
 from service.core.jobs import Attempt, JobId, JobState
 from service.job_store import keys
 from service.job_store.leases import Lease, Leases, Renewal
-from service.job_store.listening import messages
+from service.job_store.listening import end, messages
 from service.job_store.records import Outcome
 
 log = structlog.get_logger()
@@ -98,6 +98,7 @@ class LeaseWorker(Worker):
         self._look = asyncio.Event()  # something changed: claim again
         self._free = asyncio.Event()  # there is a free slot
         self._free.set()
+        self._behind = asyncio.Event()  # a cancellation may have been missed
         self._wants_room = False
         self._settling: set[JobId] = set()  # verdict reached: no stopping them
         self._hurry = asyncio.Event()
@@ -124,8 +125,7 @@ class LeaseWorker(Worker):
             ]
             await self._claim_loop()
             await self._finish_running()
-            for task in loops:
-                task.cancel()
+            await end(loops)
         with contextlib.suppress(RedisError, OSError):
             await self.pool.zrem(keys.WORKERS, self.name)
         log.info("worker.stopped", worker=self.name)
@@ -250,10 +250,15 @@ class LeaseWorker(Worker):
                     self._stop(lease, FENCED)
                 elif answer is Renewal.CANCELED:
                     self._stop(lease, CANCELED)
-            await asyncio.sleep(max(0, period - (time.monotonic() - begun)))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(period - (time.monotonic() - begun)):
+                    await self._behind.wait()
+            self._behind.clear()
 
     async def _hear_cancels(self) -> None:
         async for job_id in messages(self.pool, keys.CANCELS):
+            if not job_id:
+                self._behind.set()
             lease = self._held.get(JobId(job_id.decode()))
             if lease is not None:
                 self._stop(lease, CANCELED)

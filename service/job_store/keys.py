@@ -26,7 +26,7 @@
     darkroom:sweep:{chore}            text    taken by whoever does the chore this time
     darkroom:canary                   text    what `/readyz` writes
 
-    channels: darkroom:finals ("{id} {state}"), darkroom:cancels ("{id}")
+    channels: darkroom:finals (lines of "{id} {state}"), darkroom:cancels ("{id}")
 
 Fields of a record: state, account, key_id, priority, cost, tag, fence, request (JSON),
 created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,

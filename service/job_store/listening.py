@@ -1,7 +1,7 @@
 """Messages of one channel, for as long as the process lives."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -13,20 +13,27 @@ _SILENCE_S = 5.0
 async def messages(redis: Redis, channel: str) -> AsyncIterator[bytes]:
     """Yield what is published to `channel`, over one connection; never ends.
 
-    What is published while Redis is away is missed: whoever listens must be able
-    to learn the same from the records.
+    What is published while Redis is away is missed. So each time the connection
+    stands anew, an empty message says: look at the records, you may be behind.
     """
     while True:
         subscription = redis.pubsub()
         try:
             await subscription.subscribe(channel)
             while True:
-                message = await subscription.get_message(
-                    ignore_subscribe_messages=True, timeout=_SILENCE_S
-                )
+                message = await subscription.get_message(timeout=_SILENCE_S)
                 if message is not None:
-                    yield message["data"]
+                    yield message["data"] if message["type"] == "message" else b""
         except (RedisError, OSError):
             await asyncio.sleep(_PAUSE_S)
         finally:
             await subscription.aclose()  # type: ignore[no-untyped-call]
+
+
+async def end(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """Cancel tasks until they hear it: redis-py 5.3 can lose that to a reply."""
+    running: set[asyncio.Task[None]] = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=_PAUSE_S)

@@ -12,14 +12,10 @@ for at = 2, #ARGV, 8 do
     answers[#answers + 1] = 0
   elseif job[STATE] == 'running' then
     local settled = job[UNITS] and math.floor(tonumber(job[UNITS]) * delivered / asked) or 0
-    local attempts, name = tonumber(job[ATTEMPTS] or 0) + 1, 'attempt:' .. fence
-    if failure == '' then
-      finish(id, job, state, settled, ARGV[1], 'attempts', attempts, name, attempt, 'result', result)
-    elseif result == '' then
-      finish(id, job, state, settled, ARGV[1], 'attempts', attempts, name, attempt, 'error', failure)
-    else
-      finish(id, job, state, settled, ARGV[1], 'attempts', attempts, name, attempt, 'error', failure, 'result', result)
-    end
+    local fields = { 'attempts', tonumber(job[ATTEMPTS] or 0) + 1, 'attempt:' .. fence, attempt }
+    if failure ~= '' then fields[5], fields[6] = 'error', failure end
+    if result ~= '' then fields[#fields + 1], fields[#fields + 2] = 'result', result end
+    finish(id, job, state, settled, ARGV[1], unpack(fields))
     done[id] = true
     answers[#answers + 1] = 1
   else

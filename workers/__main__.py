@@ -1,0 +1,106 @@
+"""One worker process: `python -m workers` (Procfile: worker)."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from signal import SIGTERM
+
+import uvloop
+from arq.connections import ArqRedis
+
+from service import logs
+from service.catalog_file import load_catalog
+from service.core.catalog import Catalog
+from service.core.errors import CatalogError
+from service.core.retries import RetryPolicy
+from service.image_store.opening import open_image_store
+from service.imaging import Imaging
+from service.job_store.leases import Leases
+from service.job_store.pool import redis_pool
+from service.outbound import Outbound
+from service.parent import watch_parent
+from service.settings import ConfigurationError, Settings, load_settings
+from workers.engine import LeaseWorker
+from workers.generate import WorkerContext, generate
+from workers.providers import open_providers
+from workers.sweep import Sweep
+
+_TIMEOUT_S = 5.0
+
+
+@contextlib.asynccontextmanager
+async def make_worker(
+    settings: Settings, catalog: Catalog
+) -> AsyncIterator[LeaseWorker]:
+    """Build a worker and all it works with; close it in reverse."""
+    own = settings.worker
+    lease = timedelta(seconds=own.lease_s)
+    retention = timedelta(seconds=settings.retention_s)
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    async with contextlib.AsyncExitStack() as stack:
+        redis = ArqRedis(redis_pool(settings.redis_url, timeout_s=_TIMEOUT_S))
+        images = open_image_store(settings)
+        stack.push_async_callback(images.close)
+        imaging = Imaging(processes=own.imaging_processes)
+        stack.push_async_callback(imaging.close)
+        outbound = await stack.enter_async_context(Outbound(settings.outbound))
+        worker = LeaseWorker(
+            generate,
+            name=name,
+            redis_pool=redis,
+            leases=Leases(
+                redis, worker=name, slots=own.max_jobs, lease=lease, retention=retention
+            ),
+            max_jobs=own.max_jobs,
+            lease=lease,
+            drain=timedelta(seconds=own.drain_s),
+            ctx={
+                "worker": WorkerContext(
+                    catalog=catalog,
+                    providers=open_providers(catalog, outbound, os.environ),
+                    images=images,
+                    imaging=imaging,
+                    retries=_retries(settings),
+                    attempt_timeout=timedelta(seconds=own.attempt_timeout_s),
+                )
+            },
+        )
+        stack.push_async_callback(worker.close)
+        chores = asyncio.create_task(Sweep(redis, images, retention=retention).run())
+        stack.callback(chores.cancel)
+        yield worker
+
+
+def _retries(settings: Settings) -> RetryPolicy:
+    return RetryPolicy(
+        max_attempts=settings.worker.max_attempts,
+        base=timedelta(seconds=settings.worker.retry_base_s),
+        ceiling=timedelta(seconds=settings.worker.retry_ceiling_s),
+    )
+
+
+async def serve(settings: Settings, catalog: Catalog) -> None:
+    """Work until SIGTERM, SIGINT or the death of the parent, then drain."""
+    async with make_worker(settings, catalog) as worker:
+        with watch_parent(lambda: worker.handle_sig(SIGTERM)):
+            await worker.async_run()
+
+
+def main() -> None:
+    """Start, or say in one sentence why not."""
+    try:
+        settings = load_settings()
+        catalog = load_catalog(settings.catalog_file)
+    except (ConfigurationError, CatalogError) as exc:
+        print(f"darkroom: {exc}", file=sys.stderr)  # noqa: T201 - no log yet
+        raise SystemExit(2) from None
+    logs.configure(settings)
+    uvloop.run(serve(settings, catalog))
+
+
+if __name__ == "__main__":
+    main()

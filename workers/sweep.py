@@ -1,0 +1,115 @@
+"""Chores: what nobody waits for, done by whichever worker comes first.
+
+Each chore has a period; the worker that takes its key in Redis does it this time.
+Two doing it at once would be harmless: every step behind it may run twice.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from service.core.errors import StoreUnavailable
+from service.image_store import ImageStore
+from service.job_store import keys
+from service.job_store.scripting import script
+
+log = structlog.get_logger()
+
+_SOME = 100
+_SCAN = 1000
+_TICK_S = 1.0
+_GONE_FOR = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chore:
+    name: str
+    period: timedelta
+    work: Callable[[], Awaitable[None]]
+
+
+class Sweep:
+    """Expires, repairs and forgets jobs; runs in every worker process."""
+
+    def __init__(
+        self, redis: Redis, images: ImageStore, *, retention: timedelta
+    ) -> None:
+        self._redis, self._images = redis, images
+        self._retention_ms = retention // timedelta(milliseconds=1)
+        self._expire = script(redis, "expire")
+        self._audit = script(redis, "audit")
+        self._repair = script(redis, "repair")
+        self._forget = script(redis, "forget")
+        self._chores = (
+            _Chore("expire", timedelta(seconds=1), self.expire),
+            _Chore("repair", timedelta(seconds=15), self.repair),
+            _Chore("retain", timedelta(seconds=60), self.forget_old),
+        )
+
+    async def run(self) -> None:
+        """Do the chores when they are due, until canceled."""
+        while True:
+            for chore in self._chores:
+                try:
+                    if await self._is_ours(chore):
+                        await chore.work()
+                except (RedisError, OSError, StoreUnavailable) as exc:
+                    log.warning(
+                        "chore.failed", chore=chore.name, error=type(exc).__name__
+                    )
+            await asyncio.sleep(_TICK_S)
+
+    async def expire(self) -> None:
+        """End queued jobs whose deadline has passed."""
+        while expired := await self._expire([_SOME, self._retention_ms]):
+            log.info("jobs.expired", jobs=len(expired))
+
+    async def repair(self) -> None:
+        """Put back entries that something else threw out of the queue.
+
+        Counting tells whether any is missing; only then are the records walked.
+        """
+        broken = await self._redis.zcard(keys.BROKEN)
+        if broken:
+            log.error("entries.broken", entries=broken)
+        missing: int = await self._audit([])
+        if missing <= 0:
+            return
+        healed, cursor, prefix = 0, 0, keys.job("")
+        while healed < missing:
+            cursor, found = await self._redis.scan(
+                cursor, match=f"{prefix}*", count=_SCAN
+            )
+            ids = [key.decode().removeprefix(prefix) for key in found]
+            healed += len(await self._repair(ids)) if ids else 0
+            if cursor == 0:
+                break
+        log.error("entries.restored", entries=healed, missing=missing)
+
+    async def forget_old(self) -> None:
+        """Delete images, then records, of jobs whose retention is over."""
+        while ids := await self._due():
+            for job_id in ids:
+                for key in await self._images.list(f"jobs/{job_id}/"):
+                    await self._images.delete(key)
+            await self._forget([_GONE_FOR // timedelta(milliseconds=1), *ids])
+            log.info("jobs.forgotten", jobs=len(ids))
+
+    async def _due(self) -> list[str]:
+        now_ms = int(time.time() * 1000)
+        ids: list[Any] = await self._redis.zrangebyscore(
+            keys.RETENTION, "-inf", now_ms, start=0, num=_SOME
+        )
+        return [job_id.decode() for job_id in ids]
+
+    async def _is_ours(self, chore: _Chore) -> bool:
+        period_ms = chore.period // timedelta(milliseconds=1)
+        key = keys.sweep(chore.name)
+        return bool(await self._redis.set(key, b"1", px=period_ms, nx=True))
