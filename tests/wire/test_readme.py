@@ -1,0 +1,82 @@
+"""The README's tour, pasted into a shell: every block of it, in order, as it stands."""
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+TOUR = README.split("## A five-minute tour")[1].split("\n## ")[0]
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder where a newcomer stands, with a short file of prompts."""
+    prompts = tmp_path / "tests" / "data" / "partiprompts.tsv"
+    prompts.parent.mkdir(parents=True)
+    lines = (ROOT / "tests" / "data" / "partiprompts.tsv").read_text().splitlines()
+    prompts.write_text("\n".join(lines[:6]) + "\n")
+    return tmp_path
+
+
+@pytest.fixture
+def url(checkout: Path) -> Iterator[str]:
+    """Where `darkroom up`, run in that folder, answers."""
+    up = subprocess.Popen(
+        [BIN / "darkroom", "up", "--port", "0", "--json"],
+        cwd=checkout,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert up.stdout is not None
+    yield json.loads(up.stdout.readline())["url"]
+    up.terminate()
+    up.communicate()
+    assert up.returncode == 0
+
+
+def pasted(url: str) -> str:
+    """Everything the tour says to type, as one script that stops at an error."""
+    script = ["set -eo pipefail"]
+    for language, block in re.findall(r"```(\w+)\n(.*?)```", TOUR, re.DOTALL):
+        script.append(f"python3 <<'END'\n{block}END" if language == "python" else block)
+    return "\n".join(script).replace("http://127.0.0.1:8080", url)
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(io.BytesIO(path.read_bytes())) as image:
+        image.load()
+        return image.size
+
+
+@pytest.mark.skipif(
+    shutil.which("curl") is None and "CI" not in os.environ, reason="needs curl"
+)
+def test_the_tour_works_when_pasted(checkout: Path, url: str):
+    shell = subprocess.run(
+        ["bash", "-c", pasted(url)],
+        cwd=checkout,
+        env=os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert shell.returncode == 0, shell.stderr
+    assert size_of(checkout / "lighthouse.png") == (768, 512)
+    same = (checkout / "lighthouse-again.png").read_bytes()
+    assert (checkout / "lighthouse.png").read_bytes() == same
+    assert shell.stdout.count(f"{url}/images/") >= 3
+    assert '"status": "canceled"' in shell.stdout
+    manifest = (checkout / "images" / "manifest.jsonl").read_text()
+    assert len(manifest.splitlines()) == 5
