@@ -1,0 +1,345 @@
+"""What the job store promises its callers; here on fakeredis.
+
+`tests/wire/test_job_store.py` runs the same sentences on a real Valkey, which
+decides.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fakeredis import FakeAsyncRedis
+from redis.asyncio import Redis
+
+from service.core.errors import (
+    AlreadyFinished,
+    IdempotencyMismatch,
+    JobDeleted,
+    JobNotFound,
+    QueueUnavailable,
+    TooMuch,
+)
+from service.core.jobs import Attempt, JobState, StoredImage, new_job_id
+from service.core.requests import GenerationRequest, Priority
+from service.job_store import JobStore, keys
+from service.job_store.leases import Leases, Renewal
+from service.job_store.records import NewJob, Outcome
+
+ATTEMPT = Attempt(provider="p", model="m", started_at=datetime.now(UTC), ms=7)
+IMAGE = StoredImage(
+    key="jobs/x/1/0",
+    sha256="00" * 32,
+    width=8,
+    height=8,
+    content_type="image/png",
+    size_bytes=70,
+)
+DONE = Outcome(state=JobState.SUCCEEDED, attempt=ATTEMPT, images=(IMAGE,))
+PROMPT = "a “fox” — ein Fuchs 🦊"
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[Redis]:
+    client = FakeAsyncRedis()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def store(redis: Redis) -> AsyncIterator[JobStore]:
+    store = JobStore(redis, backlog=50)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+async def leases(redis: Redis) -> AsyncIterator[Leases]:
+    leases = Leases(redis, worker="w", slots=100)
+    yield leases
+    await leases.aclose()
+
+
+def job(**changes: object) -> NewJob:
+    plain = NewJob(
+        id=new_job_id(),
+        account="ada",
+        key_id="key_1",
+        priority=Priority.NORMAL,
+        request=GenerationRequest(model="test/test", prompt=PROMPT),
+    )
+    return replace(plain, **changes)
+
+
+async def test_a_job_is_read_back_as_it_was_submitted(store):
+    new = job(metadata={"shop": "münchen"})
+
+    submitted = await store.submit(new)
+
+    read = await store.get(submitted.job_id, account="ada")
+    assert read.request == new.request
+    assert read.state is JobState.QUEUED
+    assert read.metadata == {"shop": "münchen"}
+    assert await store.position(read) == 1
+
+
+async def test_the_same_submission_twice_is_one_job(store):
+    new = job()
+
+    await store.submit(new)
+    again = await store.submit(new)
+
+    assert again.job_id == new.id
+    assert len((await store.list_jobs("ada", limit=10)).jobs) == 1
+
+
+async def test_equal_names_and_contents_join_the_first_job(store):
+    first = job(idempotency_name="one", content_hash="h")
+
+    made = await store.submit(first)
+    joined = await store.submit(replace(first, id=new_job_id()))
+
+    assert (joined.job_id, joined.joined) == (made.job_id, True)
+
+
+async def test_two_hundred_parallel_equal_submissions_are_one_job(store):
+    new = job(idempotency_name="one", content_hash="h")
+
+    answers = await asyncio.gather(
+        *(store.submit(replace(new, id=new_job_id())) for _ in range(200))
+    )
+
+    assert len({answer.job_id for answer in answers}) == 1
+    assert sum(not answer.joined for answer in answers) == 1
+
+
+async def test_a_name_used_for_other_content_is_refused(store):
+    await store.submit(job(idempotency_name="one", content_hash="h"))
+
+    with pytest.raises(IdempotencyMismatch):
+        await store.submit(job(idempotency_name="one", content_hash="other"))
+
+
+async def test_a_name_of_another_account_is_another_name(store):
+    await store.submit(job(idempotency_name="one", content_hash="h"))
+
+    theirs = await store.submit(
+        job(account="bob", idempotency_name="one", content_hash="other")
+    )
+
+    assert not theirs.joined
+
+
+async def test_a_key_has_no_more_unfinished_jobs_than_it_may(store, leases):
+    for _ in range(3):
+        await store.submit(job(most_queued=3))
+
+    with pytest.raises(TooMuch, match="3 unfinished") as refused:
+        await store.submit(job(most_queued=3))
+    [lease] = (await leases.claim(1, held={})).leases
+    await leases.commit(lease, DONE)
+    await store.submit(job(most_queued=3))
+
+    assert refused.value.code == "queue_full"
+
+
+async def test_the_backlog_of_all_is_bounded(store):
+    await asyncio.gather(*(store.submit(job(key_id=f"key_{i}")) for i in range(50)))
+
+    with pytest.raises(QueueUnavailable):
+        await store.submit(job(key_id="key_x"))
+
+
+async def test_reserved_units_count_against_the_quota_until_they_come_back(store):
+    new = job(units=6, quota=10, period="2026-11")
+    await store.submit(new)
+
+    with pytest.raises(TooMuch) as refused:
+        await store.submit(replace(new, id=new_job_id()))
+    await store.cancel(new.id, account="ada")
+    await store.submit(replace(new, id=new_job_id()))
+
+    assert refused.value.code == "quota_exceeded"
+    assert refused.value.retry_after <= timedelta(seconds=5)
+
+
+async def test_units_are_charged_for_delivered_images_only(store, leases, redis):
+    await store.submit(job(units=8, quota=10, period="2026-11"))
+    [lease] = (await leases.claim(1, held={})).leases
+
+    await leases.commit(lease, replace(DONE, asked=4))
+
+    use = await redis.hgetall(keys.use("key_1"))
+    assert use[b"used:2026-11"] == b"2"
+    assert use[b"reserved"] == b"0"
+
+
+async def test_failed_jobs_cost_no_units(store, leases, redis):
+    await store.submit(job(units=8, quota=10, period="2026-11"))
+    [lease] = (await leases.claim(1, held={})).leases
+
+    failed = Outcome(state=JobState.FAILED, attempt=ATTEMPT, error={"code": "x"})
+    await leases.commit(lease, failed)
+
+    assert await redis.hget(keys.use("key_1"), "used:2026-11") is None
+
+
+async def test_foreign_and_unknown_jobs_look_the_same(store):
+    new = job()
+    await store.submit(new)
+
+    for job_id in (new.id, new_job_id(), "../etc", "x" * 5000):
+        with pytest.raises(JobNotFound, match="^no such job$"):
+            await store.get(job_id, account="bob")
+
+
+async def test_a_deleted_job_is_gone_for_its_owner_and_unknown_to_others(store):
+    new = job()
+    await store.submit(new)
+    await store.cancel(new.id, account="ada")
+
+    await store.forget([new.id])
+
+    with pytest.raises(JobDeleted):
+        await store.get(new.id, account="ada")
+    with pytest.raises(JobNotFound):
+        await store.get(new.id, account="bob")
+    assert (await store.list_jobs("ada", limit=10)).jobs == ()
+
+
+async def test_unfinished_jobs_are_not_forgotten(store):
+    new = job()
+    await store.submit(new)
+
+    await store.forget([new.id])
+
+    assert (await store.get(new.id, account="ada")).state is JobState.QUEUED
+
+
+async def test_canceling_twice_is_canceling_once(store):
+    new = job()
+    await store.submit(new)
+
+    first = await store.cancel(new.id, account="ada")
+    again = await store.cancel(new.id, account="ada")
+
+    assert first == again
+    assert first.state is JobState.CANCELED
+
+
+async def test_a_finished_job_cannot_be_canceled(store, leases):
+    new = job()
+    await store.submit(new)
+    [lease] = (await leases.claim(1, held={})).leases
+    await leases.commit(lease, DONE)
+
+    with pytest.raises(AlreadyFinished):
+        await store.cancel(new.id, account="ada")
+
+
+async def test_a_running_job_that_is_canceled_stays_so(store, leases):
+    new = job()
+    await store.submit(new)
+    [lease] = (await leases.claim(1, held={})).leases
+
+    await store.cancel(new.id, account="ada")
+    renewal = await leases.renew([lease])
+    kept = await leases.commit(lease, DONE)
+
+    canceled = await store.get(new.id, account="ada")
+    assert renewal == [Renewal.CANCELED]
+    assert not kept
+    assert canceled.state is JobState.CANCELED
+    assert canceled.images == ()
+    assert [attempt.ms for attempt in canceled.trail] == [7]
+
+
+async def test_jobs_are_listed_newest_first_in_pages(store):
+    ids = []
+    for _ in range(5):
+        ids.append((await store.submit(job())).job_id)
+        await asyncio.sleep(0.002)  # the listing is by millisecond
+
+    first = await store.list_jobs("ada", limit=2)
+    second = await store.list_jobs("ada", limit=3, after=first.jobs[-1].id)
+
+    assert [j.id for j in first.jobs + second.jobs] == ids[::-1]
+    assert (first.more, second.more) == (True, False)
+
+
+async def test_a_listing_finds_what_matches_behind_what_does_not(store):
+    wanted = await store.submit(job(metadata={"a": "b"}))
+    await asyncio.sleep(0.002)
+    for _ in range(20):
+        await store.submit(job())
+
+    page = await store.list_jobs("ada", limit=2, matches=lambda j: "a" in j.metadata)
+
+    assert [j.id for j in page.jobs] == [wanted.job_id]
+
+
+async def test_a_job_that_must_start_soon_expires_unclaimed(store, leases):
+    new = job(start_within=timedelta(milliseconds=1))
+    await store.submit(new)
+    await asyncio.sleep(0.01)
+
+    claim = await leases.claim(1, held={})
+
+    assert claim.leases == ()
+    assert (await store.get(new.id, account="ada")).state is JobState.EXPIRED
+
+
+async def test_interactive_jobs_start_before_the_batch_of_the_same_account(
+    store, leases
+):
+    for _ in range(20):
+        await store.submit(job(priority=Priority.BATCH))
+    quick = job(priority=Priority.INTERACTIVE)
+    await store.submit(quick)
+
+    claim = await leases.claim(2, held={})
+
+    assert quick.id in {lease.job_id for lease in claim.leases}
+
+
+async def test_accounts_share_by_weight(store, leases):
+    for _ in range(20):
+        await store.submit(job(account="one", key_id="k1"))
+        await store.submit(job(account="three", key_id="k3", weight=3))
+
+    claim = await leases.claim(16, held={})
+
+    heavy = sum(lease.account == "three" for lease in claim.leases)
+    assert 11 <= heavy <= 13
+
+
+async def test_a_canceled_backlog_gives_its_place_back(store, leases):
+    backlog = [job() for _ in range(10)]
+    for new in backlog:
+        await store.submit(new)
+    for new in backlog:
+        await store.cancel(new.id, account="ada")
+    mine = job()
+    await store.submit(mine)
+    for _ in range(5):
+        await store.submit(job(account="bob"))
+
+    claim = await leases.claim(2, held={})
+
+    assert mine.id in {lease.job_id for lease in claim.leases}
+
+
+async def test_every_change_of_state_is_an_event(store, leases, redis):
+    new = job()
+    await store.submit(new)
+    [lease] = (await leases.claim(1, held={})).leases
+    await leases.commit(lease, DONE)
+
+    events = await redis.xrange(keys.events("ada"))
+
+    assert [fields[b"state"] for _, fields in events] == [
+        b"queued",
+        b"running",
+        b"succeeded",
+    ]
