@@ -9,28 +9,22 @@ store and the commit has bought nothing in vain.
 """
 
 import asyncio
-import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import orjson
 import structlog
 
 from service.core.catalog import Catalog, Route
 from service.core.errors import (
-    BadImage,
-    BadOutput,
     PromptRejected,
     ProviderAmbiguous,
     ProviderError,
     ProviderRefused,
     ServiceError,
-    StoreUnavailable,
-    Unavailable,
     UnknownModel,
 )
 from service.core.jobs import Attempt, JobState, StoredImage
@@ -39,15 +33,14 @@ from service.core.requests import GenerationRequest
 from service.core.retries import RetryPolicy
 from service.core.sizing import Size
 from service.image_store import ImageStore
-from service.imaging import ImageFacts, Imaging
+from service.imaging import Imaging
 from service.job_store.leases import Lease
 from service.job_store.records import Outcome
 from workers.engine import Later
+from workers.keeping import keep_images
+from workers.receipts import find_receipt, put_receipt
 
 log = structlog.get_logger()
-
-_PAUSE_S = 0.5
-_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +72,7 @@ async def generate(ctx: dict[str, Any], lease: Lease) -> Outcome | Later:
     with structlog.contextvars.bound_contextvars(
         job_id=lease.job_id, fence=lease.fence, attempt=lease.attempts + 1
     ):
-        if lease.fence > 1 and (found := await _receipt(worker.images, lease)):
+        if lease.fence > 1 and (found := await find_receipt(worker.images, lease)):
             log.info("receipt.found", images=len(found.images))
             return found
         return await _attempt(worker, lease)
@@ -93,7 +86,9 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
     route = routes[lease.attempts % len(routes)]
     try:
         generated = await _call(worker, lease, route, request)
-        images = await _store(worker, lease, request, generated)
+        images = await keep_images(
+            worker.images, worker.imaging, lease, request, generated
+        )
     except ProviderError as error:
         attempt = _failed(route, started, error)
         return _after(worker, lease, attempt, error, routes=len(routes))
@@ -107,7 +102,7 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
         billed=True,
     )
     outcome = _succeeded(request, attempt, images, generated.usage)
-    await _put_receipt(worker.images, lease, outcome)
+    await put_receipt(worker.images, lease, outcome)
     log.info("attempt.succeeded", route=str(route), images=len(images), ms=attempt.ms)
     return outcome
 
@@ -135,119 +130,6 @@ async def _call(
         raise ProviderAmbiguous(
             f"the provider did not answer within {patience.total_seconds():g} s"
         ) from exc
-
-
-async def _store(
-    worker: WorkerContext, lease: Lease, request: GenerationRequest, made: Generated
-) -> tuple[StoredImage, ...]:
-    """Check, convert where needed, and store what was made; bad ones are left out.
-
-    Raises:
-        BadOutput: Not one of them is an image.
-    """
-    stored, last_fault = list[StoredImage](), None
-    for image in made.images[: request.n]:
-        try:
-            data, facts = await _checked(worker.imaging, request, image.data)
-        except BadImage as fault:
-            log.warning("image.refused", code=fault.code, size_bytes=len(image.data))
-            last_fault = fault
-            continue
-        key = f"jobs/{lease.job_id}/{lease.fence}/{len(stored)}"
-        await _patiently(worker.images, key, data, facts.content_type)
-        stored.append(
-            StoredImage(
-                key=key,
-                sha256=hashlib.sha256(data).hexdigest(),
-                width=facts.width,
-                height=facts.height,
-                content_type=facts.content_type,
-                size_bytes=len(data),
-                revised_prompt=image.revised_prompt,
-            )
-        )
-    if not stored:
-        raise BadOutput(
-            "the provider's answer held no usable image",
-            upstream_id=made.upstream_id,
-            billed=True,
-        ) from last_fault
-    return tuple(stored)
-
-
-async def _checked(
-    imaging: Imaging, request: GenerationRequest, data: bytes
-) -> tuple[bytes, ImageFacts]:
-    while True:
-        try:
-            return await _as_asked(imaging, request, data)
-        except Unavailable as exc:  # ours: no child process would start
-            log.warning("image.not_checked", error=str(exc))
-            await asyncio.sleep(_PAUSE_S)
-
-
-async def _as_asked(
-    imaging: Imaging, request: GenerationRequest, data: bytes
-) -> tuple[bytes, ImageFacts]:
-    facts = await imaging.check(data)
-    if facts.content_type == _TYPES[request.output_format]:
-        return data, facts
-    return await imaging.convert(
-        data,
-        output_format=request.output_format,
-        compression=request.output_compression,
-    )
-
-
-async def _patiently(
-    images: ImageStore, key: str, data: bytes, content_type: str
-) -> None:
-    """Store bytes that were paid for: the store may be away, the lease is renewed."""
-    while True:
-        try:
-            return await images.put(key, data, content_type=content_type)
-        except StoreUnavailable as exc:
-            log.warning("image.not_stored", error=str(exc))
-            await asyncio.sleep(_PAUSE_S)
-
-
-async def _put_receipt(images: ImageStore, lease: Lease, outcome: Outcome) -> None:
-    receipt = {**asdict(outcome), "v": 1}
-    key = _receipt_key(lease, lease.fence)
-    await _patiently(images, key, orjson.dumps(receipt), "application/json")
-
-
-async def _receipt(images: ImageStore, lease: Lease) -> Outcome | None:
-    """Return what an earlier claim of the job bought and stored, newest first."""
-    fence = lease.fence - 1
-    while fence > 0:
-        try:
-            stored = await images.get(_receipt_key(lease, fence))
-        except StoreUnavailable:  # buying again is no answer to not knowing
-            await asyncio.sleep(_PAUSE_S)
-            continue
-        if stored is not None:
-            return _read_receipt(orjson.loads(stored))
-        fence -= 1
-    return None
-
-
-def _receipt_key(lease: Lease, fence: int) -> str:
-    return f"jobs/{lease.job_id}/{fence}/receipt.json"
-
-
-def _read_receipt(receipt: dict[str, Any]) -> Outcome:
-    attempt = receipt["attempt"]
-    started = datetime.fromisoformat(attempt.pop("started_at"))
-    return Outcome(
-        state=JobState(receipt["state"]),
-        attempt=Attempt(started_at=started, **attempt),
-        images=tuple(StoredImage(**image) for image in receipt["images"]),
-        error=receipt["error"],
-        usage=receipt["usage"],
-        cost_usd=receipt["cost_usd"],
-        asked=receipt["asked"],
-    )
 
 
 def _succeeded(

@@ -26,6 +26,7 @@ from service.core.errors import (
 )
 from service.core.jobs import Job, JobId, JobState, is_job_id
 from service.job_store import keys
+from service.job_store.clock import RedisClock
 from service.job_store.gather import Gather
 from service.job_store.records import NewJob, read_job, request_json
 from service.job_store.scripting import script
@@ -88,7 +89,7 @@ class JobStore:
             TooMuch: `queue_full` or `quota_exceeded` for this key.
             QueueUnavailable: Nothing was written, nor will be.
         """
-        code, value = await _within(self._submissions((new, time.monotonic())))
+        code, value = await _told(self._submissions((new, time.monotonic())))
         match code:
             case b"made":
                 return Submitted(new.id, joined=False)
@@ -125,7 +126,7 @@ class JobStore:
         """
         if not is_job_id(job_id):
             raise JobNotFound("no such job")
-        stored = await _within(self._reads(JobId(job_id)))
+        stored = await _told(self._reads(JobId(job_id)))
         if stored and stored[b"account"] == account.encode():
             return read_job(JobId(job_id), stored)
         if not stored:
@@ -195,9 +196,12 @@ class JobStore:
 
     async def ping(self) -> None:
         """Prove that Redis takes a write; measures its clock by the way."""
+        await _within(self._ping())
+
+    async def _ping(self) -> None:
         sent = time.monotonic()
-        await _within(self._redis.set(keys.CANARY, b"1", px=60_000))
-        seconds, micros = await _within(self._redis.time())
+        await self._redis.set(keys.CANARY, b"1", px=60_000)
+        seconds, micros = await self._redis.time()
         self._clock.heard(int(seconds) * 1000 + int(micros) // 1000, sent=sent)
 
     async def aclose(self) -> None:
@@ -206,24 +210,26 @@ class JobStore:
         await self._reads.aclose()
 
     async def _jobs(self, ids: Sequence[JobId]) -> list[Job]:
-        records = await asyncio.gather(*(_within(self._reads(i)) for i in ids))
+        records = await asyncio.gather(*(_told(self._reads(i)) for i in ids))
         return [read_job(i, r) for i, r in zip(ids, records, strict=True) if r]
 
     async def _read(self, ids: Sequence[JobId]) -> list[dict[bytes, bytes]]:
         async with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
                 pipe.hgetall(keys.job(job_id))
-            answers: list[dict[bytes, bytes]] = await pipe.execute()
+            async with asyncio.timeout(_ANSWER_BUDGET_S):
+                answers: list[dict[bytes, bytes]] = await pipe.execute()
         return answers
 
     async def _send(self, batch: Sequence[_Arrival]) -> list[tuple[bytes, Any]]:
-        if not self._clock.is_known:
-            await self.ping()
-        sent = time.monotonic()
-        args: list[Any] = [self._backlog]
-        for new, arrived in batch:
-            args += self._fields(new, self._clock.at(arrived + _SUBMIT_BUDGET_S))
-        answers = await self._submit(args)
+        async with asyncio.timeout(_ANSWER_BUDGET_S):
+            if not self._clock.is_known:
+                await self._ping()
+            sent = time.monotonic()
+            args: list[Any] = [self._backlog]
+            for new, arrived in batch:
+                args += self._fields(new, self._clock.at(arrived + _SUBMIT_BUDGET_S))
+            answers = await self._submit(args)
         self._clock.heard(answers[0], sent=sent)
         return list(zip(answers[1::2], answers[2::2], strict=True))
 
@@ -249,39 +255,20 @@ class JobStore:
         )
 
 
-class RedisClock:
-    """What Redis's clock shows, told from our monotonic one; it never runs ahead.
-
-    Each answer brings a reading. One that took long says little, so only quick
-    ones count.
-    """
-
-    _QUICK_S = 1.0
-
-    def __init__(self) -> None:
-        self._offset_ms: float | None = None
-
-    def heard(self, redis_ms: int, *, sent: float) -> None:
-        """Take in a reading that was asked for at `sent` (monotonic seconds)."""
-        got = time.monotonic()
-        if got - sent <= self._QUICK_S:
-            self._offset_ms = redis_ms - got * 1000
-
-    @property
-    def is_known(self) -> bool:
-        """Whether there was a reading yet."""
-        return self._offset_ms is not None
-
-    def at(self, monotonic_s: float) -> int:
-        """Return Redis's time in ms at that moment; 0, long past, while unknown."""
-        return int((self._offset_ms or 0) + monotonic_s * 1000)
-
-
 async def _within(work: Any) -> Any:
     """Await Redis, but not for ever; say what its absence means to a caller."""
+    return await _told(_in_time(work))
+
+
+async def _in_time(work: Any) -> Any:
+    async with asyncio.timeout(_ANSWER_BUDGET_S):
+        return await work
+
+
+async def _told(work: Any) -> Any:
+    """Await a shared round trip, which has an end; say what its absence means."""
     try:
-        async with asyncio.timeout(_ANSWER_BUDGET_S):
-            return await work
+        return await work
     except (RedisError, OSError) as exc:
         raise QueueUnavailable("the queue is not available") from exc
 

@@ -190,7 +190,7 @@ async def test_foreign_and_unknown_jobs_look_the_same(store):
     await store.submit(new)
 
     for job_id in (new.id, new_job_id(), "../etc", "x" * 5000):
-        with pytest.raises(JobNotFound, match="^no such job$"):
+        with pytest.raises(JobNotFound, match=r"^no such job$"):
             await store.get(job_id, account="bob")
 
 

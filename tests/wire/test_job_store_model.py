@@ -13,7 +13,6 @@ a real Valkey. After each step:
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import hypothesis.strategies as st
 from hypothesis import settings
