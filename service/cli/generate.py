@@ -1,0 +1,98 @@
+"""`darkroom generate`: one prompt, from here to image files."""
+
+import asyncio
+import functools
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli.context import AsJson, DataDir
+from service.cli.failure import Failure
+from service.cli.output import emit, say
+from service.cli.target import Url, find_target
+
+if TYPE_CHECKING:
+    from service.cli.target import Target
+
+_PATIENCE_S = 30.0
+_FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+
+Model = Annotated[str, typer.Option(help="`test/test` draws the prompt, free.")]
+Size = Annotated[str | None, typer.Option(help="1024x1024, for example, or auto.")]
+Format = Annotated[str | None, typer.Option("--format", help="png, jpeg or webp.")]
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What is to be seen.")],
+    *,
+    model: Model = "test/test",
+    size: Size = None,
+    n: Annotated[int, typer.Option("-n", "--n", min=1, help="How many images.")] = 1,
+    format_: Format = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for the images, or the name of one.")
+    ] = Path(),
+    url: Url = None,
+    data_dir: DataDir = None,
+    json: AsJson = False,
+) -> None:
+    """Make images of a prompt and print the files they went to."""
+    path_of = _naming(out, count=n)
+    body = {
+        "model": model,
+        "prompt": prompt,
+        "n": n,
+        "size": size,
+        "output_format": format_ or _FORMATS.get(out.suffix.lower()),
+        "priority": "interactive",
+    }
+    given = {name: value for name, value in body.items() if value is not None}
+    job, files = asyncio.run(_run(find_target(url, data_dir), given, path_of))
+    if json:
+        emit({"job_id": job["id"], "status": job["status"], "images": files})
+    else:
+        for file in files:
+            print(file["file"])
+    if error := job["error"]:  # beside images too, when some could not be made
+        raise Failure(f"{error['code']}: {error['message']}")
+    if not files:
+        raise Failure(f"{job['id']} is {job['status']}")
+
+
+async def _run(
+    target: "Target", body: dict[str, Any], path_of: Callable[[str, int, str], Path]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    from service.cli.api import Api
+    from service.cli.images import ImageLost, save_images
+    from service.cli.trouble import Refused
+
+    async with Api(target, patience_s=_PATIENCE_S, say=say) as api:
+        try:
+            job = await api.submit(body, idempotency_key=secrets.token_hex(16))
+            job = await api.finished(job)
+            if job["status"] != "succeeded":
+                return job, []
+            naming = functools.partial(path_of, job["id"])
+            return job, await save_images(api, job, naming)
+        except Refused as exc:
+            raise Failure(f"{exc.code}: {exc}") from exc
+        except ImageLost as exc:
+            raise Failure(str(exc)) from exc
+
+
+def _naming(out: Path, *, count: int) -> Callable[[str, int, str], Path]:
+    """Return what names the file of a job's image; make the folder it lies in."""
+    is_file = out.suffix.lower() in _FORMATS
+    folder = out.parent if is_file else out
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise Failure(f"cannot make {folder}: {exc.strerror}", exit_code=2) from exc
+    if not is_file:
+        return lambda job_id, number, suffix: folder / f"{job_id}-{number}.{suffix}"
+    if count == 1:
+        return lambda *_: out
+    return lambda _, number, __: folder / f"{out.stem}-{number}{out.suffix}"

@@ -1,0 +1,40 @@
+"""What goes where: results to stdout, everything said along the way to stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+
+def emit(result: Any) -> None:
+    """Print one result as a line of JSON, non-ASCII text as it is."""
+    sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def say(message: str) -> None:
+    """Print one message for the person at the terminal, if that is still there."""
+    with suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under their columns, as wide as they are."""
+    texts = [[_text(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
+    for row in (columns, *texts):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def print_facts(facts: Iterable[tuple[str, object]]) -> None:
+    """Print names and values, one pair a line."""
+    for name, value in facts:
+        print(f"{name + ':':12}{_text(value)}")
+
+
+def _text(cell: object) -> str:
+    # A prompt may hold line ends and escape sequences; a terminal must not obey them.
+    shown = "-" if cell is None else str(cell)
+    return "".join(c if c.isprintable() else " " for c in shown)
