@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     bootstrap_key: SecretStr | None = None
     sync_wait_s: float = Field(default=55, gt=0, le=600)
     """How long a synchronous call without `Prefer` is held."""
+    drain_s: float = Field(default=60, ge=0)
+    """How long SIGTERM at the front door waits for requests under way."""
     retention_s: int = Field(default=7 * 86_400, ge=60)
     """Records and images of finished jobs are kept this long."""
     idempotency_s: int = Field(default=86_400, ge=60)
@@ -168,6 +170,15 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_NOT_SETTINGS = frozenset(
+    {
+        "DARKROOM_PARENT_FD",
+        "DARKROOM_URL",
+        "DARKROOM_API_KEY",
+        "DARKROOM_TEST_POISON",
+    },
+)
+"""What `up` tells its children, what the commands read as clients, what tests arm."""
 
 
 def _adopt(environ: Mapping[str, str]) -> None:
@@ -177,7 +188,7 @@ def _adopt(environ: Mapping[str, str]) -> None:
             os.environ.setdefault(ours, environ[name])
     known = _names(Settings)
     for name in [n for n in environ if n.startswith(_PREFIX)]:
-        if name in known:
+        if name in known or name in _NOT_SETTINGS:
             continue
         target = name.removesuffix("_FILE")
         if target == name or target not in known:

@@ -3,7 +3,7 @@
 Every dialect makes one of these; the record stores it; every provider reads it.
 """
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Self
 
@@ -74,11 +74,12 @@ class GenerationRequest:
 
     def to_record(self) -> dict[str, Any]:
         """Return JSON-ready fields; defaults are left out to keep records small."""
-        return {
-            name: value
-            for name, value in asdict(self).items()
-            if name in _REQUIRED or value != _DEFAULTS.get(name)
-        }
+        record = {name: getattr(self, name) for name in _REQUIRED}
+        for name, default in _OPTIONAL.items():
+            value = getattr(self, name)
+            if value != default:
+                record[name] = value
+        return record
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Self:
@@ -87,7 +88,9 @@ class GenerationRequest:
 
 
 _NAMES = frozenset(f.name for f in fields(GenerationRequest))
-_REQUIRED = frozenset({"model", "prompt", "n", "width", "height", "output_format"})
-_DEFAULTS: dict[str, Any] = {
-    f.name: {} if f.name == "extra" else f.default for f in fields(GenerationRequest)
+_REQUIRED = ("model", "prompt", "n", "width", "height", "output_format")
+_OPTIONAL: dict[str, Any] = {
+    f.name: {} if f.name == "extra" else f.default
+    for f in fields(GenerationRequest)
+    if f.name not in _REQUIRED
 }

@@ -45,7 +45,8 @@ class Gather(Generic[Item, Answer]):
     """Sends items in batches, one batch at a time, and hands out the answers.
 
     While Redis is away a persistent gather waits for as long as it takes (its
-    items are paid results); another one passes the error to its callers. A batch
+    items are paid results); another one passes the error to its callers, those
+    behind the batch included, so that nobody waits longer than one `send`. A batch
     refused for any other reason is halved until the one bad item stands alone, so
     that it harms nobody else: `send` must therefore be idempotent per item.
     """
@@ -89,6 +90,8 @@ class Gather(Generic[Item, Answer]):
             answers = await self._patiently([item for item, _ in batch])
         except (RedisError, OSError) as exc:
             if len(batch) == 1 or is_away(exc):
+                if is_away(exc):
+                    batch, self._waiting = batch + self._waiting, []
                 for _, waiter in batch:
                     if not waiter.done():
                         waiter.set_exception(exc)

@@ -1,13 +1,18 @@
-"""The object stores that tests on the wire may ask for, one of each a run."""
+"""What tests on the wire may ask for: object stores, a front door, a worker."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from moto.server import ThreadedMotoServer
+from redis.asyncio import Redis
 
 from tests.fakes import swift as openstack
+from tests.fakes.door import FrontDoor, front_door
 from tests.fakes.stands import S3Place
+from tests.fakes.valkey import Valkey
+from tests.fakes.worker import FakeWorker
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +48,19 @@ def swift() -> Iterator[S3Place]:
     yield place
     place.close()
     server.close()
+
+
+@pytest.fixture
+async def door(
+    shared_valkey: Valkey, redis: Redis, tmp_path: Path
+) -> AsyncIterator[FrontDoor]:
+    """A front door with a local image store, on an empty Valkey."""
+    async with front_door(shared_valkey.url, tmp_path) as front:
+        yield front
+
+
+@pytest.fixture
+async def worker(door: FrontDoor, redis: Redis) -> AsyncIterator[FakeWorker]:
+    """Makes every job of `door` succeed, until it is told otherwise."""
+    async with FakeWorker(redis, door.images) as fake:
+        yield fake

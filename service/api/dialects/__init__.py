@@ -1,0 +1,1 @@
+"""Foreign contracts, one module each; none imports another."""

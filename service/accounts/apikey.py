@@ -1,0 +1,132 @@
+"""What an API key may do, and how its record is written down; never the secret."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from service.settings import Limits
+
+
+class Scope(StrEnum):
+    """What a key is for; only one with `embed` works inside a URL."""
+
+    GENERATE = "generate"
+    EMBED = "embed"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """One key and the limits it is held to, its own or the default ones.
+
+    Attributes:
+        id: `key_` and 16 characters; safe to log, no use to a thief.
+        account: Who owns its jobs and shares a part of the fleet.
+        requests_per_minute: Submissions; None: no limit.
+        queued_jobs: Most unfinished jobs.
+        quota_units: Units per calendar month (UTC); None: no limit.
+        models: Canonical names it may ask for; None: all.
+        weight: The account's share of the fleet next to others, at least 1.
+        expires_at: Refused from then on; None: never.
+        revoked_at: Refused since then.
+    """
+
+    id: str
+    account: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    requests_per_minute: int | None = None
+    queued_jobs: int = 100_000
+    quota_units: int | None = None
+    models: frozenset[str] | None = None
+    weight: int = 1
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a new key is given; None: the default of `Limits`, as it stands when read.
+
+    Raises:
+        ValueError: A sentence that says what cannot be granted.
+    """
+
+    account: str
+    scopes: frozenset[Scope] = frozenset({Scope.GENERATE})
+    requests_per_minute: int | None = None
+    queued_jobs: int | None = None
+    quota_units: int | None = None
+    models: frozenset[str] | None = None
+    weight: int = 1
+    expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if _ACCOUNT.fullmatch(self.account) is None:
+            raise ValueError(
+                "an account is 1 to 64 letters, digits, dots, dashes or underscores"
+            )
+        if not self.scopes:
+            raise ValueError("a key needs at least one scope")
+        least = {"requests_per_minute": 1, "queued_jobs": 1, "weight": 1}
+        for name in ("requests_per_minute", "queued_jobs", "quota_units", "weight"):
+            value = getattr(self, name)
+            if value is not None and value < least.get(name, 0):
+                raise ValueError(f"{name} is at least {least.get(name, 0)}")
+        if self.expires_at is not None and self.expires_at.tzinfo is None:
+            raise ValueError("the time of expiry needs a time zone")
+
+
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def to_record(grant: Grant, *, key_id: str, created_at: datetime) -> dict[str, str]:
+    """Return the fields of the key's record."""
+    fields = {
+        "id": key_id,
+        "account": grant.account,
+        "scopes": " ".join(sorted(grant.scopes)),
+        "weight": str(grant.weight),
+        "created_ms": _to_ms(created_at),
+    }
+    for name in ("requests_per_minute", "queued_jobs", "quota_units"):
+        if (value := getattr(grant, name)) is not None:
+            fields[name] = str(value)
+    if grant.models is not None:
+        fields["models"] = " ".join(sorted(grant.models))
+    if grant.expires_at is not None:
+        fields["expires_ms"] = _to_ms(grant.expires_at)
+    return fields
+
+
+def read_record(stored: Mapping[bytes, bytes], limits: Limits) -> ApiKey:
+    """Read what `to_record` wrote; `limits` fill in what was left open."""
+    fields = {name.decode(): value.decode() for name, value in stored.items()}
+    models = fields.get("models")
+
+    def number(name: str) -> int | None:
+        return int(fields[name]) if name in fields else getattr(limits, name)
+
+    return ApiKey(
+        id=fields["id"],
+        account=fields["account"],
+        scopes=frozenset(Scope(scope) for scope in fields["scopes"].split()),
+        created_at=_from_ms(fields["created_ms"]),
+        requests_per_minute=number("requests_per_minute"),
+        queued_jobs=number("queued_jobs") or limits.queued_jobs,
+        quota_units=number("quota_units"),
+        models=None if models is None else frozenset(models.split()),
+        weight=int(fields["weight"]),
+        expires_at=_from_ms(fields["expires_ms"]) if "expires_ms" in fields else None,
+        revoked_at=_from_ms(fields["revoked_ms"]) if "revoked_ms" in fields else None,
+    )
+
+
+def _to_ms(at: datetime) -> str:
+    return str(int(at.timestamp() * 1000))
+
+
+def _from_ms(ms: str) -> datetime:
+    return datetime.fromtimestamp(int(ms) / 1000, tz=UTC)

@@ -1,0 +1,85 @@
+"""Composition root of the front door."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+from aiohttp import web
+
+from service.accounts import Accounts, Grant, Scope, checked_secret
+from service.api import health, images, jobs, models
+from service.api.context import FRONT, Front
+from service.api.dialects import openai
+from service.api.pulse import Pulse
+from service.api.views import Views
+from service.backends import open_backends
+from service.core.catalog import Catalog
+from service.core.errors import QueueUnavailable
+from service.intake.repeats import Repeats
+from service.metrics import Metrics
+from service.settings import Settings
+from service.waiters import Waiters
+
+log = structlog.get_logger()
+
+BEAT_S = 5.0
+_BOOTSTRAP = Grant(account="default", scopes=frozenset(Scope))
+_PATIENCE_S = 3.0
+_PAUSE_S = 0.5
+
+
+def make_app(
+    settings: Settings, catalog: Catalog, *, beat_s: float = BEAT_S
+) -> web.Application:
+    """Build the front door; connections open when the app starts.
+
+    Args:
+        settings: With the real port where links are to lead.
+        catalog: What may be asked for.
+        beat_s: How often Redis is tried for `/readyz`.
+
+    Raises:
+        ConfigurationError: The bootstrap key is none that a client could send.
+    """
+    preset = settings.bootstrap_key
+    secret = None if preset is None else checked_secret(preset.get_secret_value())
+
+    async def front(app: web.Application) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            backends = await stack.enter_async_context(open_backends(settings))
+            waiters = Waiters(backends.redis, backends.jobs)
+            pulse = Pulse(backends.redis, backends.jobs, backends.images, beat_s=beat_s)
+            app[FRONT] = Front(
+                settings=settings,
+                catalog=catalog,
+                backends=backends,
+                waiters=await stack.enter_async_context(waiters),
+                repeats=Repeats(backends.redis),
+                pulse=await stack.enter_async_context(pulse),
+                views=Views(backends.images, base_url=settings.base_url),
+                metrics=Metrics(),
+            )
+            if secret is not None:
+                adoption = asyncio.create_task(_adopt(backends.accounts, secret))
+                stack.callback(adoption.cancel)
+                # Without Redis it goes on behind the scenes, and `/readyz` is red.
+                await asyncio.wait([adoption], timeout=_PATIENCE_S)
+            yield
+
+    app = web.Application()
+    app.cleanup_ctx.append(front)
+    for part in (health, jobs, images, models, openai):
+        app.add_routes(part.routes)
+    return app
+
+
+async def _adopt(accounts: Accounts, secret: str) -> None:
+    while True:
+        try:
+            key = await accounts.adopt(secret, _BOOTSTRAP)
+        except QueueUnavailable:
+            await asyncio.sleep(_PAUSE_S)
+        else:
+            log.info("key.adopted", key_id=key.id, account=key.account)
+            return

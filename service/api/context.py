@@ -1,0 +1,56 @@
+"""What handlers find on the application and on a request."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from service.accounts import ApiKey
+from service.api.pulse import Pulse
+from service.api.views import Views
+from service.backends import Backends
+from service.core.catalog import Catalog
+from service.core.jobs import JobId
+from service.intake.repeats import Repeats
+from service.metrics import Metrics
+from service.settings import Settings
+from service.waiters import Waiters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """One running front door."""
+
+    settings: Settings
+    catalog: Catalog
+    backends: Backends
+    waiters: Waiters
+    repeats: Repeats
+    pulse: Pulse
+    views: Views
+    metrics: Metrics
+
+
+@dataclass(slots=True)
+class Trace:
+    """What becomes known about a request while it is served.
+
+    Attributes:
+        request_id: On the answer, in the envelope and in the log line.
+        key: Who calls.
+        job_id: The job this request made or found; named in the answer's headers.
+        headers: More headers for whatever answer comes.
+        code: Of the error, where the answer is one.
+        answered: Called once the answer went out whole, and only then.
+    """
+
+    request_id: str
+    key: ApiKey | None = None
+    job_id: JobId | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    code: str | None = None
+    answered: Callable[[], Awaitable[None]] | None = None
+
+
+FRONT = web.AppKey("front", Front)
+TRACE = web.RequestKey("trace", Trace)

@@ -1,0 +1,147 @@
+"""The gate every request comes in and goes out by.
+
+It gives the request its id, turns errors into the envelope, names the job in the
+headers, counts, and writes the one log line: template of the route, never its
+query; ids, never keys, prompts or bodies.
+"""
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import structlog
+from aiohttp import web
+
+from service.api.context import FRONT, TRACE, Trace
+from service.api.problems import (
+    INTERNAL,
+    Refused,
+    problem_of,
+    problem_of_http,
+)
+from service.core.errors import ServiceError
+
+log = structlog.get_logger()
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
+_NO_ROUTE = "-"
+_UNREAD = frozenset({"body_incomplete", "body_timeout", "body_too_large"})
+"""Codes behind which the rest of a body may still be on its way."""
+
+SERVER = "darkroom"
+
+
+class Gate:
+    """Wraps the application's own handler."""
+
+    def __init__(self, app: web.Application, handler: Handler) -> None:
+        self._app, self._handler = app, handler
+        self._log = log.bind()  # the lazy one finds its configuration on every call
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.draining = False
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Serve one request; never raises but for a cancellation."""
+        begun = time.perf_counter()
+        trace = Trace(request_id_of(request))
+        request[TRACE] = trace
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            response = await self._served(request, trace)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+        self._sign(response, trace)
+        self._record(request, response, trace, time.perf_counter() - begun)
+        return response
+
+    async def drained(self) -> None:
+        """Return when no request is under way."""
+        await self._idle.wait()
+
+    async def _served(
+        self, request: web.BaseRequest, trace: Trace
+    ) -> web.StreamResponse:
+        try:
+            return await self._handler(request)
+        except Refused as exc:
+            problem = exc.problem
+        except web.HTTPException as exc:
+            problem = problem_of_http(exc)
+        except ServiceError as exc:
+            known = problem_of(exc)
+            problem = known or INTERNAL
+            if known is None:
+                log.exception("request.crashed", request_id=trace.request_id)
+        except Exception:
+            log.exception("request.crashed", request_id=trace.request_id)
+            problem = INTERNAL
+        trace.code = problem.code
+        response = problem.response(trace.request_id)
+        if problem.code in _UNREAD:
+            response.force_close()
+        return response
+
+    def _sign(self, response: web.StreamResponse, trace: Trace) -> None:
+        headers = response.headers
+        headers["x-request-id"] = trace.request_id
+        headers["Server"] = SERVER
+        if trace.job_id is not None:
+            headers["x-job-id"] = trace.job_id
+            if "Location" not in headers:
+                headers["Location"] = self._app[FRONT].views.link(trace.job_id)
+        if trace.headers:
+            headers.update(trace.headers)
+        if self.draining:
+            response.force_close()
+
+    def _record(
+        self,
+        request: web.BaseRequest,
+        response: web.StreamResponse,
+        trace: Trace,
+        seconds: float,
+    ) -> None:
+        route, method = _template(request), request.method
+        self._app[FRONT].metrics.answered(
+            method=method, route=route, status=response.status, seconds=seconds
+        )
+        fields: dict[str, object] = {
+            "request_id": trace.request_id,
+            "method": method[:16],
+            "route": route,
+            "status": response.status,
+            "ms": round(seconds * 1000, 1),
+        }
+        if trace.key is not None:
+            fields["key_id"] = trace.key.id
+            fields["account"] = trace.key.account
+        if trace.job_id is not None:
+            fields["job_id"] = trace.job_id
+        if trace.code is not None:
+            fields["code"] = trace.code
+        write = self._log.debug if route in _QUIET_ROUTES else self._log.info
+        write("request.finished", **fields)
+
+
+def request_id_of(request: web.BaseRequest) -> str:
+    """Return the caller's own id where it is a sane one, else a new one."""
+    given = request.headers.get("X-Request-ID")
+    if given is not None and _SANE_ID.fullmatch(given):
+        return given
+    return f"req_{secrets.token_hex(12)}"
+
+
+def _template(request: web.BaseRequest) -> str:
+    resource = cast("web.Request", request).match_info.route.resource
+    return _NO_ROUTE if resource is None else resource.canonical

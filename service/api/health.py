@@ -1,0 +1,53 @@
+"""`/healthz`, `/readyz` and `/metrics`.
+
+`/readyz` is red only when Redis takes no writes or the process drains: a long batch
+or a store that is down must not take every front door out of the balancer. What
+else is wrong stands in its body.
+"""
+
+from http import HTTPStatus
+from ipaddress import ip_address
+
+from aiohttp import web
+
+from service.api.answers import answer
+from service.api.auth import authorized
+from service.api.context import FRONT
+
+routes = web.RouteTableDef()
+
+_PROXIED = ("X-Forwarded-For", "Forwarded", "Via")
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+@routes.get("/healthz")
+async def get_health(_: web.Request) -> web.Response:
+    """Answer as long as the process does."""
+    return answer({"status": "ok"}, headers=_NO_STORE)
+
+
+@routes.get("/readyz")
+async def get_readiness(request: web.Request) -> web.Response:
+    """Say whether new requests should come here, and what else is the matter."""
+    pulse = request.app[FRONT].pulse
+    status = HTTPStatus.OK if pulse.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+    return answer(pulse.report(), status=status, headers=_NO_STORE)
+
+
+@routes.get("/metrics")
+async def get_metrics(request: web.Request) -> web.Response:
+    """Show the counters to this machine, or to whoever has a key."""
+    if not is_local(request):
+        await authorized(request)
+    body, content_type = request.app[FRONT].metrics.page()
+    return web.Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
+
+
+def is_local(request: web.Request) -> bool:
+    """Whether the caller sits on this machine, with no proxy in between."""
+    if any(name in request.headers for name in _PROXIED):
+        return False
+    try:
+        return ip_address(request.remote or "").is_loopback
+    except ValueError:
+        return False

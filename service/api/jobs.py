@@ -1,0 +1,162 @@
+"""`/v1/jobs`: the native resource."""
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from aiohttp import web
+from pydantic import Field, StringConstraints
+
+from service import intake
+from service.api.answers import answer
+from service.api.auth import authorized
+from service.api.context import FRONT, TRACE
+from service.api.listing import read_query
+from service.api.submitting import read_draft, refuse_unavailable, submit
+from service.api.views import etag_of
+from service.api.wishes import (
+    idempotency_name,
+    long_poll_s,
+    preference,
+    refuse_unknown,
+)
+from service.core.errors import AlreadyFinished, InvalidRequest, JobNotFound
+from service.core.jobs import Job, JobId, JobState
+from service.core.requests import Priority
+from service.intake import Terms
+from service.intake.draft import Draft
+
+routes = web.RouteTableDef()
+
+_MONTH_S = 30 * 86_400
+_NOT_YET = ("images", "mask", "webhook", "dry_run", "cache")
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+_Text = Annotated[str, StringConstraints(max_length=512)]
+
+
+class JobDraft(Draft):
+    """The body of `POST /v1/jobs`."""
+
+    operation: Literal["generate", "edit"] = "generate"
+    metadata: Annotated[dict[_Name, _Text], Field(max_length=16)] | None = None
+    priority: Literal["interactive", "normal", "batch"] = "normal"
+    deadline_s: Annotated[int, Field(ge=1, le=_MONTH_S)] | None = None
+    images: Any = None
+    mask: Any = None
+    webhook: Any = None
+    dry_run: Any = None
+    cache: Any = None
+
+
+@routes.post("/v1/jobs")
+async def submit_job(request: web.Request) -> web.Response:
+    """Accept a job; answer before any of it is done."""
+    key, draft = await read_draft(request, JobDraft)
+    refuse_unavailable(draft, _NOT_YET)
+    if draft.operation == "edit":
+        raise InvalidRequest(
+            "edits are not available yet", code="unsupported_field", param="operation"
+        )
+    terms = Terms(
+        priority=Priority(draft.priority),
+        metadata=draft.metadata,
+        start_within=_duration(draft.deadline_s),
+        idempotency_name=idempotency_name(request),
+    )
+    accepted = await submit(request, draft, key=key, terms=terms)
+    view = request.app[FRONT].views.accepted(accepted)
+    return answer(view, status=HTTPStatus.ACCEPTED)
+
+
+@routes.get("/v1/jobs")
+async def list_jobs(request: web.Request) -> web.Response:
+    """Answer with a page of the account's jobs, newest first."""
+    key = await authorized(request)
+    query = read_query(request)
+    front = request.app[FRONT]
+    try:
+        page = await front.backends.jobs.list_jobs(
+            key.account, limit=query.limit, after=query.after, matches=query.matches
+        )
+    except JobNotFound as exc:
+        raise query.bad_cursor() from exc
+    return answer(
+        {
+            "object": "list",
+            "data": [front.views.job(job) for job in page.jobs],
+            "has_more": page.more,
+            "first_id": page.jobs[0].id if page.jobs else None,
+            "last_id": page.jobs[-1].id if page.jobs else None,
+        }
+    )
+
+
+@routes.get("/v1/jobs/{job_id}")
+async def get_job(request: web.Request) -> web.Response:
+    """Answer with the job as it stands, or as soon as it is final."""
+    key = await authorized(request)
+    refuse_unknown(request, "wait")
+    front, job_id = request.app[FRONT], request.match_info["job_id"]
+    held_s = long_poll_s(request)
+    if held_s is None:
+        job = await front.backends.jobs.get(job_id, account=key.account)
+    else:
+        job = await front.waiters.wait(job_id, account=key.account, most_s=held_s)
+        if preference(request).wait_s is not None:
+            request[TRACE].headers["Preference-Applied"] = f"wait={held_s}"
+    request[TRACE].job_id = job.id
+    return await _shown(request, job)
+
+
+@routes.post("/v1/jobs/{job_id}/cancel")
+async def cancel_job(request: web.Request) -> web.Response:
+    """Make the job canceled; twice is the same as once."""
+    key = await authorized(request)
+    front = request.app[FRONT]
+    job_id, jobs = request.match_info["job_id"], front.backends.jobs
+    try:
+        job = await intake.cancel(job_id, account=key.account, jobs=jobs)
+    except AlreadyFinished:
+        request[TRACE].job_id = JobId(job_id)
+        raise
+    request[TRACE].job_id = job.id
+    return answer(front.views.job(job))
+
+
+@routes.delete("/v1/jobs/{job_id}")
+async def delete_job(request: web.Request) -> web.Response:
+    """Remove the job and its images; it answers 410 from then on."""
+    key = await authorized(request)
+    backends = request.app[FRONT].backends
+    await intake.delete(
+        request.match_info["job_id"],
+        account=key.account,
+        jobs=backends.jobs,
+        images=backends.images,
+    )
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _duration(seconds: int | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+async def _shown(request: web.Request, job: Job) -> web.Response:
+    front, etag = request.app[FRONT], etag_of(job)
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if _matches(request, etag):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    if job.state is not JobState.QUEUED:
+        return answer(front.views.job(job), headers=headers)
+    position = await front.backends.jobs.position(job)
+    eta_s = None if position is None else front.waiters.pace.eta_s(position)
+    view = front.views.job(job, position=position, eta_s=eta_s)
+    return answer(view, headers=headers)
+
+
+def _matches(request: web.Request, etag: str) -> bool:
+    given = request.headers.get("If-None-Match")
+    if given is None:
+        return False
+    known = {tag.strip().removeprefix("W/") for tag in given.split(",")}
+    return etag.removeprefix("W/") in known

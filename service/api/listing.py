@@ -1,0 +1,93 @@
+"""The query of `GET /v1/jobs`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from service.api.wishes import refuse_unknown
+from service.core.errors import InvalidRequest
+from service.core.jobs import Job, JobState, is_job_id
+
+_USUAL_LIMIT = 20
+_MOST = 100
+_NUMBER = re.compile(r"[0-9]{1,4}")
+_METADATA = "metadata."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery:
+    """Which jobs are wanted.
+
+    Attributes:
+        limit: 1 to 100.
+        after: The last job of the page before.
+        state: Only jobs in this state.
+        metadata: Only jobs that carry all of these pairs.
+    """
+
+    limit: int
+    after: str | None
+    state: JobState | None
+    metadata: Mapping[str, str]
+
+    def matches(self, job: Job) -> bool:
+        """Whether the job is wanted."""
+        if self.state is not None and job.state is not self.state:
+            return False
+        pairs = self.metadata.items()
+        return all(job.metadata.get(name) == value for name, value in pairs)
+
+    def bad_cursor(self) -> InvalidRequest:
+        """Return the refusal of a cursor that is no job of the caller's."""
+        return _invalid("after", "after must be the id of a listed job")
+
+
+def read_query(request: web.Request) -> ListQuery:
+    """Read the query.
+
+    Raises:
+        InvalidRequest: `invalid_pagination`, `invalid_enum`, `unknown_param` or
+            `duplicate_param`.
+    """
+    refuse_unknown(request, "status", "after", "limit", _METADATA)
+    query = request.query
+    after = query.get("after")
+    if after is not None and not is_job_id(after):
+        raise _invalid("after", "after must be the id of a listed job")
+    return ListQuery(
+        limit=_limit(query.get("limit")),
+        after=after,
+        state=_state(query.get("status")),
+        metadata={
+            name.removeprefix(_METADATA): value
+            for name, value in query.items()
+            if name.startswith(_METADATA)
+        },
+    )
+
+
+def _limit(given: str | None) -> int:
+    if given is None:
+        return _USUAL_LIMIT
+    if not _NUMBER.fullmatch(given) or not 1 <= int(given) <= _MOST:
+        raise _invalid("limit", f"limit must be a whole number from 1 to {_MOST}")
+    return int(given)
+
+
+def _state(given: str | None) -> JobState | None:
+    if given is None:
+        return None
+    try:
+        return JobState(given)
+    except ValueError:
+        raise InvalidRequest(
+            f"status must be one of {', '.join(JobState)}",
+            code="invalid_enum",
+            param="status",
+        ) from None
+
+
+def _invalid(param: str, sentence: str) -> InvalidRequest:
+    return InvalidRequest(sentence, code="invalid_pagination", param=param)

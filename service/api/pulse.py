@@ -1,0 +1,117 @@
+"""Looks after Redis, the store and the workers, so that `/readyz` need not wait.
+
+Redis is written to, because one that only reads (a replica, a full one) answers a
+PING as if nothing were wrong.
+"""
+
+import asyncio
+import contextlib
+import time
+from typing import Any, Self
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from service.core.errors import QueueUnavailable, StoreUnavailable
+from service.image_store import ImageStore
+from service.job_store import JobStore, keys
+
+log = structlog.get_logger()
+
+_BEAT_S = 5.0
+_STORE_EVERY_S = 60.0
+_WORKER_SILENT_MS = 30_000
+_ANSWER_S = 2.8
+
+
+class Pulse:
+    """What was seen last; a context manager that looks again until it is left.
+
+    Args:
+        beat_s: Between two looks at Redis; two missed ones make it unready.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        jobs: JobStore,
+        images: ImageStore,
+        *,
+        beat_s: float = _BEAT_S,
+    ) -> None:
+        self._redis, self._jobs, self._images = redis, jobs, images
+        self._beat_s = beat_s
+        self._good_at = float("-inf")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._workers, self._open_jobs, self._store = 0, 0, "unknown"
+        self.draining = False
+
+    async def __aenter__(self) -> Self:
+        await self._beat()
+        self._tasks = [
+            asyncio.create_task(self._look_after_redis()),
+            asyncio.create_task(self._look_after_store()),
+        ]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    @property
+    def takes_writes(self) -> bool:
+        """Whether Redis took a write lately."""
+        return time.monotonic() - self._good_at <= 2 * self._beat_s + 1
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new requests should come here."""
+        return self.takes_writes and not self.draining
+
+    def report(self) -> dict[str, Any]:
+        """Return all of it, as `/readyz` shows it."""
+        return {
+            "status": "ready" if self.is_ready else "not_ready",
+            "draining": self.draining,
+            "queue": "ok" if self.takes_writes else "unavailable",
+            "store": self._store,
+            "workers": self._workers,
+            "open_jobs": self._open_jobs,
+            "starving": self._open_jobs > 0 and self._workers == 0,
+        }
+
+    async def _look_after_redis(self) -> None:
+        while True:
+            await asyncio.sleep(self._beat_s)
+            await self._beat()
+
+    async def _look_after_store(self) -> None:
+        while True:
+            try:
+                await self._images.check()
+            except StoreUnavailable as exc:
+                self._store = "unavailable"
+                log.warning("store.failed", reason=str(exc))
+            else:
+                self._store = "ok"
+            await asyncio.sleep(_STORE_EVERY_S)
+
+    async def _beat(self) -> None:
+        try:
+            await self._jobs.ping()
+            self._good_at = time.monotonic()
+            await self._count()
+        except (QueueUnavailable, RedisError, OSError) as exc:
+            log.warning("canary.failed", error=type(exc).__name__)
+
+    async def _count(self) -> None:
+        spoke_since = time.time() * 1000 - _WORKER_SILENT_MS
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zcount(keys.WORKERS, spoke_since, "+inf")
+            pipe.get(f"{keys.QUEUE}:open")
+            async with asyncio.timeout(_ANSWER_S):
+                self._workers, opened = await pipe.execute()
+        self._open_jobs = int(opened or 0)

@@ -1,0 +1,177 @@
+"""Use cases of the front door: submit, cancel and delete a job."""
+
+import asyncio
+import contextlib
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import orjson
+
+from service.accounts import ApiKey
+from service.core.catalog import Catalog
+from service.core.errors import AlreadyFinished, JobDeleted, JobNotFound
+from service.core.jobs import Job, new_job_id
+from service.core.requests import GenerationRequest, Priority
+from service.image_store import ImageStore
+from service.intake.compose import Composed, compose
+from service.intake.draft import Draft
+from service.intake.repeats import Repeats
+from service.job_store import JobStore
+from service.job_store.records import NewJob
+
+__all__ = ["Accepted", "Terms", "cancel", "delete", "submit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How a job is to be run, and how its call may be repeated.
+
+    Attributes:
+        start_within: It expires unless it has started by then; None: never.
+        idempotency_name: The caller's `Idempotency-Key`.
+        sdk_retry: How often an SDK without such a key has sent this call before;
+            None: the caller does not count, or does not wait for the images.
+    """
+
+    priority: Priority = Priority.NORMAL
+    metadata: dict[str, str] | None = None
+    start_within: timedelta | None = None
+    idempotency_name: str | None = None
+    sdk_retry: int | None = None
+
+
+class Accepted(NamedTuple):
+    """The job that answers for a call.
+
+    Attributes:
+        job: What was written down just now, or the job of an earlier call as it
+            stands.
+        content: Equal for equal calls; empty where nobody may repeat this one.
+        dropped: Fields the model cannot honor, which the caller let go.
+    """
+
+    job: NewJob | Job
+    content: str
+    dropped: tuple[str, ...]
+
+    @property
+    def joined(self) -> bool:
+        """Whether an earlier call made the job."""
+        return isinstance(self.job, Job)
+
+
+async def submit(
+    draft: Draft,
+    *,
+    key: ApiKey,
+    terms: Terms,
+    catalog: Catalog,
+    jobs: JobStore,
+    repeats: Repeats,
+) -> Accepted:
+    """Write a job down, or find the one that an earlier equal call made.
+
+    Raises:
+        InvalidRequest: The draft cannot be honored; nothing was written.
+        Forbidden: The key may not ask for this model.
+        IdempotencyMismatch: The name was used for another request.
+        TooMuch: `queue_full` or `quota_exceeded`.
+        QueueUnavailable: Nothing was written, nor will be.
+    """
+    composed = compose(draft, key=key, catalog=catalog)
+    counts = terms.sdk_retry is not None and terms.idempotency_name is None
+    repeatable = counts or terms.idempotency_name is not None
+    content = _content(composed.request, terms) if repeatable else ""
+    job = None
+    if counts and terms.sdk_retry:
+        job = await _earlier(key, content, terms.sdk_retry, jobs, repeats)
+    if job is None:
+        new = _new_job(composed, key=key, terms=terms, content=content)
+        submission = jobs.submit(new)
+        if counts:
+            opened = repeats.opened(new.id, key_id=key.id, content=content)
+            submitted, _ = await asyncio.gather(submission, opened)
+        else:
+            submitted = await submission
+        if not submitted.joined:
+            return Accepted(new, content, composed.dropped)
+        job = await jobs.get(submitted.job_id, account=key.account)
+    return Accepted(job, content, composed.dropped)
+
+
+async def cancel(job_id: str, *, account: str, jobs: JobStore) -> Job:
+    """Make the job canceled, running or not; twice is the same as once.
+
+    Raises:
+        JobNotFound: Never made, or somebody else's.
+        AlreadyFinished: It has another final state.
+    """
+    return await jobs.cancel(job_id, account=account)
+
+
+async def delete(
+    job_id: str, *, account: str, jobs: JobStore, images: ImageStore
+) -> None:
+    """Remove the job, its images first, canceling it where it is not final.
+
+    A worker that learns of the cancellation late may still put an image down; the
+    sweep removes what belongs to no job.
+
+    Raises:
+        JobNotFound: Never made, or somebody else's.
+        JobDeleted: It is gone already.
+        StoreUnavailable: Images are still there, and so is the job.
+    """
+    job = await jobs.get(job_id, account=account)
+    if not job.state.is_final:
+        with contextlib.suppress(AlreadyFinished):
+            await jobs.cancel(job_id, account=account)
+    for image_key in await images.list(f"jobs/{job.id}/"):
+        await images.delete(image_key)
+    await jobs.forget([job.id])
+
+
+async def _earlier(
+    key: ApiKey, content: str, count: int, jobs: JobStore, repeats: Repeats
+) -> Job | None:
+    job_id = await repeats.join(key_id=key.id, content=content, count=count)
+    if job_id is None:
+        return None
+    try:
+        return await jobs.get(job_id, account=key.account)
+    except (JobNotFound, JobDeleted):
+        return None
+
+
+def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> NewJob:
+    now = datetime.now(UTC)
+    return NewJob(
+        id=new_job_id(),
+        account=key.account,
+        key_id=key.id,
+        priority=terms.priority,
+        request=composed.request,
+        weight=key.weight,
+        units=composed.units,
+        quota=key.quota_units,
+        period=f"{now.year}-{now.month:02}",
+        most_queued=key.queued_jobs,
+        start_within=terms.start_within,
+        metadata=terms.metadata,
+        idempotency_name=terms.idempotency_name,
+        content_hash=content,
+    )
+
+
+def _content(request: GenerationRequest, terms: Terms) -> str:
+    within = terms.start_within
+    matter = [
+        request.to_record(),
+        terms.metadata or {},
+        terms.priority,
+        None if within is None else within.total_seconds(),
+    ]
+    canonical = orjson.dumps(matter, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(canonical).hexdigest()

@@ -1,0 +1,158 @@
+"""From what a caller wrote to a request the catalog can honor."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from service.accounts import ApiKey
+from service.core.catalog import Catalog, Model
+from service.core.errors import Forbidden, InvalidRequest, UnknownModel
+from service.core.requests import GenerationRequest
+from service.core.sizing import Sized, Sizing, resolve
+from service.intake.draft import Draft
+from service.intake.words import check_prompt, check_words
+
+_HINTS = ("quality", "style", "background", "moderation", "seed", "negative_prompt")
+"""Fields that only some models honor, each named like the feature it needs."""
+
+_LOSSLESS = 100
+"""The compression that SDKs send along for PNG, where it means nothing."""
+
+
+class Composed(NamedTuple):
+    """A request, what it costs, and what was left out of it.
+
+    Attributes:
+        units: Quota units of all its images.
+        dropped: Fields the model cannot honor, dropped because the caller said so.
+    """
+
+    request: GenerationRequest
+    units: int
+    dropped: tuple[str, ...]
+
+
+def compose(draft: Draft, *, key: ApiKey, catalog: Catalog) -> Composed:
+    """Check the draft against the catalog and the key.
+
+    Raises:
+        UnknownModel: The catalog has no such model.
+        Forbidden: The key may not ask for it (`model_not_allowed`).
+        InvalidRequest: Anything else, by its code.
+    """
+    model = catalog.model(draft.model)
+    if not allows(key, model, catalog):
+        raise Forbidden(
+            "this key may not ask for this model",
+            code="model_not_allowed",
+            param="model",
+        )
+    check_prompt(draft.prompt)
+    check_words(negative_prompt=draft.negative_prompt, user=draft.user)
+    n = _count(draft, model)
+    sized = _size(draft, model)
+    output_format, compression = _format(draft)
+    hints, dropped = _hints(draft, model)
+    request = GenerationRequest(
+        model=model.name,
+        prompt=draft.prompt,
+        n=n,
+        width=sized.width,
+        height=sized.height,
+        requested_size=sized.requested,
+        output_format=output_format,
+        output_compression=compression,
+        user=draft.user,
+        **hints,
+    )
+    return Composed(request, units=model.units_for(sized.tier) * n, dropped=dropped)
+
+
+def allows(key: ApiKey, model: Model, catalog: Catalog) -> bool:
+    """Whether the key may ask for the model; its list may hold any of its names."""
+    if key.models is None or model.name in key.models:
+        return True
+    return any(_names(name, model, catalog) for name in key.models)
+
+
+def _names(name: str, model: Model, catalog: Catalog) -> bool:
+    if name.endswith("*"):
+        return model.name.startswith(name.removesuffix("*"))
+    try:
+        return catalog.model(name).name == model.name
+    except UnknownModel:
+        return False
+
+
+def _count(draft: Draft, model: Model) -> int:
+    n = 1 if draft.n is None else draft.n
+    if n > model.max_n:
+        raise InvalidRequest(
+            f"this model makes at most {model.max_n} images per request",
+            code="n_too_large",
+            param="n",
+        )
+    return n
+
+
+def _size(draft: Draft, model: Model) -> Sized:
+    ratio, config = draft.aspect_ratio, draft.image_config
+    if config is None:
+        return _resolved(model.sizing, draft.size, ratio, None)
+    if None not in (ratio, config.aspect_ratio) and ratio != config.aspect_ratio:
+        raise InvalidRequest(
+            "aspect_ratio is given twice, and not the same",
+            code="incompatible_options",
+            param="aspect_ratio",
+        )
+    return _resolved(
+        model.sizing, draft.size, ratio or config.aspect_ratio, config.image_size
+    )
+
+
+@lru_cache(maxsize=1024)
+def _resolved(
+    sizing: Sizing, size: str | None, ratio: str | None, tier: str | None
+) -> Sized:
+    # The same few sizes are asked for again and again.
+    return resolve(sizing, size=size, aspect_ratio=ratio, image_size=tier)
+
+
+def _format(draft: Draft) -> tuple[str, int | None]:
+    output_format = draft.output_format or "png"
+    if output_format == "jpg":
+        output_format = "jpeg"
+    if output_format == "jpeg" and draft.background == "transparent":
+        raise InvalidRequest(
+            "jpeg has no transparent background; ask for png or webp",
+            code="incompatible_options",
+            param="background",
+        )
+    compression = draft.output_compression
+    if output_format != "png" or compression is None:
+        return output_format, compression
+    if compression < _LOSSLESS:
+        raise InvalidRequest(
+            "output_compression is for jpeg and webp; png loses nothing",
+            code="incompatible_options",
+            param="output_compression",
+        )
+    return output_format, None
+
+
+def _hints(draft: Draft, model: Model) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the hints that were given, and the names of those not to be honored."""
+    given = {
+        name: value for name in _HINTS if (value := getattr(draft, name)) is not None
+    }
+    foreign = [name for name in given if name not in model.features]
+    # To leave it to the model is something that every model honors.
+    dropped = tuple(name for name in foreign if given[name] != "auto")
+    if dropped and draft.strict:
+        raise InvalidRequest(
+            f'this model does not honor {dropped[0]}; "strict": false drops it',
+            code="unsupported_field",
+            param=dropped[0],
+        )
+    for name in foreign:
+        del given[name]
+    return given, dropped

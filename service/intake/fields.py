@@ -1,0 +1,77 @@
+"""Fields of a JSON object, checked by a model; what is wrong gets our stable code."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from service.core.errors import InvalidRequest
+
+_CODES = {
+    "missing": "missing_field",
+    "extra_forbidden": "unknown_field",
+    "literal_error": "invalid_enum",
+    "greater_than_equal": "out_of_range",
+    "greater_than": "out_of_range",
+    "less_than_equal": "out_of_range",
+    "less_than": "out_of_range",
+    "string_too_long": "out_of_range",
+    "finite_number": "out_of_range",
+}
+"""From what pydantic calls it; everything else is `wrong_type`."""
+
+_OWN_CODES = {
+    "n": "invalid_n",
+    "metadata": "invalid_metadata",
+    "priority": "out_of_range",
+    "deadline_s": "out_of_range",
+}
+"""Fields that have one code for whatever is wrong with them."""
+
+_SENTENCES = {
+    "missing_field": "{param} is required",
+    "unknown_field": "{param} is not a field of this request",
+    "invalid_enum": "{param} must be {expected}",
+    "out_of_range": "{param} is out of range",
+    "wrong_type": "{param} has the wrong type",
+    "invalid_n": "n must be a whole number of images, at least 1",
+    "invalid_metadata": "metadata must be at most 16 pairs of text, "
+    "of 64 and 512 characters",
+}
+_NAME_LIMIT = 64
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def read_fields(model: type[_M], fields: object) -> _M:
+    """Check `fields` by `model`.
+
+    Raises:
+        InvalidRequest: The first thing wrong.
+    """
+    try:
+        return model.model_validate(fields)
+    except ValidationError as exc:
+        raise _first(exc.errors(include_url=False)[0]) from None
+
+
+def _first(error: Mapping[str, Any]) -> InvalidRequest:
+    param = ".".join(str(part) for part in error["loc"])[:_NAME_LIMIT]
+    code = _code(error, str(error["loc"][0]))
+    expected = error.get("ctx", {}).get("expected", "")
+    sentence = _SENTENCES[code].format(param=param, expected=expected)
+    return InvalidRequest(sentence, code=code, param=param)
+
+
+def _code(error: Mapping[str, Any], name: str) -> str:
+    kind, value = error["type"], error["input"]
+    if kind == "extra_forbidden":
+        return "unknown_field"
+    if name in _OWN_CODES:
+        return _OWN_CODES[name]
+    if kind == "literal_error" and not isinstance(value, str):
+        return "wrong_type"
+    # An integer beyond 64 bits and 1.0 both arrive as a float.
+    if name == "seed" and isinstance(value, float):
+        return "out_of_range"
+    return _CODES.get(kind, "wrong_type")

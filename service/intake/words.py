@@ -1,0 +1,59 @@
+"""Which text a job may carry; what passes is kept to the byte, never normalized."""
+
+import re
+
+from service.core.errors import InvalidRequest
+
+PROMPT_LIMIT = 32_000
+_USER_LIMIT = 512
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_VISIBLE = re.compile(r"[^\s\u00ad\u180e\u200b-\u200f\u2060\ufeff]")
+
+
+def check_prompt(prompt: str) -> None:
+    """Refuse a prompt that shows nothing, is too long or carries control characters.
+
+    Raises:
+        InvalidRequest: `empty_prompt`, `prompt_too_long` or `invalid_text`.
+    """
+    if len(prompt) > PROMPT_LIMIT:
+        raise _too_long("prompt", PROMPT_LIMIT)
+    if _VISIBLE.search(prompt) is None:
+        raise InvalidRequest("prompt is empty", code="empty_prompt", param="prompt")
+    _check_text("prompt", prompt)
+
+
+def check_words(*, negative_prompt: str | None, user: str | None) -> None:
+    """Refuse what no provider should be sent in the lesser texts.
+
+    Raises:
+        InvalidRequest: `prompt_too_long`, `out_of_range` or `invalid_text`.
+    """
+    if negative_prompt is not None:
+        if len(negative_prompt) > PROMPT_LIMIT:
+            raise _too_long("negative_prompt", PROMPT_LIMIT)
+        _check_text("negative_prompt", negative_prompt)
+    if user is not None:
+        if len(user) > _USER_LIMIT:
+            raise InvalidRequest(
+                f"user has more than {_USER_LIMIT} characters",
+                code="out_of_range",
+                param="user",
+            )
+        _check_text("user", user)
+
+
+def _check_text(param: str, text: str) -> None:
+    if _CONTROL.search(text) is not None:
+        raise InvalidRequest(
+            f"{param} contains control characters", code="invalid_text", param=param
+        )
+
+
+def _too_long(param: str, limit: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"{param} has more than {limit:,} characters",
+        code="prompt_too_long",
+        param=param,
+    )

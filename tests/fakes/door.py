@@ -1,0 +1,119 @@
+"""A front door on a free port, in this process, and somebody who knocks."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+import orjson
+from multidict import CIMultiDictProxy
+
+from service.__main__ import bind
+from service.accounts import Accounts, ApiKey, Grant, Scope
+from service.api.server import Door, open_door
+from service.catalog_file import load_catalog
+from service.image_store import ImageStore
+from service.image_store.opening import open_image_store
+from service.settings import Limits, Settings
+
+SECRET = "sk_of-the-tests"
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: CIMultiDictProxy[str]
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        return orjson.loads(self.raw)
+
+    @property
+    def code(self) -> str:
+        """The error's code; fails where the answer is none."""
+        assert self.body["request_id"] == self.headers["x-request-id"]
+        return self.body["error"]["code"]
+
+
+class FrontDoor:
+    """A running front door, with a key of account `default` that may do anything."""
+
+    def __init__(
+        self, settings: Settings, door: Door, images: ImageStore, accounts: Accounts
+    ) -> None:
+        self.settings, self.door = settings, door
+        self.images, self.accounts = images, accounts
+        self.url = settings.base_url
+        self.port = settings.port
+        self.secret = SECRET
+        self._http = aiohttp.ClientSession()
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def knows(self, account: str, **grant: Any) -> tuple[ApiKey, str]:
+        """Make another key."""
+        return await self.accounts.create(Grant(account=account, **grant))
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        data: Any = None,
+        secret: str | None = SECRET,
+        **headers: str,
+    ) -> Answer:
+        """Send a request; underscores in names of headers stand for dashes."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if secret is not None:
+            sent.setdefault("Authorization", f"Bearer {secret}")
+        if json is not None:
+            data = orjson.dumps(json)
+            sent.setdefault("Content-Type", "application/json")
+        url = path if path.startswith("http") else f"{self.url}{path}"
+        async with self._http.request(
+            method, url, data=data, headers=sent, allow_redirects=False
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        return await self.call("GET", path, **options)
+
+    async def post(self, path: str, json: Any = None, **options: Any) -> Answer:
+        return await self.call("POST", path, json=json, **options)
+
+    async def submit(self, prompt: str = "a fox", **fields: Any) -> Any:
+        """Submit a native job; return its object."""
+        fields = {"model": "test/test", "prompt": prompt, **fields}
+        answer = await self.post("/v1/jobs", fields)
+        assert answer.status == 202, answer.raw
+        return answer.body
+
+
+@contextlib.asynccontextmanager
+async def front_door(
+    redis_url: str, folder: Path, *, beat_s: float = 5.0, **settings: Any
+) -> AsyncIterator[FrontDoor]:
+    """Open a front door; `settings` as `Settings` takes them."""
+    wanted = Settings(
+        redis_url=redis_url,
+        data_dir=folder,
+        port=0,
+        bootstrap_key=SECRET,
+        **{"limits": Limits(body_s=1), **settings},
+    )
+    sock = bind(wanted)
+    wanted = wanted.model_copy(update={"port": sock.getsockname()[1]})
+    catalog = load_catalog(wanted.catalog_file)
+    async with open_door(wanted, catalog, sock, beat_s=beat_s) as door:
+        images = open_image_store(wanted)
+        front = FrontDoor(wanted, door, images, door.front.backends.accounts)
+        yield front
+        await front.close()
+        await images.close()
+
+
+ALL_SCOPES = frozenset(Scope)
