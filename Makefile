@@ -35,11 +35,11 @@ fix: .venv/installed-dev ## format, and repair what can be repaired
 bench: .venv/installed-test ## measure side by side with others (make bench ROW=drain)
 	@$(BIN)/python -m tests.bench $(ROW)
 
-chaos: .venv/installed-test ## 1,632 prompts while everything is being killed
-	@$(BIN)/python -m tests.chaos.drive --jobs 1632 $(ARGS)
+chaos: .venv/installed-test ## 1,632 prompts while all is being killed (ARGS="--seed 7")
+	@$(BIN)/python -m tests.chaos.drive $(ARGS)
 
-clean: ## remove .venv and caches; the data folder stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## remove environments and caches; the data folder stays
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find service workers tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed-run: EXTRAS :=
