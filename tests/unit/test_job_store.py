@@ -330,6 +330,28 @@ async def test_a_canceled_backlog_gives_its_place_back(store, leases):
     assert mine.id in {lease.job_id for lease in claim.leases}
 
 
+async def test_a_lapsed_lease_that_nobody_took_over_is_renewed(store, redis):
+    jobs = [job() for _ in range(3)]
+    for new in jobs:
+        await store.submit(new)
+    brief = timedelta(milliseconds=30)
+    frozen = Leases(redis, worker="frozen", slots=4, lease=brief)
+    other = Leases(redis, worker="other", slots=4, lease=timedelta(seconds=15))
+    held = (await frozen.claim(3, held={})).leases
+    await asyncio.sleep(0.05)
+
+    taken = (await other.claim(3, held={})).leases
+    renewals = await frozen.renew(held)
+
+    # Four slots have room for one suspect; the two left behind are still ours.
+    assert len(taken) == 1
+    assert sorted(renewals) == [Renewal.FENCED, Renewal.RENEWED, Renewal.RENEWED]
+    lanes = [keys.QUEUE, *(f"{keys.QUEUE}:suspects:{k}" for k in range(1, 6))]
+    assert sum([await redis.zcard(lane) for lane in lanes]) == 3
+    await frozen.aclose()
+    await other.aclose()
+
+
 async def test_every_change_of_state_is_an_event(store, leases, redis):
     new = job()
     await store.submit(new)

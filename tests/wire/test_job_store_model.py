@@ -37,6 +37,7 @@ LANES = [keys.QUEUE, f"{keys.QUEUE}:batch"] + [
     f"{keys.QUEUE}:suspects:{k}" for k in range(1, 6)
 ]
 UNITS = 5_000
+MOST_OPEN, QUOTA = 6, 4 * UNITS
 
 
 @dataclass
@@ -97,19 +98,21 @@ class JobStoreMachine(RuleBasedStateMachine):
         job_id, far = new_job_id(), 2**52
         request = '{"prompt":"a fox"}'
         line = [job_id, account, KEY, priority, 250, request, "", far, deadline_ms]
-        line += [units, 8 * UNITS, "2026-11", 12, name, "hash", 86_400_000]
+        line += [units, QUOTA, "2026-11", MOST_OPEN, name, "hash", 86_400_000]
         _, code, value = self.run("submit", 20, *line, int(notify))
         open_jobs = self.unfinished()
         if code == "made":
+            assert len(open_jobs) <= MOST_OPEN
+            assert self.charged() + self.reserved() <= QUOTA
             self.seen[job_id] = Seen(account, notify, units)
             return job_id
         if code == "joined":
             assert value in self.seen
         elif code == "queue_full":
-            assert len(open_jobs) == 12
+            assert len(open_jobs) == MOST_OPEN
         else:
             assert code == "quota"
-            assert self.charged() + self.reserved() + units > 8 * UNITS
+            assert self.charged() + self.reserved() + units > QUOTA
         return multiple()
 
     @rule(job_id=jobs)
@@ -131,13 +134,25 @@ class JobStoreMachine(RuleBasedStateMachine):
         again=st.booleans(),
     )
     def claim(self, worker, want, again):
+        again = again and self.sequence[worker] > 0
         if not again:
             self.sequence[worker] += 1
-        number = max(1, self.sequence[worker])
-        args = [worker, number, want, LEASE_MS, LEASE_MS // 2, 4, want, 5, 60_000]
+        args = [
+            worker,
+            self.sequence[worker],
+            want,
+            LEASE_MS,
+            LEASE_MS // 2,
+            4,
+            want,
+            5,
+            60_000,
+        ]
 
         _, _, *jobs = self.run("claim", *args, 0, 0, 0, 0, 0)
 
+        for job_id, fence, *_ in jobs:
+            assert again or fence > self.seen[job_id].fence
         return multiple(*(Held(worker, job[0], int(job[1])) for job in jobs))
 
     @rule(held=claims)
