@@ -33,7 +33,7 @@ fix: .venv/installed-dev ## format, and repair what can be repaired
 	$(BIN)/ruff check --fix .
 
 bench: .venv/installed-test ## measure side by side with others (make bench ROW=drain)
-	@$(BIN)/python -m tests.bench $(ROW)
+	@$(BIN)/python -m tests.bench $(ROW) $(ARGS)
 
 chaos: .venv/installed-test ## 1,632 prompts while all is being killed (ARGS="--seed 7")
 	@$(BIN)/python -m tests.chaos.drive $(ARGS)

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from service.cli.app import app
+from service.core.catalog import parse_catalog
 from service.settings import PACKAGED_CATALOG, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,13 @@ def test_every_command_exists_with_its_options(document: Path):
     ]
 
     assert [(c, no) for c in commands if (no := unknown(shlex.split(c)))] == []
+
+
+@each_document
+def test_every_catalog_that_is_shown_can_be_read(document: Path):
+    shown = re.findall(r"```toml\n(.*?)```", document.read_text(), re.DOTALL)
+
+    assert all(parse_catalog(text, file="catalog.toml").models for text in shown)
 
 
 @each_document
