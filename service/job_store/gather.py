@@ -89,16 +89,15 @@ class Gather(Generic[Item, Answer]):
         try:
             answers = await self._patiently([item for item, _ in batch])
         except (RedisError, OSError) as exc:
-            if len(batch) == 1 or is_away(exc):
-                if is_away(exc):
-                    batch, self._waiting = batch + self._waiting, []
-                for _, waiter in batch:
-                    if not waiter.done():
-                        waiter.set_exception(exc)
-                return
-            half = len(batch) // 2
-            await self._deliver(batch[:half])
-            await self._deliver(batch[half:])
+            if is_away(exc):
+                everybody, self._waiting = batch + self._waiting, []
+                _refuse(everybody, exc)
+            elif len(batch) == 1:
+                _refuse(batch, exc)
+            else:
+                half = len(batch) // 2
+                await self._deliver(batch[:half])
+                await self._deliver(batch[half:])
             return
         for (_, waiter), answer in zip(batch, answers, strict=True):
             if not waiter.done():
@@ -121,3 +120,9 @@ class Gather(Generic[Item, Answer]):
                 await self._runner
         for _, waiter in self._waiting:
             waiter.cancel()
+
+
+def _refuse(batch: list[tuple[Item, asyncio.Future[Answer]]], exc: Exception) -> None:
+    for _, waiter in batch:
+        if not waiter.done():
+            waiter.set_exception(exc)

@@ -35,8 +35,10 @@ class Valkey:
     def start(self) -> "Valkey":
         args = [a.strip("'") for a in CONFIG.split()]
         self._process = subprocess.Popen(
-            [get_binary_path(), *args, "--dir", self.folder]
-            + ["--unixsocket", self.socket, "--loglevel", "warning"],
+            [
+                *(get_binary_path(), *args, "--dir", self.folder),
+                *("--unixsocket", self.socket, "--loglevel", "warning"),
+            ],
             stdout=subprocess.DEVNULL,
         )
         client = Redis(unix_socket_path=str(self.socket))

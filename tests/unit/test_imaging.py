@@ -66,7 +66,7 @@ async def until_at_work(pid: int) -> None:
         return int(Path(f"/proc/{pid}/stat").read_text().split()[13])
 
     begun = ticks()
-    while ticks() < begun + 5:  # noqa: ASYNC110 - the kernel rings no bell
+    while ticks() < begun + 5:  # the kernel rings no bell
         await asyncio.sleep(0.01)
 
 
