@@ -41,6 +41,11 @@ class Waiters:
         if self._listener is not None:
             await end([self._listener])
 
+    @property
+    def count(self) -> int:
+        """How many callers wait."""
+        return sum(map(len, self._waiting.values()))
+
     def drain(self) -> None:
         """Let go of whoever can as well ask somebody else."""
         self._draining = True

@@ -154,7 +154,7 @@ def _why_not(data: bytes) -> InvalidRequest:
     if data.startswith(_MARKS) or b"\0" in data[:_HEAD]:
         return _not_utf8()
     try:
-        json.loads(text, parse_int=str, parse_float=_finite, parse_constant=_finite)
+        json.loads(text, parse_int=_finite, parse_float=_finite, parse_constant=_finite)
     except RecursionError:
         return _too_deep()
     except ValueError:

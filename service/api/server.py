@@ -9,12 +9,11 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 from aiohttp import web
 
-from service.api.app import make_app
+from service.api.app import BEAT_S, make_app
 from service.api.context import FRONT, TRACE, Front
 from service.api.gate import SERVER, Gate, request_id_of
 from service.api.problems import INTERNAL, Problem
@@ -122,20 +121,26 @@ class Door:
 
 @contextlib.asynccontextmanager
 async def open_door(
-    settings: Settings, catalog: Catalog, sock: socket.socket, **options: Any
+    settings: Settings,
+    catalog: Catalog,
+    sock: socket.socket,
+    *,
+    beat_s: float = BEAT_S,
+    keep_alive_s: float = _KEEP_ALIVE_S,
 ) -> AsyncIterator[Door]:
-    """Serve on `sock`, which is bound to `settings.port`, until left.
+    """Serve on `sock`, which is bound to `settings.port`, until left; closes it.
 
     Args:
         settings: The front door's.
         catalog: What may be asked for.
-        sock: Closed in the end.
-        options: Passed on to `make_app`.
+        sock: Need not listen yet.
+        beat_s: See `make_app`.
+        keep_alive_s: A connection that says nothing for so long is closed.
     """
     runner = _Runner(
-        make_app(settings, catalog, **options),
+        make_app(settings, catalog, beat_s=beat_s),
         access_log=None,
-        keepalive_timeout=_KEEP_ALIVE_S,
+        keepalive_timeout=keep_alive_s,
         lingering_time=_LINGER_S,
         auto_decompress=False,
         handler_cancellation=False,

@@ -1,7 +1,10 @@
 """A front door on a free port, in this process, and somebody who knocks."""
 
+import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
+from json import dumps
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +13,7 @@ import orjson
 from multidict import CIMultiDictProxy
 
 from service.__main__ import bind
-from service.accounts import Accounts, ApiKey, Grant, Scope
+from service.accounts import Accounts, ApiKey, Grant
 from service.api.server import Door, open_door
 from service.catalog_file import load_catalog
 from service.image_store import ImageStore
@@ -71,7 +74,7 @@ class FrontDoor:
         if secret is not None:
             sent.setdefault("Authorization", f"Bearer {secret}")
         if json is not None:
-            data = orjson.dumps(json)
+            data = dumps(json)
             sent.setdefault("Content-Type", "application/json")
         url = path if path.startswith("http") else f"{self.url}{path}"
         async with self._http.request(
@@ -95,7 +98,12 @@ class FrontDoor:
 
 @contextlib.asynccontextmanager
 async def front_door(
-    redis_url: str, folder: Path, *, beat_s: float = 5.0, **settings: Any
+    redis_url: str,
+    folder: Path,
+    *,
+    beat_s: float = 5.0,
+    keep_alive_s: float = 15.0,
+    **settings: Any,
 ) -> AsyncIterator[FrontDoor]:
     """Open a front door; `settings` as `Settings` takes them."""
     wanted = Settings(
@@ -103,12 +111,14 @@ async def front_door(
         data_dir=folder,
         port=0,
         bootstrap_key=SECRET,
-        **{"limits": Limits(body_s=1), **settings},
+        **{"limits": Limits(body_s=0.5), **settings},
     )
     sock = bind(wanted)
     wanted = wanted.model_copy(update={"port": sock.getsockname()[1]})
     catalog = load_catalog(wanted.catalog_file)
-    async with open_door(wanted, catalog, sock, beat_s=beat_s) as door:
+    async with open_door(
+        wanted, catalog, sock, beat_s=beat_s, keep_alive_s=keep_alive_s
+    ) as door:
         images = open_image_store(wanted)
         front = FrontDoor(wanted, door, images, door.front.backends.accounts)
         yield front
@@ -116,4 +126,24 @@ async def front_door(
         await images.close()
 
 
-ALL_SCOPES = frozenset(Scope)
+async def raw(
+    port: int, request: bytes, *, to_end: bool = False, within_s: float = 5
+) -> tuple[int, bytes]:
+    """Send bytes as they are; return the status and the whole answer.
+
+    With `to_end` the server must close the connection behind it.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    try:
+        async with asyncio.timeout(within_s):
+            head = await reader.readuntil(b"\r\n\r\n")
+            if b" 100 " in head.split(b"\r\n")[0]:
+                head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            body = await reader.readexactly(int(length[1])) if length else b""
+            if to_end:
+                assert await reader.read() == b""
+        return int(head.split(b" ")[1]), head + body
+    finally:
+        writer.close()
