@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -40,7 +41,9 @@ async def make_worker(
     own = settings.worker
     lease = timedelta(seconds=own.lease_s)
     retention = timedelta(seconds=settings.retention_s)
-    name = f"{socket.gethostname()}:{os.getpid()}"
+    # In a container host and process id outlive a crash; a worker that took over its
+    # dead namesake's claims would run them under the fences they had.
+    name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     async with contextlib.AsyncExitStack() as stack:
         redis = ArqRedis(redis_pool(settings.redis_url, timeout_s=_TIMEOUT_S))
         images = open_image_store(settings)
