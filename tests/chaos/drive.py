@@ -1,0 +1,80 @@
+"""Runs the service as real processes, does its worst to them, and counts.
+
+python -m tests.chaos.drive --jobs 1632 --seed 7
+python -m tests.chaos.drive --scenario fairness|poison|outage|stock-arq|freeze
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from tests.chaos import fairness, freeze, kills, outage, poison, stock_arq
+from tests.chaos.report import Report
+from tests.chaos.stage import Cast, end_on_sigterm
+
+_SCENARIOS = ("kills", "fairness", "poison", "outage", "stock-arq", "freeze")
+
+
+async def _reports(arguments: argparse.Namespace) -> AsyncIterator[Report]:
+    cast = Cast(workers=2, slots=10, lease_s=15, latency_ms=500)
+    match arguments.scenario:
+        case "kills":
+            yield await kills.run(
+                kills.read_prompts(arguments.prompts, arguments.jobs),
+                seed=arguments.seed,
+                cast=Cast(workers=4, slots=8, lease_s=15, latency_ms=600),
+                folder=arguments.folder,
+            )
+        case "fairness":
+            for retries in (False, True):
+                yield await fairness.run(
+                    crowd=5000, runs=20, retries=retries, cast=cast
+                )
+        case "poison":
+            yield await poison.run(jobs=100, cast=cast)
+        case "outage":
+            busy = Cast(workers=2, slots=25, lease_s=15, latency_ms=3000)
+            yield await outage.run(jobs=200, away_s=60, by="freezing", cast=busy)
+            yield await outage.run(jobs=200, away_s=60, by="killing", cast=busy)
+        case "stock-arq":
+            yield await stock_arq.run(jobs=300, cast=cast)
+        case "freeze":
+            yield await freeze.run(rounds=3, cast=cast)
+
+
+async def _play(arguments: argparse.Namespace) -> bool:
+    """Print each report as it comes; return whether all are good."""
+    end_on_sigterm()
+    good = True
+    async for report in _reports(arguments):
+        text = report.as_json() if arguments.json else f"{report.as_table()}\n"
+        print(text, flush=True)
+        good = good and report.is_good
+    return good
+
+
+def main() -> None:
+    """Print tables; the exit code is 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--scenario", choices=_SCENARIOS, default="kills")
+    parser.add_argument("--jobs", type=int, default=1632)
+    parser.add_argument("--prompts", type=Path, default=kills.PROMPTS)
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--folder", type=Path, help="keep data, ledger and logs here")
+    parser.add_argument("--json", action="store_true", help="one object per report")
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}", file=sys.stderr, flush=True)
+    try:
+        good = asyncio.run(_play(arguments))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise SystemExit(130) from None
+    raise SystemExit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

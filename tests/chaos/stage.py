@@ -1,0 +1,236 @@
+"""The whole service as real processes on this machine, to be killed at will.
+
+One Valkey, one fake upstream with its ledger, one front door on a port that stays
+its own, and workers. Whatever happens to the driver, they end with it.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+from redis.asyncio import Redis
+
+from service.job_store import keys
+from tests.chaos.client import Client
+from tests.chaos.program import Program, first_line, reserved_port
+from tests.fakes.openai_upstream import KEY as UPSTREAM_KEY
+from tests.fakes.valkey import Valkey
+
+ROOT = Path(__file__).parents[2]
+SECRET = "sk_chaos"
+MODEL = "chaos/image"
+POISON = "chaos/poison"
+
+_CATALOG = """
+[providers.openai]
+adapter = "openai"
+base_url = "{base_url}"
+api_key_env = "UPSTREAM_API_KEY"
+timeout_s = 120
+[models."{image}"]
+routes = ["openai/gpt-image-1"]
+sizes = ["1024x1024"]
+[providers.test]
+adapter = "test"
+[models."{poison}"]
+routes = ["test/poison"]
+sizes = ["64x64"]
+"""
+_START_S = 60
+_LOOK_S = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cast:
+    """Who plays: how many workers, with how many slots, before which upstream."""
+
+    workers: int = 2
+    slots: int = 10
+    lease_s: float = 15
+    latency_ms: float = 500
+
+    @property
+    def all_slots(self) -> int:
+        return self.workers * self.slots
+
+    @property
+    def jobs_per_s(self) -> float:
+        """What the upstream's latency alone would allow."""
+        return self.all_slots / self.latency_ms * 1000
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """Everything that runs.
+
+    Attributes:
+        program: Makes another process, `python -m COMMAND...`, from a name for its log
+            and the command; it ends with the stage.
+        deaths: Workers that ended without being told to.
+        kills: How often each of them was killed here.
+    """
+
+    cast: Cast
+    folder: Path
+    valkey: Valkey
+    upstream: Program
+    door: Program
+    workers: list[Program]
+    client: Client
+    program: Callable[..., Program]
+    deaths: int = 0
+    kills: dict[str, int] = field(
+        default_factory=lambda: {"worker": 0, "valkey": 0, "door": 0}
+    )
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger.jsonl"
+
+    @property
+    def images(self) -> Path:
+        return self.folder / "data" / "images"
+
+    def kill_worker(self, number: int) -> None:
+        """Kill one and start it again."""
+        self.workers[number].kill()
+        self.workers[number].start()
+        self.kills["worker"] += 1
+
+    @contextlib.asynccontextmanager
+    async def without_valkey(self) -> AsyncIterator[None]:
+        """Kill it, and bring it back from its AOF when the context is left."""
+        self.valkey.kill()
+        self.kills["valkey"] += 1
+        yield
+        await asyncio.to_thread(self.valkey.start)
+
+    def kill_door(self) -> None:
+        """Kill it and start it again on its port."""
+        self.door.kill()
+        self.door.start()
+        self.kills["door"] += 1
+
+    async def keep_workers_up(self) -> None:
+        """Start again whoever dies by himself, until canceled."""
+        while True:
+            for worker in self.workers:
+                if not worker.is_alive:
+                    self.deaths += 1
+                    worker.start()
+            await asyncio.sleep(_LOOK_S)
+
+    async def until_ready(self) -> None:
+        """Wait until the front door is green and all workers have spoken."""
+        redis = Redis.from_url(self.valkey.url)
+        try:
+            async with asyncio.timeout(_START_S):
+                while (await self.client.readiness()).status != 200:
+                    await asyncio.sleep(_LOOK_S)
+                while await redis.zcard(keys.WORKERS) < len(self.workers):
+                    await asyncio.sleep(_LOOK_S)
+        finally:
+            await redis.aclose()
+
+
+@contextlib.asynccontextmanager
+async def on_stage(cast: Cast, *, folder: Path | None = None) -> AsyncIterator[Stage]:
+    """Start everything, yield it ready, and leave no process behind.
+
+    Args:
+        cast: Who plays.
+        folder: Keeps data, ledger and logs; None: a temporary one.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        if folder is None:
+            name = tempfile.TemporaryDirectory(prefix="chaos-")
+            folder = Path(stack.enter_context(name))
+        folder.mkdir(parents=True, exist_ok=True)
+        read_end, write_end = os.pipe()
+        stack.callback(os.close, read_end)
+        stack.callback(os.close, write_end)
+        port = stack.enter_context(reserved_port())
+        base_url = f"http://127.0.0.1:{port}"
+        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
+        client = Client(
+            await stack.enter_async_context(session), base_url, secret=SECRET
+        )
+        valkey = Valkey(_made(folder / "valkey"))
+        stack.callback(valkey.close)
+        environ = _environ(cast, folder, valkey, port) | {
+            "DARKROOM_PARENT_FD": str(read_end)
+        }
+
+        def program(name: str, *command: str | Path) -> Program:
+            made = Program(
+                command,
+                environ=environ,
+                log=folder / f"{name}.log",
+                parent_fd=read_end,
+            )
+            stack.callback(made.kill)
+            return made
+
+        stage = Stage(
+            cast=cast,
+            folder=folder,
+            valkey=valkey,
+            upstream=program("upstream", *_upstream(cast, folder)),
+            door=program("door", "service"),
+            workers=[program(f"worker{i}", "workers") for i in range(cast.workers)],
+            client=client,
+            program=program,
+        )
+        await asyncio.to_thread(valkey.start)
+        stage.upstream.start()
+        text = _CATALOG.format(
+            base_url=await asyncio.to_thread(first_line, folder / "upstream.log"),
+            image=MODEL,
+            poison=POISON,
+        )
+        (folder / "catalog.toml").write_text(text)
+        for started in (stage.door, *stage.workers):
+            started.start()
+        await stage.until_ready()
+        yield stage
+
+
+def _upstream(cast: Cast, folder: Path) -> tuple[str, ...]:
+    latency = ("--latency-ms", str(cast.latency_ms))
+    ledger = ("--ledger", str(folder / "ledger.jsonl"))
+    return ("tests.fakes.openai_upstream", "--thumbnails", *latency, *ledger)
+
+
+def _environ(cast: Cast, folder: Path, valkey: Valkey, port: int) -> dict[str, str]:
+    ours = {n: v for n, v in os.environ.items() if not n.startswith("DARKROOM_")}
+    return ours | {
+        "PYTHONPATH": str(ROOT),
+        "UPSTREAM_API_KEY": UPSTREAM_KEY,
+        "DARKROOM_REDIS_URL": valkey.url,
+        "DARKROOM_DATA_DIR": str(folder / "data"),
+        "DARKROOM_CATALOG_FILE": str(folder / "catalog.toml"),
+        "DARKROOM_PORT": str(port),
+        "DARKROOM_BOOTSTRAP_KEY": SECRET,
+        "DARKROOM_TEST_POISON": "1",
+        "DARKROOM_WORKER__MAX_JOBS": str(cast.slots),
+        "DARKROOM_WORKER__LEASE_S": str(cast.lease_s),
+        "DARKROOM_WORKER__IMAGING_PROCESSES": "1",
+    }
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end the running task the way Ctrl-C does, cleaning up."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

@@ -1,0 +1,50 @@
+"""What may go wrong besides, each with real processes and smaller than the driver's."""
+
+import pytest
+
+from tests.chaos import fairness, freeze, outage, poison, stock_arq
+from tests.chaos.stage import Cast
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("retries", [False, True], ids=["queued", "retries"])
+async def test_ten_jobs_do_not_wait_for_a_crowd(retries):
+    cast = Cast(workers=2, slots=10, latency_ms=500)
+
+    report = await fairness.run(crowd=5000, runs=5, retries=retries, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_poison_job_is_parked_and_takes_nobody_along():
+    cast = Cast(workers=2, slots=10, lease_s=2, latency_ms=200)
+
+    report = await poison.run(jobs=100, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+@pytest.mark.parametrize("by", ["freezing", "killing"])
+async def test_an_outage_longer_than_the_lease_buys_nothing_twice(by):
+    cast = Cast(workers=2, slots=25, lease_s=2, latency_ms=2000)
+
+    report = await outage.run(jobs=100, away_s=10, by=by, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_what_a_stock_arq_worker_throws_out_comes_back():
+    cast = Cast(workers=2, slots=4, latency_ms=400)
+
+    report = await stock_arq.run(jobs=100, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_frozen_valkey_refuses_in_time_and_for_good():
+    cast = Cast(workers=1, slots=4, latency_ms=50)
+
+    report = await freeze.run(rounds=1, cast=cast)
+
+    assert report.is_good, report.as_table()
