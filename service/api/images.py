@@ -1,6 +1,7 @@
 """Image bytes: the lasting link of a job's image, and the local store's signed URLs."""
 
 import re
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -11,6 +12,7 @@ from service.api.context import FRONT, TRACE
 from service.api.wishes import refuse_unknown
 from service.core.errors import JobNotFound
 from service.core.jobs import Job, StoredImage
+from service.image_store.keys import is_key
 from service.image_store.local import LocalImageStore, media_type
 
 routes = web.RouteTableDef()
@@ -50,11 +52,14 @@ async def get_signed(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     # Raw, as it came: a percent sign is somebody else's spelling of a key.
     key = request.rel_url.raw_path.removeprefix("/images/")
+    if not is_key(key):
+        raise web.HTTPNotFound
     images.verify(key, request.rel_url.raw_query_string)
     data = await images.get(key)
     if data is None:
         raise web.HTTPNotFound
-    return _bytes(data, media_type(data), cache="private, max-age=300")
+    left_s = int(request.query["exp"]) - int(time.time())  # signed, so it is a number
+    return _bytes(data, media_type(data), cache=f"private, max-age={max(0, left_s)}")
 
 
 async def _serve(request: web.Request, image: StoredImage) -> web.Response:

@@ -50,6 +50,10 @@ _FAILED_STATUS: Mapping[str, int] = {
 }
 """What a job failed with, told to a caller who waited; anything else is a 502."""
 
+_ENDED: Mapping[JobState, str] = {
+    JobState.CANCELED: "the job was canceled",
+    JobState.EXPIRED: "the job did not start before its deadline",
+}
 _WORTH_ANOTHER = frozenset({"provider_throttled", "provider_unavailable"})
 """Failures that cost nothing, so that an SDK may send the call again."""
 
@@ -133,13 +137,11 @@ def problem_of_http(error: web.HTTPException) -> Problem:
 
 def problem_of_job(job: Job) -> Problem:
     """Return what a caller who waited is told of a job that made no image."""
-    if job.state in {JobState.CANCELED, JobState.EXPIRED}:
+    if job.state in _ENDED:
         return Problem(
             status=HTTPStatus.CONFLICT,
             code=job.state.value,
-            message=f"the job was {job.state.value}"
-            if job.state is JobState.CANCELED
-            else "the job did not start before its deadline",
+            message=_ENDED[job.state],
             headers=_NO_RETRY,
         )
     failure = job.error or {"code": "internal", "message": INTERNAL.message}

@@ -22,6 +22,8 @@
     darkroom:outbox                   zset    final jobs somebody wants to be told of
     darkroom:events:{account}         stream  changes of state, newest 10,000
     darkroom:key:{sha256}             hash    an API key; all: darkroom:keys
+    darkroom:rate:{key id}            us      when its next submission is due (GCRA)
+    darkroom:calls:{key id}:{content} hash    calls without an answer, for SDK retries
     darkroom:workers                  zset    worker processes by when they last spoke
     darkroom:sweep:{chore}            text    taken by whoever does the chore this time
     darkroom:canary                   text    what `/readyz` writes

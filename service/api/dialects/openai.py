@@ -61,7 +61,7 @@ async def generate(request: web.Request) -> web.Response:
     if not wait_s:
         view = request.app[FRONT].views.accepted(accepted)
         return answer(view, status=HTTPStatus.ACCEPTED)
-    front, trace = request.app[FRONT], request[TRACE]
+    front = request.app[FRONT]
     job = await front.waiters.wait(
         accepted.job.id, account=key.account, most_s=wait_s, through_drain=True
     )
@@ -70,13 +70,14 @@ async def generate(request: web.Request) -> web.Response:
             raise Refused(still_running(job))
         view = front.views.job(job, dropped=accepted.dropped)
         return answer(view, status=HTTPStatus.ACCEPTED)
-    if terms.sdk_retry is not None and accepted.content:
-        trace.answered = functools.partial(
-            front.repeats.answered, job.id, key_id=key.id, content=accepted.content
-        )
     if job.state is not JobState.SUCCEEDED:
         raise Refused(problem_of_job(job))
-    return answer(await _images(request, draft, job, accepted))
+    response = answer(await _images(request, draft, job, accepted))
+    if terms.sdk_retry is not None and accepted.content:
+        request[TRACE].answered = functools.partial(
+            front.repeats.answered, job.id, key_id=key.id, content=accepted.content
+        )
+    return response
 
 
 def _refuse_unserved(draft: ImagesDraft) -> None:
