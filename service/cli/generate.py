@@ -3,7 +3,9 @@
 import asyncio
 import functools
 import secrets
+import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +17,7 @@ from service.cli.output import emit, say
 from service.cli.target import Url, find_target
 
 if TYPE_CHECKING:
+    from service.cli.api import Api
     from service.cli.target import Target
 
 _PATIENCE_S = 30.0
@@ -71,8 +74,9 @@ async def _run(
 
     async with Api(target, patience_s=_PATIENCE_S, say=say) as api:
         try:
-            job = await api.submit(body, idempotency_key=secrets.token_hex(16))
-            job = await api.finished(job)
+            with _waiting():
+                job = await api.submit(body, idempotency_key=secrets.token_hex(16))
+                job = await _finished(api, job)
             if job["status"] != "succeeded":
                 return job, []
             naming = functools.partial(path_of, job["id"])
@@ -81,6 +85,22 @@ async def _run(
             raise Failure(f"{exc.code}: {exc}") from exc
         except ImageLost as exc:
             raise Failure(str(exc)) from exc
+
+
+async def _finished(api: "Api", job: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return await api.finished(job)
+    except (asyncio.CancelledError, Failure):
+        say(f"{job['id']} goes on; `darkroom jobs show` or `cancel` takes its id")
+        raise
+
+
+def _waiting() -> AbstractContextManager[object]:
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status("waiting for the image")
 
 
 def _naming(out: Path, *, count: int) -> Callable[[str, int, str], Path]:

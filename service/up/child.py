@@ -16,6 +16,8 @@ from pathlib import Path
 
 _CONFIGURATION = 2
 """The exit code of a child that will not start as things are configured."""
+_KILLED = 128
+"""Exit codes above it tell of a signal, as in a shell."""
 _STEADY_S = 10.0
 """A child that lived so long did not end because it cannot start."""
 _HOPELESS = 3
@@ -101,33 +103,31 @@ class Child:
     async def _keep(self) -> None:
         while not self._stopping.is_set():
             began = time.monotonic()
-            how = await self._run()
+            code = await self._run()
             if self._stopping.is_set():
                 return
             steady = time.monotonic() - began > _STEADY_S
             self._short_lives = 0 if steady else self._short_lives + 1
-            self._report(how)
-            doublings = min(self._short_lives, 10)
+            self.refused = code == _CONFIGURATION
+            self._report(code)
             with suppress(TimeoutError):
-                async with asyncio.timeout(
-                    min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0**doublings)
-                ):
+                async with asyncio.timeout(self._wait_s(code)):
                     await self._stopping.wait()
 
-    async def _run(self) -> str:
+    async def _run(self) -> int:
         self.trim_log()
         try:
             self._process = process = await self._spawn()
-        except OSError as exc:
-            return f"could not be started: {exc.strerror}"
+        except OSError as exc:  # no more processes, no more memory
+            self._say(f"{self.name} cannot be started: {exc.strerror}")
+            return 1
         if self._stopping.is_set():
             self._signal(signal.SIGTERM)
         code = await process.wait()
         # What it started itself and left behind is its process group.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        self.refused = code == _CONFIGURATION
-        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        return code
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         with self.log.open("ab") as log:
@@ -142,7 +142,14 @@ class Child:
                 start_new_session=True,
             )
 
-    def _report(self, how: str) -> None:
+    def _wait_s(self, code: int) -> float:
+        if code < 0 or code > _KILLED:  # it did not end by itself, so it may well work
+            return _FIRST_WAIT_S
+        doublings = min(self._short_lives, 10)
+        return min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0**doublings)
+
+    def _report(self, code: int) -> None:
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         message = f"{self.name} ended ({how}); starting it again"
         if self._short_lives == _HOPELESS:
             message += f"\nit keeps ending; its last lines:\n{self.last_lines()}"

@@ -68,9 +68,8 @@ class Installation:
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send the signal, wait for the whole family, and return the exit code."""
+        self.signal(number)
         assert self._up is not None
-        self._family |= descendants(self._up.pid, living())
-        self._up.send_signal(number)
         code = self._up.wait()
         assert self._up.stdout is not None
         self._up.stdout.close()
@@ -79,6 +78,12 @@ class Installation:
         with (self.folder / "up.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
         return code
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the signal to `up` alone."""
+        assert self._up is not None
+        self._family |= descendants(self._up.pid, living())
+        self._up.send_signal(number)
 
     def left_over(self) -> set[int]:
         """Return which processes of the last `up` are alive."""

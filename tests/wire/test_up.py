@@ -96,6 +96,20 @@ def test_sigterm_leaves_no_process(install):
     assert not (here.folder / "valkey.sock").exists()
 
 
+def test_a_second_signal_waits_for_no_job(install):
+    here = install()
+    here.up()
+
+    with here.started("generate", "a snail", "--model", "test/slow-60"):
+        until(lambda: here.answer("jobs", "list", "--status", "running"))
+        here.signal(signal.SIGTERM)
+        until(lambda: "stopping" in (here.cwd / "stderr.txt").read_text())
+        code = here.end(signal.SIGINT)
+
+    assert code == 0
+    assert here.left_over() == set()
+
+
 def test_sigkill_leaves_no_process(install):
     here = install()
     here.up()
