@@ -109,7 +109,7 @@ class Stage:
         self.valkey.kill()
         self.kills["valkey"] += 1
         yield
-        await asyncio.to_thread(self.valkey.start)
+        self.valkey.start()  # in a thread it could outlive a Ctrl-C
 
     def kill_door(self) -> None:
         """Kill it and start it again on its port."""
@@ -187,7 +187,7 @@ async def on_stage(cast: Cast, *, folder: Path | None = None) -> AsyncIterator[S
             client=client,
             program=program,
         )
-        await asyncio.to_thread(valkey.start)
+        valkey.start()
         stage.upstream.start()
         text = _CATALOG.format(
             base_url=await asyncio.to_thread(first_line, folder / "upstream.log"),
