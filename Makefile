@@ -42,13 +42,16 @@ clean: ## remove environments and caches; the data folder stays
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find service workers tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Who has more has less as well: the stamps of the smaller installs come along.
 .venv/installed-run: EXTRAS :=
 .venv/installed-test: EXTRAS := [test]
+.venv/installed-test: LESS := .venv/installed-run
 .venv/installed-dev: EXTRAS := [test,dev]
+.venv/installed-dev: LESS := .venv/installed-run .venv/installed-test
 .venv/installed-%: pyproject.toml constraints.txt | $(BIN)/python $(BIN)/pip
 	@echo "Installing Darkroom$(EXTRAS) into .venv ..."
 	@$(INSTALL) --editable ".$(EXTRAS)"
-	@touch $@
+	@touch $(LESS) $@
 
 # pip is what venv writes last: with both in place the environment is whole.
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
