@@ -5,6 +5,7 @@ Every dialect makes one of these; the record stores it; every provider reads it.
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Self
 
 
@@ -74,11 +75,11 @@ class GenerationRequest:
 
     def to_record(self) -> dict[str, Any]:
         """Return JSON-ready fields; defaults are left out to keep records small."""
-        record = {name: getattr(self, name) for name in _REQUIRED}
-        for name, default in _OPTIONAL.items():
-            value = getattr(self, name)
-            if value != default:
-                record[name] = value
+        record = dict(zip(_REQUIRED, _required_of(self), strict=True))
+        said = _optional_of(self)
+        if said != _UNSAID:  # most requests say none of it
+            rest = zip(_OPTIONAL, said, _UNSAID, strict=True)
+            record.update({name: value for name, value, no in rest if value != no})
         return record
 
     @classmethod
@@ -89,8 +90,6 @@ class GenerationRequest:
 
 _NAMES = frozenset(f.name for f in fields(GenerationRequest))
 _REQUIRED = ("model", "prompt", "n", "width", "height", "output_format")
-_OPTIONAL: dict[str, Any] = {
-    f.name: {} if f.name == "extra" else f.default
-    for f in fields(GenerationRequest)
-    if f.name not in _REQUIRED
-}
+_OPTIONAL = tuple(f.name for f in fields(GenerationRequest) if f.name not in _REQUIRED)
+_required_of, _optional_of = attrgetter(*_REQUIRED), attrgetter(*_OPTIONAL)
+_UNSAID = _optional_of(GenerationRequest(model="", prompt=""))
