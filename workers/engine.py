@@ -12,6 +12,7 @@ worker keeps what it has in hand and goes on when Redis is back.
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ CANCELED, FENCED, DRAINED = "canceled", "fenced", "drained"
 _PAUSE_S = 0.2
 _SOON_S = 0.05
 _INTERNAL_TRIES = 3
+_COHORTS = 3
+"""Claims it takes to fill a worker: while Redis claims or commits one part of its
+jobs, Python is busy with another, where one large claim would let them take turns."""
 _LAST_WORDS_S = 10
 
 
@@ -91,6 +95,7 @@ class LeaseWorker(Worker):
         self.name = name
         self.leases = leases
         self._lease, self._drain = lease, drain
+        self._most = math.ceil(max_jobs / _COHORTS)
         self._run_job: Callable[..., Any] = next(
             iter(self.functions.values())
         ).coroutine
@@ -155,7 +160,7 @@ class LeaseWorker(Worker):
     async def _claim_loop(self) -> None:
         while self.allow_pick_jobs:
             self._look.clear()
-            free = self.max_jobs - len(self.tasks)
+            free = min(self.max_jobs - len(self.tasks), self._most)
             pause = self.poll_delay_s
             if free > 0:
                 try:
@@ -169,6 +174,8 @@ class LeaseWorker(Worker):
                 if claim.next_due is not None:
                     pause = min(pause, max(_SOON_S, claim.next_due.total_seconds()))
                 self._wants_room = claim.left
+                if claim.left and len(claim.leases) == free:
+                    continue
             else:
                 self._wants_room = True
             with contextlib.suppress(TimeoutError):
