@@ -26,6 +26,7 @@ _SOME = 100
 _SCAN = 1000
 _TICK_S = 1.0
 _GONE_FOR = timedelta(days=30)
+_SILENCE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Sweep:
             _Chore("expire", timedelta(seconds=1), self.expire),
             _Chore("repair", timedelta(seconds=15), self.repair),
             _Chore("retain", timedelta(seconds=60), self.forget_old),
+            _Chore("mourn", timedelta(seconds=60), self.forget_workers),
         )
 
     async def run(self) -> None:
@@ -101,6 +103,11 @@ class Sweep:
                     await self._images.delete(key)
             await self._forget([_GONE_FOR // timedelta(milliseconds=1), *ids])
             log.info("jobs.forgotten", jobs=len(ids))
+
+    async def forget_workers(self) -> None:
+        """Strike off workers that were killed; the others sign off themselves."""
+        silent_since_ms = (time.time() - _SILENCE.total_seconds()) * 1000
+        await self._redis.zremrangebyscore(keys.WORKERS, "-inf", silent_since_ms)
 
     async def _due(self) -> list[str]:
         now_ms = int(time.time() * 1000)

@@ -1,0 +1,99 @@
+"""The chores, on a real Valkey and real files."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+
+from service.core.errors import JobDeleted
+from service.core.jobs import JobState
+from service.image_store.local import LocalImageStore
+from service.job_store import JobStore, keys
+from service.job_store.leases import Leases
+from service.job_store.records import Outcome
+from tests.unit.test_job_store import ATTEMPT, job
+from workers.sweep import Sweep
+
+MOMENT = timedelta(milliseconds=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def images(tmp_path):
+    return LocalImageStore(
+        tmp_path, base_url="http://127.0.0.1", secret=b"s" * 32, lifetime=DAY
+    )
+
+
+async def test_what_was_kept_long_enough_is_deleted_with_its_images(redis, images):
+    store = JobStore(redis)
+    new = job()
+    await store.submit(new)
+    leases = Leases(redis, worker="w", slots=1, retention=MOMENT)
+    [lease] = (await leases.claim(1, held={})).leases
+    key = f"jobs/{new.id}/1/0"
+    await images.put(key, b"bytes", content_type="image/png")
+    await leases.commit(lease, Outcome(state=JobState.SUCCEEDED, attempt=ATTEMPT))
+    await asyncio.sleep(0.01)
+
+    await Sweep(redis, images, retention=MOMENT).forget_old()
+
+    with pytest.raises(JobDeleted):
+        await store.get(new.id, account="ada")
+    assert await images.list(f"jobs/{new.id}/") == []
+    await leases.aclose()
+    await store.aclose()
+
+
+async def test_what_is_not_old_enough_stays(redis, images):
+    store = JobStore(redis, retention=DAY)
+    new = job()
+    await store.submit(new)
+    await store.cancel(new.id, account="ada")
+
+    await Sweep(redis, images, retention=DAY).forget_old()
+
+    assert (await store.get(new.id, account="ada")).state is JobState.CANCELED
+    await store.aclose()
+
+
+async def test_an_image_put_down_after_the_deletion_is_found_later(redis, images):
+    store = JobStore(redis)
+    new = job()
+    await store.submit(new)
+    await store.cancel(new.id, account="ada")
+    await store.forget([new.id])
+    await images.put(f"jobs/{new.id}/1/0", b"late", content_type="image/png")
+
+    [due_ms] = [
+        score for _, score in await redis.zrange(keys.RETENTION, 0, -1, withscores=True)
+    ]
+    await redis.zadd(keys.RETENTION, {new.id: 1})
+    await Sweep(redis, images, retention=DAY).forget_old()
+
+    assert due_ms > time.time() * 1000
+    assert await images.list(f"jobs/{new.id}/") == []
+    assert await redis.zcard(keys.RETENTION) == 0
+    await store.aclose()
+
+
+async def test_jobs_past_their_deadline_expire_without_a_worker(redis, images):
+    store = JobStore(redis)
+    new = job(start_within=MOMENT)
+    await store.submit(new)
+    await asyncio.sleep(0.01)
+
+    await Sweep(redis, images, retention=DAY).expire()
+
+    assert (await store.get(new.id, account="ada")).state is JobState.EXPIRED
+    await store.aclose()
+
+
+async def test_workers_that_were_killed_are_struck_off(redis, images):
+    now_ms = time.time() * 1000
+    await redis.zadd(keys.WORKERS, {"alive": now_ms, "killed": now_ms - 3_600_000})
+
+    await Sweep(redis, images, retention=DAY).forget_workers()
+
+    assert await redis.zrange(keys.WORKERS, 0, -1) == [b"alive"]
