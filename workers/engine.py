@@ -39,7 +39,6 @@ CANCELED, FENCED, DRAINED = "canceled", "fenced", "drained"
 
 _PAUSE_S = 0.2
 _SOON_S = 0.05
-_INTERNAL_TRIES = 3
 _COHORTS = 3
 """Claims it takes to fill a worker: while Redis claims or commits one part of its
 jobs, Python is busy with another, where one large claim would let them take turns."""
@@ -94,7 +93,8 @@ class LeaseWorker(Worker):
         )
         self.name = name
         self.leases = leases
-        self._lease, self._drain = lease, drain
+        self._lease_s, self._drain = lease.total_seconds(), drain
+        self._renewed_at = time.monotonic()
         self._most = math.ceil(max_jobs / _COHORTS)
         self._run_job: Callable[..., Any] = next(
             iter(self.functions.values())
@@ -105,7 +105,7 @@ class LeaseWorker(Worker):
         self._free.set()
         self._behind = asyncio.Event()  # a cancellation may have been missed
         self._wants_room = False
-        self._settling: set[JobId] = set()  # verdict reached: no stopping them
+        self._settling: set[Lease] = set()  # verdict reached: no stopping them
         self._hurry = asyncio.Event()
 
     @property
@@ -164,6 +164,8 @@ class LeaseWorker(Worker):
             pause = self.poll_delay_s
             if free > 0:
                 try:
+                    if time.monotonic() - self._renewed_at > self._lease_s / 2:
+                        await self._renew()  # after a stall: what is ours first
                     claim = await self.leases.claim(free, held=self._held)
                 except (RedisError, OSError) as exc:
                     log.warning("claim.failed", error=type(exc).__name__)
@@ -183,6 +185,8 @@ class LeaseWorker(Worker):
                     await self._look.wait()
 
     def _start(self, lease: Lease) -> None:
+        if (older := self._held.get(lease.job_id)) is not None:
+            self._stop(older, FENCED)  # lapsed while this process stood still
         self._held[lease.job_id] = lease
         task = self.loop.create_task(self._run(lease))
         self.tasks[lease.job_id] = task
@@ -206,15 +210,18 @@ class LeaseWorker(Worker):
             if end.args == (DRAINED,):
                 await self.leases.release(lease)
                 return
-            raise
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            verdict = _crashed(lease)  # nobody canceled it: it came from inside
         except Exception:
             log.exception("attempt.crashed", job_id=lease.job_id)
             verdict = _crashed(lease)
-        self._settling.add(lease.job_id)
+        self._settling.add(lease)
         try:
             await self._settle(lease, verdict)
         finally:
-            self._settling.discard(lease.job_id)
+            self._settling.discard(lease)
 
     async def _settle(self, lease: Lease, verdict: Outcome | Later) -> None:
         if isinstance(verdict, Later):
@@ -228,11 +235,12 @@ class LeaseWorker(Worker):
 
     async def _listen(self) -> None:
         """Block on the bell, but only while there is a slot to fill."""
-        while True:
+        while self.allow_pick_jobs:
             await self._free.wait()
             try:
                 rung = await self.pool.blpop([keys.BELL], timeout=1)  # type: ignore[misc]
-                if rung is not None and not self._free.is_set():  # for somebody else
+                wanted = self._free.is_set() and self.allow_pick_jobs
+                if rung is not None and not wanted:  # for somebody else, then
                     await self.pool.lpush(keys.BELL, 1)  # type: ignore[misc]
             except (RedisError, OSError):
                 await asyncio.sleep(_PAUSE_S)
@@ -241,26 +249,32 @@ class LeaseWorker(Worker):
                     self._look.set()
 
     async def _heartbeat(self) -> None:
-        period = self._lease.total_seconds() / 3
         while True:
             begun = time.monotonic()
-            held = self.held
             try:
-                answers = await self.leases.renew(held)
+                await self._renew()
                 await self.pool.zadd(keys.WORKERS, {self.name: time.time() * 1000})
             except (RedisError, OSError) as exc:
-                log.warning("renewal.failed", jobs=len(held), error=type(exc).__name__)
+                log.warning("renewal.failed", error=type(exc).__name__)
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            for lease, answer in zip(held, answers, strict=True):
-                if answer is Renewal.FENCED:
-                    self._stop(lease, FENCED)
-                elif answer is Renewal.CANCELED:
-                    self._stop(lease, CANCELED)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(period - (time.monotonic() - begun)):
+                async with asyncio.timeout(
+                    self._lease_s / 3 - (time.monotonic() - begun)
+                ):
                     await self._behind.wait()
             self._behind.clear()
+
+    async def _renew(self) -> None:
+        """Prolong what is in hand; let go of what is not ours any more."""
+        held, asked = self.held, time.monotonic()
+        answers = await self.leases.renew(held)
+        self._renewed_at = asked
+        for lease, answer in zip(held, answers, strict=True):
+            if answer is Renewal.FENCED:
+                self._stop(lease, FENCED)
+            elif answer is Renewal.CANCELED:
+                self._stop(lease, CANCELED)
 
     async def _hear_cancels(self) -> None:
         async for job_id in messages(self.pool, keys.CANCELS):
@@ -271,8 +285,7 @@ class LeaseWorker(Worker):
                 self._stop(lease, CANCELED)
 
     def _stop(self, lease: Lease, reason: str) -> None:
-        settling = lease.job_id in self._settling
-        if self._held.get(lease.job_id) is lease and not settling:
+        if self._held.get(lease.job_id) is lease and lease not in self._settling:
             log.info("attempt.stopped", job_id=lease.job_id, reason=reason)
             self.tasks[lease.job_id].cancel(reason)
 
@@ -298,19 +311,17 @@ class LeaseWorker(Worker):
             hurried.cancel()
 
 
-def _crashed(lease: Lease) -> Outcome | Later:
-    """A bug of ours: try again a few times, another process may be newer."""
-    attempt = Attempt(
-        provider="",
-        model="",
-        started_at=datetime.now(UTC),
-        outcome="failed",
-        error_code="internal",
-    )
-    if lease.attempts + 1 < _INTERNAL_TRIES:
-        return Later(attempt=attempt, wait=timedelta(seconds=5))
+def _crashed(lease: Lease) -> Outcome:
+    """A bug of ours ends the job: it may have paid, and would pay again."""
+    log.error("job.abandoned", job_id=lease.job_id)
     return Outcome(
         state=JobState.FAILED,
-        attempt=attempt,
+        attempt=Attempt(
+            provider="",
+            model="",
+            started_at=datetime.now(UTC),
+            outcome="failed",
+            error_code="internal",
+        ),
         error={"code": "internal", "message": "An internal error; it was logged."},
     )

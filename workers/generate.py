@@ -130,6 +130,11 @@ async def _call(
         raise ProviderAmbiguous(
             f"the provider did not answer within {patience.total_seconds():g} s"
         ) from exc
+    except ServiceError:
+        raise
+    except Exception as exc:  # a bug of the adapter, perhaps behind a paid answer
+        log.exception("adapter.crashed", provider=route.provider)
+        raise ProviderAmbiguous("the provider's answer could not be read") from exc
 
 
 def _succeeded(

@@ -2,7 +2,7 @@
 
 `JobStore` is the front door's side (submit, read, cancel, delete);
 `service.job_store.leases` is the worker's. Each step is one Lua script; the key
-schema stands in `service.job_store.keys`. All times are Redis's own.
+schema stands in `service.job_store.keys`. All times in a record are Redis's own.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ from service.job_store.scripting import script
 _SUBMIT_BUDGET_S = 2.0
 _ANSWER_BUDGET_S = 2.8
 _SCAN_LIMIT = 10_000
+_STEP = 200
 _GONE_FOR = timedelta(days=30)
 
 _Arrival = tuple[NewJob, float]
@@ -157,14 +158,15 @@ class JobStore:
             if rank is None:
                 raise JobNotFound("no such job")
             start = rank + 1
-        step = limit + 1
-        for at in range(start, start + _SCAN_LIMIT, step):
+        at, step, end = start, limit + 1, start + _SCAN_LIMIT
+        while at < end:
             ids = await _within(self._redis.zrevrange(index, at, at + step - 1))
             for job in await self._jobs([JobId(i.decode()) for i in ids]):
                 if matches(job):
                     found.append(job)
             if len(found) > limit or len(ids) < step:
                 break
+            at, step = at + step, _STEP
         return Page(tuple(found[:limit]), more=len(found) > limit)
 
     async def position(self, job: Job) -> int | None:

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from redis.exceptions import (
     BusyLoadingError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisError,
 )
@@ -21,7 +22,15 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
-_REFUSALS = ("OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING")
+_REFUSALS = ("MISCONF", "MASTERDOWN", "NOREPLICAS", "BUSY", "UNKILLABLE")
+_AWAY = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    BusyLoadingError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    OSError,
+)
 
 
 def is_away(exc: Exception) -> bool:
@@ -29,11 +38,7 @@ def is_away(exc: Exception) -> bool:
 
     Anything else is a fault of what was sent.
     """
-    if isinstance(exc, RedisConnectionError | RedisTimeoutError | OSError):
-        return True
-    return isinstance(exc, BusyLoadingError | ReadOnlyError) or str(exc).startswith(
-        _REFUSALS
-    )
+    return isinstance(exc, _AWAY) or str(exc).startswith(_REFUSALS)
 
 
 Item = TypeVar("Item")
@@ -88,7 +93,7 @@ class Gather(Generic[Item, Answer]):
             return
         try:
             answers = await self._patiently([item for item, _ in batch])
-        except (RedisError, OSError) as exc:
+        except Exception as exc:  # noqa: BLE001 - passed on: nobody waits in vain
             if is_away(exc):
                 everybody, self._waiting = batch + self._waiting, []
                 _refuse(everybody, exc)

@@ -144,7 +144,7 @@ class Leases:
     async def renew(self, held: Sequence[Lease]) -> list[Renewal]:
         """Prolong the leases; one answer each, in order."""
         pairs = [part for lease in held for part in (lease.job_id, lease.fence)]
-        answers = await self._renew([self._lease_ms, *pairs])
+        answers = await self._renew([self._lease_ms, self._lease_ms // 2, *pairs])
         return [Renewal(answer) for answer in answers]
 
     async def commit(self, lease: Lease, outcome: Outcome) -> bool:

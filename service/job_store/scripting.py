@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ReadOnlyError
 
 from service.job_store import keys
 
@@ -28,12 +28,16 @@ class Script:
         """Run the step.
 
         Raises:
-            RedisError: Redis is away or refused; nothing was written.
+            RedisError: Redis is away or refused. After a timeout or a lost
+                connection the step may have been taken all the same.
         """
         try:
             return await self._redis.evalsha(self._sha, 1, self._queue, *args)  # type: ignore[misc]
         except NoScriptError:
             return await self._redis.eval(self._source, 1, self._queue, *args)  # type: ignore[misc]
+        except ReadOnlyError:  # its master is another now: the name leads there
+            await self._redis.connection_pool.disconnect()
+            raise
 
 
 @cache

@@ -157,7 +157,7 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     @rule(held=claims)
     def renew(self, held):
-        [answer] = self.run("renew", LEASE_MS, held.job_id, held.fence)
+        [answer] = self.run("renew", LEASE_MS, LEASE_MS // 2, held.job_id, held.fence)
         stored = self.record(held.job_id)
         if not stored or int(stored["fence"]) != held.fence:
             assert answer == 0

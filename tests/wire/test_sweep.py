@@ -97,3 +97,31 @@ async def test_workers_that_were_killed_are_struck_off(redis, images):
     await Sweep(redis, images, retention=DAY).forget_workers()
 
     assert await redis.zrange(keys.WORKERS, 0, -1) == [b"alive"]
+
+
+async def test_a_chore_that_crashes_stops_no_other(redis, tmp_path):
+    class Rotten(LocalImageStore):
+        async def list(self, prefix):
+            raise ValueError(prefix)
+
+    store = JobStore(redis, retention=MOMENT)
+    rotten, late = job(), job(start_within=MOMENT)
+    await store.submit(rotten)
+    await store.cancel(rotten.id, account="ada")
+    await store.submit(late)
+
+    rotten_images = Rotten(
+        tmp_path,
+        base_url="http://127.0.0.1",
+        secret=b"s" * 32,
+        lifetime=DAY,
+    )
+    chores = asyncio.create_task(Sweep(redis, rotten_images, retention=DAY).run())
+    async with asyncio.timeout(5):
+        while not (await store.get(late.id, account="ada")).state.is_final:
+            await asyncio.sleep(0.05)
+
+    assert not chores.done()
+    chores.cancel()
+    await asyncio.gather(chores, return_exceptions=True)
+    await store.aclose()

@@ -31,18 +31,13 @@ if last then
   end
 end
 
--- Outage is not death (decisions.md 1): after silence the living get one lease length to renew before anything is taken over.
-local pulse = tonumber(call('GET', queue .. ':pulse') or now)
-local grace = tonumber(call('GET', queue .. ':grace') or 0)
-if now - pulse > tonumber(ARGV[5]) then
-  grace = now + lease
-  call('SET', queue .. ':grace', whole(grace), 'PX', whole(lease))
-end
-call('SET', queue .. ':pulse', now_text)
+local grace = beat(tonumber(ARGV[5]), lease)
 
+-- An entry without a record, or with one that is none, is set aside and reported.
 local function discard(from, id)
   call('ZREM', from, id)
   call('ZADD', queue .. ':broken', now_text, id)
+  if call('EXISTS', job_key(id)) == 1 then count(queue, -1) end
 end
 
 -- Passed clock values: a lapsed lease keeps its tag and is watched; a retry that falls due gets a fresh tag.
@@ -93,7 +88,7 @@ local function take(from, id)
   if job[STATE] == 'running' then
     interruptions = interruptions + 1
     call('HSET', key, 'interruptions', interruptions, 'attempt:' .. job[FENCE],
-      '{"outcome":"interrupted","started_ms":' .. job[CLAIMED] .. '}')
+      '{"outcome":"interrupted","started_ms":' .. (job[CLAIMED] or now_text) .. '}')
     if is_poison(interruptions) then
       finish(id, job, 'failed', 0, ARGV[9], 'error',
         '{"code":"poison","message":"Each worker that ran this job died; it was parked."}')

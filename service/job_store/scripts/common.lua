@@ -1,5 +1,6 @@
 -- Stands before every script. KEYS[1] is the queue; its lanes are named after it (see keys.py).
--- Every script reads and checks an item whole before it first writes for it: Lua does not roll back.
+-- Every script reads and checks an item whole before it first writes for it, because Lua does not roll back: a record that is
+-- none (torn by hand, or by a version to come) must not stop a batch half way.
 -- What a batch has in common (entries, counters, tags, publishes) is gathered and written once, by `flush`.
 local queue = KEYS[1]
 local BATCH = queue .. ':batch'
@@ -28,11 +29,21 @@ end
 local STATE, ACCOUNT, KEY_ID, PRIORITY, COST, TAG, FENCE, INTERRUPTIONS, ATTEMPTS, UNITS, PERIOD, DEADLINE, STARTED, DUE, NOTIFY =
   1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 
--- The fields every step decides on (and `more` behind them); nil when there is no such record.
+local PRIORITIES = { interactive = true, normal = true, batch = true }
+
+-- Whether every field that a step counts with is there and can be counted with.
+local function is_sound(job)
+  if not (job[ACCOUNT] and job[KEY_ID] and PRIORITIES[job[PRIORITY]]) then return false end
+  if not (tonumber(job[COST]) and tonumber(job[TAG]) and tonumber(job[FENCE])) then return false end
+  if job[UNITS] and not (tonumber(job[UNITS]) and job[PERIOD]) then return false end
+  return tonumber(job[INTERRUPTIONS] or 0) and tonumber(job[ATTEMPTS] or 0) and tonumber(job[DEADLINE] or 0) and true
+end
+
+-- The fields every step decides on, and those named behind them; nil when there is no such record, or none to work with.
 local function read(id, ...)
-  local job = call('HMGET', job_key(id), 'state', 'account', 'key_id', 'priority', 'cost', 'tag', 'fence', 'interruptions',
+  local job = redis.pcall('HMGET', job_key(id), 'state', 'account', 'key_id', 'priority', 'cost', 'tag', 'fence', 'interruptions',
     'attempts', 'units', 'period', 'deadline_ms', 'started_ms', 'due_ms', 'notify', ...)
-  return job[STATE] and job or nil
+  return not job.err and job[STATE] and is_sound(job) and job or nil
 end
 
 -- Gathered writes: {key = {member, score, ..}}, {key = amount}, ..
@@ -49,21 +60,41 @@ end
 
 local function count(key, amount) counts[key] = (counts[key] or 0) + amount end
 
+-- One command per thousand pairs: Lua passes no more than 8,000 values to a call.
+local function in_parts(command, key, list)
+  local done = 0
+  for at = 1, #list, 2000 do done = done + call(command, key, unpack(list, at, math.min(at + 1999, #list))) end
+  return done
+end
+
 local function flush()
   for key, ids in pairs(removed) do
-    if call('ZREM', key, unpack(ids)) < #ids and key == queue then
+    if in_parts('ZREM', key, ids) < #ids and key == queue then
       -- Not all were there: they wait in other lanes.
-      call('ZREM', BATCH, unpack(ids))
-      for k = 1, SUSPECT_LANES do call('ZREM', suspects(k), unpack(ids)) end
+      in_parts('ZREM', BATCH, ids)
+      for k = 1, SUSPECT_LANES do in_parts('ZREM', suspects(k), ids) end
     end
   end
-  for key, list in pairs(scores) do call('ZADD', key, unpack(list)) end
+  for key, list in pairs(scores) do in_parts('ZADD', key, list) end
   for key, amount in pairs(counts) do
     if key == queue then call('INCRBY', queue .. ':open', whole(amount)) else call('HINCRBY', use_key(key), 'open', whole(amount)) end
   end
   for _, change in ipairs(units) do call('HINCRBY', use_key(change[1]), change[2], whole(change[3])) end
   for flow, tag in pairs(tags) do call('SET', flow, whole(tag), 'PX', FLOW_TTL_MS) end
   if #finals > 0 then call('PUBLISH', 'darkroom:finals', table.concat(finals, '\n')) end
+end
+
+-- Outage is not death (decisions.md 1): after silence longer than `stale` the living get one lease length to renew before
+-- anything is taken over, whoever of them speaks first. Returns until when nothing is.
+local function beat(stale, lease)
+  local pulse = tonumber(call('GET', queue .. ':pulse') or now)
+  local grace = tonumber(call('GET', queue .. ':grace') or 0)
+  if now - pulse > stale then
+    grace = now + lease
+    call('SET', queue .. ':grace', whole(grace), 'PX', whole(lease))
+  end
+  call('SET', queue .. ':pulse', now_text)
+  return grace
 end
 
 local clock_read

@@ -14,9 +14,9 @@ for at = 2, #ARGV do
     if job then
       call('SET', 'darkroom:gone:' .. id, job[ACCOUNT], 'PX', ARGV[1])
       call('ZREM', 'darkroom:jobs:' .. job[ACCOUNT], id)
-      call('DEL', job_key(id))
       if now - job[NOTIFY + 1] < LATE_MS then call('ZADD', 'darkroom:retention', whole(now + LATE_MS), id) end
     end
+    call('DEL', job_key(id))
     answers[#answers + 1] = 1
   end
 end

@@ -7,7 +7,7 @@ for _, id in ipairs(ARGV) do
     local found = call('ZSCORE', queue, id) or call('ZSCORE', BATCH, id)
     for k = 1, SUSPECT_LANES do found = found or call('ZSCORE', suspects(k), id) end
     if not found then
-      -- A running one comes back as a lapsed lease: its worker, if it lives, renews it within a heartbeat.
+      -- A running one is due soon: its worker, if it lives, renews it before that.
       if job[STATE] == 'running' then
         call('ZADD', queue, whole(now + 10000), id)
       elseif job[DUE] then
