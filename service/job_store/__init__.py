@@ -33,6 +33,10 @@ from service.job_store.scripting import script
 
 _SUBMIT_BUDGET_S = 2.0
 _ANSWER_BUDGET_S = 2.8
+_ABOARD, _ABREAST = 32, 2
+"""Submissions that share a round trip, and round trips at once. With a single one
+the front door and Redis wait for each other: 64 callers on two quiet cores got
+4,800 answers/s that way and 5,900 this way."""
 _SCAN_LIMIT = 10_000
 _STEP = 200
 _GONE_FOR = timedelta(days=30)
@@ -79,7 +83,9 @@ class JobStore:
         self._cancel = script(redis, "cancel")
         self._forget = script(redis, "forget")
         self._clock = RedisClock()
-        self._submissions: Gather[_Arrival, tuple[bytes, Any]] = Gather(self._send)
+        self._submissions: Gather[_Arrival, tuple[bytes, Any]] = Gather(
+            self._send, most=_ABOARD, abreast=_ABREAST
+        )
         self._reads: Gather[JobId, dict[bytes, bytes]] = Gather(self._read)
 
     async def submit(self, new: NewJob) -> Submitted:

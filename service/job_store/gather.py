@@ -5,7 +5,6 @@ worth a factor of four at the front door and more in a worker.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -21,6 +20,8 @@ from redis.exceptions import (
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
+
+from service.job_store.listening import end
 
 _REFUSALS = ("MISCONF", "MASTERDOWN", "NOREPLICAS", "BUSY", "UNKILLABLE")
 _AWAY = (
@@ -47,7 +48,7 @@ _PAUSE_S = 0.2
 
 
 class Gather(Generic[Item, Answer]):
-    """Sends items in batches, one batch at a time, and hands out the answers.
+    """Sends items in batches, `abreast` of them at a time, and hands out the answers.
 
     While Redis is away a persistent gather waits for as long as it takes (its
     items are paid results); another one passes the error to its callers, those
@@ -62,10 +63,13 @@ class Gather(Generic[Item, Answer]):
         *,
         persistent: bool = False,
         most: int = 500,
+        abreast: int = 1,
     ) -> None:
-        self._send, self._persistent, self._most = send, persistent, most
+        self._send, self._persistent = send, persistent
+        self._most, self._abreast = most, abreast
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._runner: asyncio.Task[None] | None = None
+        self._boarding = False
+        self._trips: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: Item) -> Answer:
         """Send `item` with whoever comes along; return its own answer.
@@ -75,18 +79,29 @@ class Gather(Generic[Item, Answer]):
         """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._run())
+        self._board()
         return await answer
 
-    async def _run(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(0)  # let the others of this turn come aboard
-            batch, self._waiting = (
-                self._waiting[: self._most],
-                self._waiting[self._most :],
-            )
-            await self._deliver([pair for pair in batch if not pair[1].done()])
+    def _board(self) -> None:
+        """Begin a round trip, unless one takes on items already or all are away."""
+        if self._boarding or not self._waiting or len(self._trips) >= self._abreast:
+            return
+        self._boarding = True
+        trip = asyncio.create_task(self._travel())
+        self._trips.add(trip)
+        trip.add_done_callback(self._landed)
+
+    def _landed(self, trip: "asyncio.Task[None]") -> None:
+        self._trips.discard(trip)
+        self._board()
+
+    async def _travel(self) -> None:
+        await asyncio.sleep(0)  # let the others of this turn come aboard
+        batch = self._waiting[: self._most]
+        del self._waiting[: self._most]
+        self._boarding = False
+        self._board()
+        await self._deliver([pair for pair in batch if not pair[1].done()])
 
     async def _deliver(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         if not batch:
@@ -119,12 +134,10 @@ class Gather(Generic[Item, Answer]):
 
     async def aclose(self) -> None:
         """Stop; whoever still waits is canceled."""
-        if self._runner is not None:
-            self._runner.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._runner
-        for _, waiter in self._waiting:
+        waiting, self._waiting = self._waiting, []
+        for _, waiter in waiting:
             waiter.cancel()
+        await end(tuple(self._trips))
 
 
 def _refuse(batch: list[tuple[Item, asyncio.Future[Answer]]], exc: Exception) -> None:
