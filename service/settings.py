@@ -12,8 +12,16 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +32,9 @@ from pydantic_settings import (
 PACKAGED_CATALOG = Path(__file__).parent.parent / "infra" / "catalog.toml"
 _PREFIX = "DARKROOM_"
 _PLAIN = {"PORT": "DARKROOM_PORT", "REDIS_URL": "DARKROOM_REDIS_URL"}
+
+
+_TEN_YEARS_S = 315_360_000
 
 
 class ConfigurationError(Exception):
@@ -119,15 +130,51 @@ class Settings(BaseSettings):
     """How long a synchronous call without `Prefer` is held."""
     drain_s: float = Field(default=60, ge=0)
     """How long SIGTERM at the front door waits for requests under way."""
-    retention_s: int = Field(default=7 * 86_400, ge=60)
+    retention_s: int = Field(default=7 * 86_400, ge=60, le=_TEN_YEARS_S)
     """Records and images of finished jobs are kept this long."""
-    idempotency_s: int = Field(default=86_400, ge=60)
+    idempotency_s: int = Field(default=86_400, ge=60, le=_TEN_YEARS_S)
     json_logs: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     storage: Storage = Storage()
     worker: Worker = Worker()
     limits: Limits = Limits()
     outbound: Outbound = Outbound()
+
+    @field_validator("redis_url")
+    @classmethod
+    def _names_a_redis(cls, url: str) -> str:
+        parts = urlsplit(url)
+        database = parts.path.strip("/")
+        if parts.scheme == "unix" and database:
+            return url
+        if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+            raise ValueError("must be redis://host, rediss://host or unix:///path")
+        if parts.port == 0 or not (database or "0").isdecimal():
+            raise ValueError("needs a port and a database that are numbers")
+        return url
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_a_base(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an http:// or https:// URL")
+        if parts.query or parts.fragment or "@" in parts.netloc:
+            raise ValueError("takes no query, fragment or user")
+        return url
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _is_a_folder(cls, folder: Any) -> Any:
+        if not str(folder).strip():
+            raise ValueError("must not be empty")
+        try:
+            Path(folder).expanduser()
+        except RuntimeError as exc:
+            raise ValueError("names the home of an unknown user") from exc
+        return folder
 
     @property
     def base_url(self) -> str:
@@ -199,6 +246,8 @@ def _adopt(environ: Mapping[str, str]) -> None:
             secret = Path(environ[name]).read_text(encoding="utf-8").strip()
         except OSError as exc:
             raise ConfigurationError(f"{name}: cannot read the file: {exc}") from exc
+        except UnicodeDecodeError as exc:
+            raise ConfigurationError(f"{name}: the file is not UTF-8 text") from exc
         os.environ.setdefault(target, secret)
         del os.environ[name]
 
@@ -218,5 +267,6 @@ def _sentence(exc: ValidationError) -> str:
     parts = []
     for error in exc.errors():
         name = _PREFIX + "__".join(str(part).upper() for part in error["loc"])
-        parts.append(f"{name}: {error['msg'].lower()}")
+        reason = error["msg"].removeprefix("Value error, ")
+        parts.append(f"{name}: {reason[:1].lower()}{reason[1:]}")
     return "; ".join(parts)

@@ -73,12 +73,23 @@ class Grant:
         least = {"requests_per_minute": 1, "queued_jobs": 1, "weight": 1}
         for name in ("requests_per_minute", "queued_jobs", "quota_units", "weight"):
             value = getattr(self, name)
-            if value is not None and value < least.get(name, 0):
-                raise ValueError(f"{name} is at least {least.get(name, 0)}")
-        if self.expires_at is not None and self.expires_at.tzinfo is None:
-            raise ValueError("the time of expiry needs a time zone")
+            if value is not None and not least.get(name, 0) <= value <= _MOST:
+                raise ValueError(f"{name} is {least.get(name, 0)} to {_MOST}")
+        if self.expires_at is not None:
+            _check_expiry(self.expires_at)
 
 
+def _check_expiry(at: datetime) -> None:
+    if at.tzinfo is None:
+        raise ValueError("the time of expiry needs a time zone")
+    try:
+        at.astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError("the time of expiry is out of range") from exc
+
+
+_MOST = 2**53
+"""Redis's scripts count in doubles."""
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -129,4 +140,8 @@ def _to_ms(at: datetime) -> str:
 
 
 def _from_ms(ms: str) -> datetime:
-    return datetime.fromtimestamp(int(ms) / 1000, tz=UTC)
+    return datetime.fromtimestamp(min(int(ms), _LAST_MS) / 1000, tz=UTC)
+
+
+_LAST_MS = 253_402_300_799_000
+"""The end of year 9999: no record, however odd, keeps the others from being read."""

@@ -150,8 +150,11 @@ def problem_of_job(job: Job) -> Problem:
         status=_FAILED_STATUS.get(code, HTTPStatus.BAD_GATEWAY),
         code=code,
         message=failure["message"],
-        headers={} if code in _WORTH_ANOTHER else _NO_RETRY,
+        headers=_retry_after(_SOON) if code in _WORTH_ANOTHER else _NO_RETRY,
     )
+
+
+_SOON = timedelta(seconds=2)
 
 
 def still_running(job: Job) -> Problem:

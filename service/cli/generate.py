@@ -4,6 +4,7 @@ import asyncio
 import functools
 import secrets
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -55,7 +56,14 @@ def generate(
     given = {name: value for name, value in body.items() if value is not None}
     job, files = asyncio.run(_run(find_target(url, data_dir), given, path_of))
     if json:
-        emit({"job_id": job["id"], "status": job["status"], "images": files})
+        emit(
+            {
+                "job_id": job["id"],
+                "status": job["status"],
+                "images": files,
+                "error": job["error"],
+            }
+        )
     else:
         for file in files:
             print(file["file"])
@@ -109,8 +117,10 @@ def _naming(out: Path, *, count: int) -> Callable[[str, int, str], Path]:
     folder = out.parent if is_file else out
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Found out now, not when the images have been paid for.
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as exc:
-        raise Failure(f"cannot make {folder}: {exc.strerror}", exit_code=2) from exc
+        raise Failure(f"cannot write to {folder}: {exc.strerror}", exit_code=2) from exc
     if not is_file:
         return lambda job_id, number, suffix: folder / f"{job_id}-{number}.{suffix}"
     if count == 1:

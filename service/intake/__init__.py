@@ -18,6 +18,7 @@ from service.image_store import ImageStore
 from service.intake.compose import Composed, compose
 from service.intake.draft import Draft
 from service.intake.repeats import Repeats
+from service.intake.words import check_metadata
 from service.job_store import JobStore
 from service.job_store.records import NewJob
 
@@ -81,6 +82,7 @@ async def submit(
         QueueUnavailable: Nothing was written, nor will be.
     """
     composed = compose(draft, key=key, catalog=catalog)
+    check_metadata(terms.metadata or {})
     counts = terms.sdk_retry is not None and terms.idempotency_name is None
     repeatable = counts or terms.idempotency_name is not None
     content = _content(composed.request, terms) if repeatable else ""

@@ -1,6 +1,7 @@
 """Which text a job may carry; what passes is kept to the byte, never normalized."""
 
 import re
+from collections.abc import Mapping
 
 from service.core.errors import InvalidRequest
 
@@ -42,6 +43,17 @@ def check_words(*, negative_prompt: str | None, user: str | None) -> None:
                 param="user",
             )
         _check_text("user", user)
+
+
+def check_metadata(metadata: Mapping[str, str]) -> None:
+    """Refuse what no header, log or webhook should be made to carry.
+
+    Raises:
+        InvalidRequest: `invalid_text`.
+    """
+    for name, value in metadata.items():
+        _check_text("metadata", name)
+        _check_text("metadata", value)
 
 
 def _check_text(param: str, text: str) -> None:

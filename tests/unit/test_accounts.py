@@ -1,6 +1,6 @@
 """API keys, on a Redis in this process."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from fakeredis import FakeAsyncRedis
@@ -8,6 +8,8 @@ from fakeredis import FakeAsyncRedis
 from service.accounts import Accounts, Grant, RateExceeded, Scope
 from service.core.errors import Unauthenticated
 from service.settings import ConfigurationError, Limits
+
+WEST = timezone(timedelta(hours=-14))
 
 
 @pytest.fixture
@@ -117,6 +119,18 @@ async def test_keys_are_listed_oldest_first(accounts: Accounts):
     assert await accounts.list() == sorted(made, key=lambda k: (k.created_at, k.id))
 
 
+async def test_one_odd_record_keeps_no_other_from_being_read(accounts: Accounts, redis):
+    odd, _ = await accounts.create(Grant(account="odd"))
+    [stored] = [key async for key in redis.scan_iter("darkroom:key:*")]
+    await redis.hset(stored, "expires_ms", 10**15)
+    await accounts.create(Grant(account="ada"))
+
+    listed = await accounts.list()
+
+    assert [key.account for key in listed] == ["odd", "ada"]
+    assert listed[0].id == odd.id
+
+
 @pytest.mark.parametrize(
     "grant",
     [
@@ -128,7 +142,9 @@ async def test_keys_are_listed_oldest_first(accounts: Accounts):
         {"account": "ada", "queued_jobs": 0},
         {"account": "ada", "quota_units": -1},
         {"account": "ada", "weight": 0},
+        {"account": "ada", "weight": 10**20},
         {"account": "ada", "expires_at": datetime(2030, 1, 1)},  # noqa: DTZ001
+        {"account": "ada", "expires_at": datetime.max.replace(tzinfo=WEST)},
     ],
 )
 def test_grant_that_makes_no_sense_is_refused(grant: dict):

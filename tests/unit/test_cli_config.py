@@ -89,7 +89,7 @@ def failure(*command: str) -> Failure:
         (("jobs", "list", "--url", "http://x:y"), "http://x:y is no http://"),
         (("jobs", "list", "--url", "http://x"), "no API key"),
         (("jobs", "list"), "nothing runs on the data folder"),
-        (("generate", "a", "--out", "/dev/null/x"), "cannot make /dev/null/x"),
+        (("generate", "a", "--out", "/dev/null/x"), "cannot write to /dev/null/x"),
         (("batch", "submit", "nix.txt", "--out", "o"), "cannot read nix.txt"),
         (("batch", "submit", "/dev/null", "--out", "o"), "there are no prompts"),
     ],

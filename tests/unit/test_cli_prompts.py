@@ -40,7 +40,7 @@ def test_quotes_in_tsv_are_part_of_the_text():
 
 
 def test_the_prompt_column_is_found_by_its_name():
-    content = b"id,PROMPT,model\n7,a fox,x\n"
+    content = b"id,PROMPT,note\n7,a fox,x\n"
 
     assert prompts(content, Shape.CSV) == ["a fox"]
 
@@ -147,3 +147,12 @@ def test_utf16_is_named_as_such(encoding: str):
 )
 def test_the_name_tells_the_shape(name: str, shape: Shape):
     assert shape_of(name) is shape
+
+
+@pytest.mark.parametrize("shape", [Shape.TSV, Shape.CSV])
+def test_a_column_that_looks_like_a_wish_is_not_passed_over(shape: Shape):
+    mark = "\t" if shape is Shape.TSV else ","
+    content = f"prompt{mark}size\na fox{mark}64x64\n".encode()
+
+    with pytest.raises(Failure, match="column size"):
+        read_prompts(content, shape)

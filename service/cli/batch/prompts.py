@@ -8,7 +8,7 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -104,10 +104,22 @@ def _columns(rows: Iterator[tuple[int, list[str]]]) -> Iterator[Line]:
         names = [cell.strip().lower() for cell in row]
         if index == 0 and "prompt" in names:
             column = names.index("prompt")
+            _refuse_fields(names)
         elif column < len(row):
             yield Line(number=number, prompt=row[column])
         else:
             yield Line(number=number, prompt="", problem="it has no prompt column")
+
+
+def _refuse_fields(names: Sequence[str]) -> None:
+    """A column that looks like a wish must not be passed over: it may cost money."""
+    wishes = [name for name in names if name in _FIELDS]
+    if wishes:
+        raise Failure(
+            f"column {wishes[0]}: only prompts are read from CSV and TSV; give it as "
+            "an option for all of them, or write JSONL",
+            exit_code=2,
+        )
 
 
 def _jsonl(text: str) -> Iterator[Line]:
@@ -142,6 +154,20 @@ def _checked(line: Line) -> Line:
     shown = line.prompt.encode(errors="replace").decode()
     return Line(number=line.number, prompt=shown, problem=problem)
 
+
+_FIELDS = frozenset(
+    {
+        "background",
+        "model",
+        "n",
+        "negative_prompt",
+        "output_format",
+        "quality",
+        "seed",
+        "size",
+        "style",
+    }
+)
 
 _READERS: Mapping[Shape, Callable[[str], Iterator[Line]]] = {
     Shape.LINES: _lines,
