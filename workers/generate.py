@@ -28,7 +28,7 @@ from service.core.errors import (
     UnknownModel,
 )
 from service.core.jobs import Attempt, JobState, StoredImage
-from service.core.provider import Generated, Provider
+from service.core.provider import Call, Generated, Provider
 from service.core.requests import GenerationRequest
 from service.core.retries import RetryPolicy
 from service.core.sizing import Size
@@ -124,7 +124,9 @@ async def _call(
     try:
         async with asyncio.timeout(patience.total_seconds()):
             return await worker.providers[route.provider].generate(
-                request, model=route.provider_model, attempt=lease.attempts + 1
+                request,
+                model=route.provider_model,
+                call=Call(attempt=lease.attempts + 1),
             )
     except TimeoutError as exc:
         raise ProviderAmbiguous(

@@ -16,6 +16,7 @@ from service.api.views import Views
 from service.backends import open_backends
 from service.core.catalog import Catalog
 from service.core.errors import QueueUnavailable
+from service.intake import Intake
 from service.intake.repeats import Repeats
 from service.metrics import Metrics
 from service.settings import Settings
@@ -55,7 +56,12 @@ def make_app(
                 catalog=catalog,
                 backends=backends,
                 waiters=await stack.enter_async_context(waiters),
-                repeats=Repeats(backends.redis),
+                intake=Intake(
+                    catalog=catalog,
+                    jobs=backends.jobs,
+                    images=backends.images,
+                    repeats=Repeats(backends.redis),
+                ),
                 pulse=await stack.enter_async_context(pulse),
                 views=Views(backends.images, base_url=settings.base_url),
                 metrics=Metrics(),

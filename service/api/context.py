@@ -11,7 +11,7 @@ from service.api.views import Views
 from service.backends import Backends
 from service.core.catalog import Catalog
 from service.core.jobs import JobId
-from service.intake.repeats import Repeats
+from service.intake import Intake
 from service.metrics import Metrics
 from service.settings import Settings
 from service.waiters import Waiters
@@ -25,7 +25,7 @@ class Front:
     catalog: Catalog
     backends: Backends
     waiters: Waiters
-    repeats: Repeats
+    intake: Intake
     pulse: Pulse
     views: Views
     metrics: Metrics

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import Field, StringConstraints
 
-from service import intake
 from service.api.answers import answer
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
@@ -113,9 +112,9 @@ async def cancel_job(request: web.Request) -> web.Response:
     """Make the job canceled; twice is the same as once."""
     key = await authorized(request)
     front = request.app[FRONT]
-    job_id, jobs = request.match_info["job_id"], front.backends.jobs
+    job_id = request.match_info["job_id"]
     try:
-        job = await intake.cancel(job_id, account=key.account, jobs=jobs)
+        job = await front.intake.cancel(job_id, account=key.account)
     except AlreadyFinished:
         request[TRACE].job_id = JobId(job_id)
         raise
@@ -127,13 +126,8 @@ async def cancel_job(request: web.Request) -> web.Response:
 async def delete_job(request: web.Request) -> web.Response:
     """Remove the job and its images; it answers 410 from then on."""
     key = await authorized(request)
-    backends = request.app[FRONT].backends
-    await intake.delete(
-        request.match_info["job_id"],
-        account=key.account,
-        jobs=backends.jobs,
-        images=backends.images,
-    )
+    job_id = request.match_info["job_id"]
+    await request.app[FRONT].intake.delete(job_id, account=key.account)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 

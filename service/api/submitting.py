@@ -5,7 +5,6 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from service import intake
 from service.accounts import ApiKey
 from service.api import limits
 from service.api.auth import authorized
@@ -15,6 +14,7 @@ from service.core.errors import InvalidRequest
 from service.intake import Accepted, Terms
 from service.intake.draft import Draft
 from service.intake.fields import read_fields
+from service.intake.uploads import NO_UPLOADS, Uploads
 
 _D = TypeVar("_D", bound=Draft)
 
@@ -33,21 +33,22 @@ async def read_draft(request: web.Request, kind: type[_D]) -> tuple[ApiKey, _D]:
 
 
 async def submit(
-    request: web.Request, draft: Draft, *, key: ApiKey, terms: Terms
+    request: web.Request,
+    draft: Draft,
+    *,
+    key: ApiKey,
+    terms: Terms,
+    operation: str = "generate",
+    uploads: Uploads = NO_UPLOADS,
 ) -> Accepted:
     """Submit; whatever answer comes names the job.
 
     Raises:
-        ServiceError: See `intake.submit`.
+        ServiceError: See `Intake.submit`.
     """
     front, trace = request.app[FRONT], request[TRACE]
-    accepted = await intake.submit(
-        draft,
-        key=key,
-        terms=terms,
-        catalog=front.catalog,
-        jobs=front.backends.jobs,
-        repeats=front.repeats,
+    accepted = await front.intake.submit(
+        draft, key=key, terms=terms, operation=operation, uploads=uploads
     )
     trace.job_id = accepted.job.id
     front.metrics.submitted(joined=accepted.joined)

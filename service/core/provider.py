@@ -1,6 +1,6 @@
 """The seam between the engine and the outside services that make images."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar, Protocol
@@ -39,20 +39,51 @@ class Generated:
     usage: dict[str, int] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputBytes:
+    """The bytes of an image to start from, or of a mask."""
+
+    data: bytes = field(repr=False)
+    content_type: str
+
+
+async def _nobody_looks(data: bytes, index: int) -> None:
+    """Drop a partial image."""
+    _ = data, index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What surrounds one call of a provider, beside the request itself.
+
+    Attributes:
+        attempt: Which attempt of the job this is, from 1.
+        images: The bytes of `request.images`, in that order.
+        mask: The bytes of `request.mask`.
+        partial: Shows an unfinished image (encoded bytes, and which it is, from 0) to
+            whoever waits; may be called up to `request.partial_images` times.
+    """
+
+    attempt: int = 1
+    images: Sequence[InputBytes] = ()
+    mask: InputBytes | None = None
+    partial: Callable[[bytes, int], Awaitable[None]] = _nobody_looks
+
+
 class Provider(Protocol):
     """Turns a request into images, in one call that may take minutes."""
 
     adapter: ClassVar[str]
 
     async def generate(
-        self, request: GenerationRequest, *, model: str, attempt: int
+        self, request: GenerationRequest, *, model: str, call: Call
     ) -> Generated:
         """Generate up to `request.n` images with the provider's own `model`.
 
         Args:
             request: What the caller asked for.
             model: The provider's name for the model, from the route.
-            attempt: Which attempt of the job this is, from 1.
+            call: What surrounds the call.
 
         Returns:
             At least one image; the caller decodes and checks them.

@@ -3,7 +3,7 @@
 Every dialect makes one of these; the record stores it; every provider reads it.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Self
@@ -29,12 +29,33 @@ RECORD_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputImage:
+    """An image to start from: decoded, re-encoded without metadata, and stored.
+
+    Attributes:
+        key: Where it lies in the image store, `jobs/{job id}/inputs/{i}`.
+        sha256: Hex digest of the bytes as the caller sent them: equal requests have
+            equal digests, whatever the encoder made of them.
+        width: Pixels.
+        height: Pixels.
+        content_type: `image/png`, `image/jpeg` or `image/webp`.
+    """
+
+    key: str
+    sha256: str
+    width: int
+    height: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """One request for `n` images, already validated against the catalog.
 
     Attributes:
         model: Canonical name in the catalog, such as `openai/gpt-image-1`.
-        prompt: 1 to 32,000 code points, exactly as the caller sent them.
+        prompt: Up to 32,000 code points, exactly as the caller sent them; empty only
+            where there are images.
         n: How many images, 1 to the model's `max_n`.
         width: Pixels.
         height: Pixels.
@@ -48,6 +69,11 @@ class GenerationRequest:
         seed: 0 to 2**63 - 1; None: the provider rolls.
         negative_prompt: What should not be seen.
         user: The caller's opaque name of its own end user, passed on.
+        operation: `generate`, `edit` or `variation`; the last two have images.
+        images: What to start from, up to 16, in the caller's order.
+        mask: Where the first of them may be changed: where it is transparent.
+        partial_images: How many unfinished states of the image the caller wants to
+            see on the way, 0 to 3.
     """
 
     model: str
@@ -66,6 +92,9 @@ class GenerationRequest:
     negative_prompt: str | None = None
     user: str | None = None
     operation: str = "generate"
+    images: tuple[InputImage, ...] = ()
+    mask: InputImage | None = None
+    partial_images: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -80,12 +109,21 @@ class GenerationRequest:
         if said != _UNSAID:  # most requests say none of it
             rest = zip(_OPTIONAL, said, _UNSAID, strict=True)
             record.update({name: value for name, value, no in rest if value != no})
+            if self.images:
+                record["images"] = [asdict(image) for image in self.images]
+            if self.mask is not None:
+                record["mask"] = asdict(self.mask)
         return record
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Self:
         """Read what `to_record` wrote; unknown fields of a newer minor are ignored."""
-        return cls(**{k: v for k, v in record.items() if k in _NAMES})
+        known = {k: v for k, v in record.items() if k in _NAMES}
+        if "images" in known:
+            known["images"] = tuple(InputImage(**image) for image in known["images"])
+        if "mask" in known:
+            known["mask"] = InputImage(**known["mask"])
+        return cls(**known)
 
 
 _NAMES = frozenset(f.name for f in fields(GenerationRequest))

@@ -18,11 +18,12 @@ from service.image_store import ImageStore
 from service.intake.compose import Composed, compose
 from service.intake.draft import Draft
 from service.intake.repeats import Repeats
+from service.intake.uploads import NO_UPLOADS, Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore
 from service.job_store.records import NewJob
 
-__all__ = ["Accepted", "Terms", "cancel", "delete", "submit"]
+__all__ = ["Accepted", "Intake", "Terms"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,88 +64,98 @@ class Accepted(NamedTuple):
         return isinstance(self.job, Job)
 
 
-async def submit(
-    draft: Draft,
-    *,
-    key: ApiKey,
-    terms: Terms,
-    catalog: Catalog,
-    jobs: JobStore,
-    repeats: Repeats,
-) -> Accepted:
-    """Write a job down, or find the one that an earlier equal call made.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """The use cases, with all they work with."""
 
-    Raises:
-        InvalidRequest: The draft cannot be honored; nothing was written.
-        Forbidden: The key may not ask for this model.
-        IdempotencyMismatch: The name was used for another request.
-        TooMuch: `queue_full` or `quota_exceeded`.
-        QueueUnavailable: Nothing was written, nor will be.
-    """
-    composed = compose(draft, key=key, catalog=catalog)
-    check_metadata(terms.metadata or {})
-    counts = terms.sdk_retry is not None and terms.idempotency_name is None
-    repeatable = counts or terms.idempotency_name is not None
-    content = _content(composed.request, terms) if repeatable else ""
-    job = None
-    if counts and terms.sdk_retry:
-        job = await _earlier(key, content, terms.sdk_retry, jobs, repeats)
-    if job is None:
-        new = _new_job(composed, key=key, terms=terms, content=content)
-        submission = jobs.submit(new)
-        if counts:
-            opened = repeats.opened(new.id, key_id=key.id, content=content)
-            submitted, _ = await asyncio.gather(submission, opened)
-        else:
-            submitted = await submission
-        if not submitted.joined:
-            return Accepted(new, content, composed.dropped)
-        job = await jobs.get(submitted.job_id, account=key.account)
-    return Accepted(job, content, composed.dropped)
+    catalog: Catalog
+    jobs: JobStore
+    images: ImageStore
+    repeats: Repeats
 
+    async def submit(
+        self,
+        draft: Draft,
+        *,
+        key: ApiKey,
+        terms: Terms,
+        operation: str = "generate",
+        uploads: Uploads = NO_UPLOADS,
+    ) -> Accepted:
+        """Write a job down, or find the one that an earlier equal call made.
 
-async def cancel(job_id: str, *, account: str, jobs: JobStore) -> Job:
-    """Make the job canceled, running or not; twice is the same as once.
+        Args:
+            draft: What the caller wrote.
+            key: Who calls.
+            terms: How the job is to be run.
+            operation: `generate`, `edit` or `variation`.
+            uploads: The images of an edit or variation.
 
-    Raises:
-        JobNotFound: Never made, or somebody else's.
-        AlreadyFinished: It has another final state.
-    """
-    return await jobs.cancel(job_id, account=account)
+        Raises:
+            InvalidRequest: The draft cannot be honored; nothing was written.
+            Forbidden: The key may not ask for this model.
+            IdempotencyMismatch: The name was used for another request.
+            TooMuch: `queue_full` or `quota_exceeded`.
+            QueueUnavailable: Nothing was written, nor will be.
+        """
+        _ = uploads  # nobody takes them yet: `compose` lets none come so far
+        composed = compose(draft, key=key, catalog=self.catalog, operation=operation)
+        check_metadata(terms.metadata or {})
+        counts = terms.sdk_retry is not None and terms.idempotency_name is None
+        repeatable = counts or terms.idempotency_name is not None
+        content = _content(composed.request, terms) if repeatable else ""
+        job = None
+        if counts and terms.sdk_retry:
+            job = await self._earlier(key, content, terms.sdk_retry)
+        if job is None:
+            new = _new_job(composed, key=key, terms=terms, content=content)
+            submission = self.jobs.submit(new)
+            if counts:
+                opened = self.repeats.opened(new.id, key_id=key.id, content=content)
+                submitted, _ = await asyncio.gather(submission, opened)
+            else:
+                submitted = await submission
+            if not submitted.joined:
+                return Accepted(new, content, composed.dropped)
+            job = await self.jobs.get(submitted.job_id, account=key.account)
+        return Accepted(job, content, composed.dropped)
 
+    async def cancel(self, job_id: str, *, account: str) -> Job:
+        """Make the job canceled, running or not; twice is the same as once.
 
-async def delete(
-    job_id: str, *, account: str, jobs: JobStore, images: ImageStore
-) -> None:
-    """Remove the job, its images first, canceling it where it is not final.
+        Raises:
+            JobNotFound: Never made, or somebody else's.
+            AlreadyFinished: It has another final state.
+        """
+        return await self.jobs.cancel(job_id, account=account)
 
-    A worker that learns of the cancellation late may still put an image down; the
-    sweep removes what belongs to no job.
+    async def delete(self, job_id: str, *, account: str) -> None:
+        """Remove the job, its images first, canceling it where it is not final.
 
-    Raises:
-        JobNotFound: Never made, or somebody else's.
-        JobDeleted: It is gone already.
-        StoreUnavailable: Images are still there, and so is the job.
-    """
-    job = await jobs.get(job_id, account=account)
-    if not job.state.is_final:
-        with contextlib.suppress(AlreadyFinished):
-            await jobs.cancel(job_id, account=account)
-    for image_key in await images.list(f"jobs/{job.id}/"):
-        await images.delete(image_key)
-    await jobs.forget([job.id])
+        A worker that learns of the cancellation late may still put an image down;
+        the sweep removes what belongs to no job.
 
+        Raises:
+            JobNotFound: Never made, or somebody else's.
+            JobDeleted: It is gone already.
+            StoreUnavailable: Images are still there, and so is the job.
+        """
+        job = await self.jobs.get(job_id, account=account)
+        if not job.state.is_final:
+            with contextlib.suppress(AlreadyFinished):
+                await self.jobs.cancel(job_id, account=account)
+        for image_key in await self.images.list(f"jobs/{job.id}/"):
+            await self.images.delete(image_key)
+        await self.jobs.forget([job.id])
 
-async def _earlier(
-    key: ApiKey, content: str, count: int, jobs: JobStore, repeats: Repeats
-) -> Job | None:
-    job_id = await repeats.join(key_id=key.id, content=content, count=count)
-    if job_id is None:
-        return None
-    try:
-        return await jobs.get(job_id, account=key.account)
-    except (JobNotFound, JobDeleted):
-        return None
+    async def _earlier(self, key: ApiKey, content: str, count: int) -> Job | None:
+        job_id = await self.repeats.join(key_id=key.id, content=content, count=count)
+        if job_id is None:
+            return None
+        try:
+            return await self.jobs.get(job_id, account=key.account)
+        except (JobNotFound, JobDeleted):
+            return None
 
 
 def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> NewJob:

@@ -31,7 +31,9 @@ class Composed(NamedTuple):
     dropped: tuple[str, ...]
 
 
-def compose(draft: Draft, *, key: ApiKey, catalog: Catalog) -> Composed:
+def compose(
+    draft: Draft, *, key: ApiKey, catalog: Catalog, operation: str = "generate"
+) -> Composed:
     """Check the draft against the catalog and the key.
 
     Raises:
@@ -44,6 +46,12 @@ def compose(draft: Draft, *, key: ApiKey, catalog: Catalog) -> Composed:
         raise Forbidden(
             "this key may not ask for this model",
             code="model_not_allowed",
+            param="model",
+        )
+    if operation not in model.features:
+        raise InvalidRequest(
+            f"this model does not do what is asked for: {operation}",
+            code="unsupported_operation",
             param="model",
         )
     check_prompt(draft.prompt)
@@ -62,6 +70,7 @@ def compose(draft: Draft, *, key: ApiKey, catalog: Catalog) -> Composed:
         output_format=output_format,
         output_compression=compression,
         user=draft.user,
+        operation=operation,
         **hints,
     )
     return Composed(request, units=model.units_for(sized.tier) * n, dropped=dropped)

@@ -4,7 +4,7 @@ import asyncio
 from typing import ClassVar
 
 from service.core.errors import ProviderError
-from service.core.provider import Generated, GeneratedImage
+from service.core.provider import Call, Generated, GeneratedImage
 from service.core.requests import GenerationRequest
 
 
@@ -26,7 +26,7 @@ class ScriptedProvider:
         self.gate.set()
 
     async def generate(
-        self, request: GenerationRequest, *, model: str, attempt: int
+        self, request: GenerationRequest, *, model: str, call: Call
     ) -> Generated:
         self.asked.append(request.prompt)
         self.models.append(model)
@@ -34,4 +34,4 @@ class ScriptedProvider:
         if self._errors:
             raise self._errors.pop(0)
         picture = GeneratedImage(data=self._picture)
-        return Generated(images=[picture] * request.n, upstream_id=f"up-{attempt}")
+        return Generated(images=[picture] * request.n, upstream_id=f"up-{call.attempt}")

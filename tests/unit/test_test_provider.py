@@ -20,7 +20,7 @@ from service.core.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from service.core.provider import Generated
+from service.core.provider import Call, Generated
 from service.core.requests import GenerationRequest
 from service.imaging.decoding import check
 from service.outbound import Outbound
@@ -53,7 +53,7 @@ def provider() -> TestProvider:
 
 async def generated(model: str, *, attempt: int = 1, n: int = 1) -> Generated:
     request = replace(REQUEST, n=n)
-    return await provider().generate(request, model=model, attempt=attempt)
+    return await provider().generate(request, model=model, call=Call(attempt=attempt))
 
 
 async def refused(model: str, *, attempt: int = 1) -> ProviderError:
@@ -214,7 +214,7 @@ async def test_refuse_rejects_every_prompt():
 async def test_a_half_image_looks_like_one_and_is_none(output_format: str):
     request = replace(REQUEST, output_format=output_format)
 
-    made = await provider().generate(request, model="half-image", attempt=1)
+    made = await provider().generate(request, model="half-image", call=Call())
 
     with pytest.raises(BadImage) as refusal:
         check(made.images[0].data)

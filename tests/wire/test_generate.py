@@ -272,8 +272,8 @@ async def test_a_model_without_a_provider_fails_with_a_hint(context):
 
 async def test_fewer_images_than_asked_for_are_a_partial_success(context):
     class Stingy(ScriptedProvider):
-        async def generate(self, request, *, model, attempt):
-            made = await super().generate(request, model=model, attempt=attempt)
+        async def generate(self, request, *, model, call):
+            made = await super().generate(request, model=model, call=call)
             return replace(made, images=made.images[:1])
 
     done = await generate(context(cheap=Stingy(picture=PICTURE)), lease(n=3))

@@ -19,6 +19,7 @@ from service.core.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
+from service.core.provider import Call
 from service.core.requests import GenerationRequest
 from service.outbound import Outbound
 from tests.fakes.openai_upstream import KEY, OpenAIUpstream
@@ -69,7 +70,7 @@ def opened(data: bytes) -> Image.Image:
 
 def draw(provider: OpenAI, model: str = "gpt-image-1", **fields):
     request = replace(REQUEST, **fields)
-    return provider.generate(request, model=model, attempt=1)
+    return provider.generate(request, model=model, call=Call())
 
 
 async def test_images_come_with_their_usage_and_upstream_id(provider, upstream):

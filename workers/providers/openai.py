@@ -14,7 +14,7 @@ import structlog
 
 from service.core.catalog import ProviderEntry
 from service.core.errors import BadOutput, PromptRejected, ProviderError
-from service.core.provider import Generated, GeneratedImage
+from service.core.provider import Call, Generated, GeneratedImage
 from service.core.requests import GenerationRequest
 from service.outbound import MAX_BYTES, Answer, Outbound, OutboundError
 from workers.providers._errors import outbound_errors, refusal, unpaid
@@ -41,10 +41,10 @@ class OpenAI:
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
     async def generate(
-        self, request: GenerationRequest, *, model: str, attempt: int
+        self, request: GenerationRequest, *, model: str, call: Call
     ) -> Generated:
         """See `Provider.generate`."""
-        _ = attempt
+        _ = call
         with outbound_errors():
             answer = await self._outbound.post_json(
                 self._url,

@@ -29,7 +29,7 @@ from service.core.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from service.core.provider import Generated, GeneratedImage
+from service.core.provider import Call, Generated, GeneratedImage
 from service.core.requests import GenerationRequest
 from service.outbound import Outbound
 
@@ -65,10 +65,10 @@ class TestProvider:
         _ = entry, outbound, api_key  # nobody is called
 
     async def generate(
-        self, request: GenerationRequest, *, model: str, attempt: int
+        self, request: GenerationRequest, *, model: str, call: Call
     ) -> Generated:
         """See `Provider.generate`."""
-        await _behave(model, attempt)
+        await _behave(model, call.attempt)
         drawn = await asyncio.to_thread(
             lambda: [draw(request, index) for index in range(request.n)]
         )
