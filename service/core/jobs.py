@@ -139,6 +139,8 @@ class Job:
         usage: The provider's usage figures.
         cost_usd: Decimal text of what the images cost; None: unknown or none.
         units: Quota units reserved while unfinished, charged when final.
+        ephemeral: Whether nothing of the caller's stays once it was delivered: the
+            request of a final one has no prompt, no inputs, no user.
     """
 
     id: JobId
@@ -162,6 +164,7 @@ class Job:
     usage: dict[str, int] | None = None
     cost_usd: str | None = None
     units: int = 0
+    ephemeral: bool = False
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -35,6 +35,9 @@ class Terms:
         idempotency_name: The caller's `Idempotency-Key`.
         sdk_retry: How often an SDK without such a key has sent this call before;
             None: the caller does not count, or does not wait for the images.
+        cache_key: Hex digest of what decides the images: an equal request's job
+            answers for this one, without charge; None: it is made anew.
+        ephemeral: Nothing of it is kept once the answer has gone out.
     """
 
     priority: Priority = Priority.NORMAL
@@ -42,6 +45,8 @@ class Terms:
     start_within: timedelta | None = None
     idempotency_name: str | None = None
     sdk_retry: int | None = None
+    cache_key: str | None = None
+    ephemeral: bool = False
 
 
 class Accepted(NamedTuple):
@@ -175,6 +180,8 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
         metadata=terms.metadata,
         idempotency_name=terms.idempotency_name,
         content_hash=content,
+        cache_key=terms.cache_key,
+        ephemeral=terms.ephemeral,
     )
 
 
@@ -185,6 +192,7 @@ def _content(request: GenerationRequest, terms: Terms) -> str:
         terms.metadata or {},
         terms.priority,
         None if within is None else within.total_seconds(),
+        terms.ephemeral,
     ]
     canonical = orjson.dumps(matter, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()

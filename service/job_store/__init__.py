@@ -28,7 +28,7 @@ from service.core.jobs import Job, JobId, JobState, is_job_id
 from service.job_store import keys
 from service.job_store.clock import RedisClock
 from service.job_store.gather import Gather
-from service.job_store.records import NewJob, read_job, request_json
+from service.job_store.records import NewJob, read_job, request_json, shown_json
 from service.job_store.scripting import script
 
 _SUBMIT_BUDGET_S = 2.0
@@ -142,6 +142,18 @@ class JobStore:
                 raise JobDeleted("this job was deleted")
         raise JobNotFound("no such job")
 
+    async def cached(self, account: str, cache_key: str) -> Job | None:
+        """Return the job that a submission with that key would join now, if any.
+
+        For those who would rather not upload or fetch anything first; it may have
+        changed by the time they submit.
+        """
+        job_id = await _within(self._redis.get(keys.cache(account, cache_key)))
+        if job_id is None:
+            return None
+        jobs = await self._jobs([JobId(job_id.decode())])
+        return jobs[0] if jobs and _answers(jobs[0]) else None
+
     async def list_jobs(
         self,
         account: str,
@@ -234,7 +246,7 @@ class JobStore:
             if not self._clock.is_known:
                 await self._ping()
             sent = time.monotonic()
-            args: list[Any] = [self._backlog]
+            args: list[Any] = [self._backlog, self._idempotency_ms, self._retention_ms]
             for new, arrived in batch:
                 args += self._fields(new, self._clock.at(arrived + _SUBMIT_BUDGET_S))
             answers = await self._submit(args)
@@ -258,9 +270,16 @@ class JobStore:
             new.most_queued,
             new.idempotency_name or "",
             new.content_hash,
-            self._idempotency_ms,
             int(new.notify),
+            "" if new.cache_key is None or new.ephemeral else new.cache_key,
+            shown_json(new.request) if new.ephemeral else b"",
         )
+
+
+def _answers(job: Job) -> bool:
+    """Whether its images answer for an equal request; as in `submit.lua`."""
+    whole = job.state is JobState.SUCCEEDED and job.error is None
+    return whole or not job.state.is_final
 
 
 async def _within(work: Any) -> Any:

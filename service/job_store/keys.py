@@ -15,6 +15,7 @@
     darkroom:flow:{new|retry}:{account}:{priority}  int   next tag of the flow
     darkroom:use:{key id}             hash    open jobs; units reserved, used:{YYYY-MM}
     darkroom:idem:{account}:{name}    text    job id and content hash
+    darkroom:cache:{account}:{digest} text    job id: its images answer equal requests
     darkroom:jobs:{account}           zset    job ids by time of creation, for listing
     darkroom:deadlines                zset    queued jobs by their deadline
     darkroom:retention                zset    final jobs by the time they are deleted
@@ -33,7 +34,7 @@
 Fields of a record: state, account, key_id, priority, cost, tag, fence, request (JSON),
 created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,
 due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), result (JSON), error
-(JSON), metadata (JSON), units, period, notify.
+(JSON), metadata (JSON), units, period, notify, shown (JSON; empty once final).
 """
 
 QUEUE = "darkroom:queue"
@@ -62,6 +63,11 @@ def job(job_id: str) -> str:
 def jobs_of(account: str) -> str:
     """Return the key of an account's listing."""
     return f"darkroom:jobs:{account}"
+
+
+def cache(account: str, cache_key: str) -> str:
+    """Return the key that names the job whose images answer such requests."""
+    return f"darkroom:cache:{account}:{cache_key}"
 
 
 def gone(job_id: str) -> str:

@@ -1,7 +1,7 @@
 """How a job is written down, and read back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,10 @@ class NewJob:
         idempotency_name: At most 255 characters, of the caller's choosing.
         content_hash: Equal for equal requests; decides whether a name was reused.
         notify: Whether a final state leaves a row in the outbox.
+        cache_key: Hex digest of what decides the images; a job of the account that
+            has it, under way or done whole, answers for this one. None: never.
+        ephemeral: Whether prompt, inputs and images go when it was delivered; such a
+            job answers for no other.
     """
 
     id: JobId
@@ -42,6 +46,8 @@ class NewJob:
     idempotency_name: str | None = None
     content_hash: str = ""
     notify: bool = False
+    cache_key: str | None = None
+    ephemeral: bool = False
 
     @property
     def cost(self) -> int:
@@ -87,6 +93,20 @@ def request_json(request: GenerationRequest) -> bytes:
     return orjson.dumps(request.to_record())
 
 
+def shown_json(request: GenerationRequest) -> bytes:
+    """Return what is left of an ephemeral job's request: nothing of the caller's."""
+    said = replace(
+        request,
+        prompt="",
+        negative_prompt=None,
+        user=None,
+        images=(),
+        mask=None,
+        extra={},
+    )
+    return request_json(said)
+
+
 def read_request(stored: bytes) -> GenerationRequest:
     """Read what `request_json` wrote."""
     return GenerationRequest.from_record(orjson.loads(stored))
@@ -127,6 +147,7 @@ def read_job(job_id: JobId, stored: Mapping[bytes, bytes]) -> Job:
         usage=result.get("usage"),
         cost_usd=result.get("cost_usd"),
         units=int(fields.get("units", 0)),
+        ephemeral="shown" in fields,
         metadata=orjson.loads(fields["metadata"]) if "metadata" in fields else {},
     )
 
