@@ -133,6 +133,8 @@ class Settings(BaseSettings):
     retention_s: int = Field(default=7 * 86_400, ge=60, le=_TEN_YEARS_S)
     """Records and images of finished jobs are kept this long."""
     idempotency_s: int = Field(default=86_400, ge=60, le=_TEN_YEARS_S)
+    open_catalog: bool = True
+    """Whether maps of models, and which are popular, are shown without a key."""
     json_logs: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     storage: Storage = Storage()
