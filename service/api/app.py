@@ -10,7 +10,7 @@ from aiohttp import web
 from service.accounts import Accounts, Grant, Scope, checked_secret
 from service.api import health, images, jobs, models
 from service.api.context import FRONT, Front
-from service.api.dialects import openai
+from service.api.dialects import imagerouter, openai
 from service.api.pulse import Pulse
 from service.api.views import Views
 from service.backends import open_backends
@@ -75,7 +75,7 @@ def make_app(
 
     app = web.Application()
     app.cleanup_ctx.append(front)
-    for part in (health, jobs, images, models, openai):
+    for part in (health, jobs, images, models, openai, imagerouter):
         app.add_routes(part.routes)
     return app
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from service.accounts import ApiKey
+from service.api.problems import Problem
 from service.api.pulse import Pulse
 from service.api.views import Views
 from service.backends import Backends
@@ -41,6 +42,7 @@ class Trace:
         job_id: The job this request made or found; named in the answer's headers.
         headers: More headers for whatever answer comes.
         code: Of the error, where the answer is one.
+        reworded: Says a problem as the caller's dialect does; None: as OpenAI does.
         answered: Called once the answer went out whole, and only then.
     """
 
@@ -49,6 +51,7 @@ class Trace:
     job_id: JobId | None = None
     headers: dict[str, str] = field(default_factory=dict)
     code: str | None = None
+    reworded: Callable[[Problem], Problem] | None = None
     answered: Callable[[], Awaitable[None]] | None = None
 
 

@@ -86,6 +86,8 @@ class Gate:
         except Exception:
             log.exception("request.crashed", request_id=trace.request_id)
             problem = INTERNAL
+        if trace.reworded is not None:
+            problem = trace.reworded(problem)
         trace.code = problem.code
         response = problem.response(trace.request_id)
         if problem.code in _UNREAD:

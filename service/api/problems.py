@@ -74,19 +74,24 @@ _NO_RETRY = {"x-should-retry": "false"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """An error as it goes over the wire."""
+    """An error as it goes over the wire.
+
+    Attributes:
+        kind: What `type` says; None: OpenAI's word for the status.
+    """
 
     status: int
     code: str
     message: str
     param: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    kind: str | None = None
 
     def response(self, request_id: str) -> web.Response:
         """Return the answer, in the envelope."""
         body = envelope(
             message=self.message,
-            kind=_kind(self.status),
+            kind=self.kind or _kind(self.status),
             code=self.code,
             param=self.param,
             request_id=request_id,
