@@ -29,7 +29,7 @@ log = structlog.get_logger()
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
+_QUIET_ROUTES = frozenset({"/health", "/healthz", "/readyz", "/metrics"})
 _NO_ROUTE = "-"
 _UNREAD = frozenset({"body_incomplete", "body_timeout", "body_too_large"})
 """Codes behind which the rest of a body may still be on its way."""
