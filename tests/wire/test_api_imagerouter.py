@@ -1,6 +1,7 @@
 """ImageRouter's unified endpoint, at both of its addresses."""
 
 import base64
+import time
 
 import pytest
 
@@ -57,6 +58,19 @@ async def test_base64_comes_when_asked_for(door: FrontDoor, worker: FakeWorker):
 
     images = [base64.b64decode(image["b64_json"]) for image in answer.body["data"]]
     assert len(set(images)) == 2
+
+
+@at_both
+async def test_answer_tells_how_long_it_took_and_what_it_cost(
+    door: FrontDoor, worker: FakeWorker, route: str
+):
+    worker.verdict = lambda lease: worker.make(lease, 1, cost_usd="0.004")
+
+    answer = await door.post(route, ASK)
+
+    assert 0 <= answer.body["latency"] < 5_000
+    assert answer.body["cost"] == 0.004
+    assert answer.body["created"] == pytest.approx(time.time(), abs=5)
 
 
 async def test_revised_prompt_is_there_even_when_nothing_was_revised(

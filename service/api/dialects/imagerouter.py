@@ -62,7 +62,8 @@ async def make(request: web.Request) -> web.Response:
     if isinstance(made, web.Response):
         return made
     inline = draft.response_format != "url"
-    return answer(await images_body(request.app[FRONT], made, inline=inline))
+    front = request.app[FRONT]
+    return answer(await images_body(front, made, inline=inline, billing=True))
 
 
 def _reworded(problem: Problem) -> Problem:
