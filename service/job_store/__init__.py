@@ -40,6 +40,7 @@ the front door and Redis wait for each other: 64 callers on two quiet cores got
 _SCAN_LIMIT = 10_000
 _STEP = 200
 _GONE_FOR = timedelta(days=30)
+_UNWRITTEN_FOR = timedelta(hours=1)
 
 _Arrival = tuple[NewJob, float]
 """A job and when it arrived, in monotonic seconds."""
@@ -103,9 +104,7 @@ class JobStore:
             case b"joined":
                 return Submitted(JobId(value.decode()), joined=True)
             case b"mismatch":
-                raise IdempotencyMismatch(
-                    "this Idempotency-Key was used for a request with other content"
-                )
+                raise _mismatch()
             case b"queue_full":
                 raise TooMuch(
                     f"this key already has {new.most_queued} unfinished jobs",
@@ -153,6 +152,29 @@ class JobStore:
             return None
         jobs = await self._jobs([JobId(job_id.decode())])
         return jobs[0] if jobs and _answers(jobs[0]) else None
+
+    async def named(self, account: str, name: str, content_hash: str) -> Job | None:
+        """Return the job that a submission under that name would join, if any.
+
+        Raises:
+            IdempotencyMismatch: The name was used for a request with other content.
+        """
+        stored = await _within(self._redis.get(keys.named(account, name)))
+        if stored is None:
+            return None
+        job_id, _, seen = stored.decode().partition(" ")
+        found = await self._jobs([JobId(job_id)])
+        if found and seen != content_hash:
+            raise _mismatch()
+        return found[0] if found else None
+
+    async def announce(self, job_id: JobId) -> None:
+        """Say that images of a job come before its record, an hour at most.
+
+        Whatever lies in the store under an id announced and never submitted, the
+        sweep removes.
+        """
+        await _within(self._announce(job_id))
 
     async def list_jobs(
         self,
@@ -218,6 +240,11 @@ class JobStore:
         """Prove that Redis takes a write; measures its clock by the way."""
         await _within(self._ping())
 
+    async def _announce(self, job_id: JobId) -> None:
+        seconds, _ = await self._redis.time()
+        due_ms = int(seconds) * 1000 + _ms(_UNWRITTEN_FOR)
+        await self._redis.zadd(keys.RETENTION, {job_id: due_ms})
+
     async def _ping(self) -> None:
         sent = time.monotonic()
         await self._redis.set(keys.CANARY, b"1", px=60_000)
@@ -274,6 +301,12 @@ class JobStore:
             "" if new.cache_key is None or new.ephemeral else new.cache_key,
             shown_json(new.request) if new.ephemeral else b"",
         )
+
+
+def _mismatch() -> IdempotencyMismatch:
+    return IdempotencyMismatch(
+        "this Idempotency-Key was used for a request with other content"
+    )
 
 
 def _answers(job: Job) -> bool:

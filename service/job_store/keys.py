@@ -18,7 +18,8 @@
     darkroom:cache:{account}:{digest} text    job id: its images answer equal requests
     darkroom:jobs:{account}           zset    job ids by time of creation, for listing
     darkroom:deadlines                zset    queued jobs by their deadline
-    darkroom:retention                zset    final jobs by the time they are deleted
+    darkroom:retention                zset    final jobs by the time they are deleted;
+                                              ids whose images came before the record
     darkroom:gone:{id}                text    account of a deleted job, for a 410
     darkroom:outbox                   zset    final jobs somebody wants to be told of
     darkroom:events:{account}         stream  changes of state, newest 10,000
@@ -63,6 +64,11 @@ def job(job_id: str) -> str:
 def jobs_of(account: str) -> str:
     """Return the key of an account's listing."""
     return f"darkroom:jobs:{account}"
+
+
+def named(account: str, name: str) -> str:
+    """Return the key that remembers a caller's `Idempotency-Key`."""
+    return f"darkroom:idem:{account}:{name}"
 
 
 def cache(account: str, cache_key: str) -> str:
