@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import orjson
@@ -219,7 +219,6 @@ class Intake:
 
 
 def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> NewJob:
-    now = datetime.now(UTC)
     return NewJob(
         id=new_job_id(),
         account=key.account,
@@ -229,8 +228,8 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
         weight=key.weight,
         units=composed.units,
         quota=key.quota_units,
-        period=f"{now.year}-{now.month:02}",
         most_queued=key.queued_jobs,
+        most_running=key.running_jobs,
         start_within=terms.start_within,
         metadata=terms.metadata,
         idempotency_name=terms.idempotency_name,

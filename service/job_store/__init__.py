@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -83,6 +83,7 @@ class JobStore:
         self._submit = script(redis, "submit")
         self._cancel = script(redis, "cancel")
         self._forget = script(redis, "forget")
+        self._purge = script(redis, "purge")
         self._clock = RedisClock()
         self._submissions: Gather[_Arrival, tuple[bytes, Any]] = Gather(
             self._send, most=_ABOARD, abreast=_ABREAST
@@ -147,11 +148,16 @@ class JobStore:
         For those who would rather not upload or fetch anything first; it may have
         changed by the time they submit.
         """
+        job = await self.latest(account, cache_key)
+        return job if job is not None and _answers(job) else None
+
+    async def latest(self, account: str, cache_key: str) -> Job | None:
+        """Return the last job with that key, if any, whatever became of it."""
         job_id = await _within(self._redis.get(keys.cache(account, cache_key)))
         if job_id is None:
             return None
         jobs = await self._jobs([JobId(job_id.decode())])
-        return jobs[0] if jobs and _answers(jobs[0]) else None
+        return jobs[0] if jobs else None
 
     async def named(self, account: str, name: str, content_hash: str) -> Job | None:
         """Return the job that a submission under that name would join, if any.
@@ -210,12 +216,15 @@ class JobStore:
         return Page(tuple(found[:limit]), more=len(found) > limit)
 
     async def position(self, job: Job) -> int | None:
-        """How many jobs of its lane start before it, and itself: 1 is next."""
+        """How many jobs of its lane start before it, and itself: 1 is next.
+
+        Where its key has as many running as it may: how many of the key's.
+        """
         if job.state is not JobState.QUEUED or job.due_at is not None:
             return None
         lane = keys.lane(job.priority, job.interruptions)
-        rank = await _within(self._redis.zrank(lane, job.id))
-        return None if rank is None else int(rank) + 1
+        ranks = await _within(self._ranks(job.id, lane, keys.waiting(job.key_id)))
+        return next((int(rank) + 1 for rank in ranks if rank is not None), None)
 
     async def cancel(self, job_id: str, *, account: str) -> Job:
         """Make the job canceled, a running one too; twice is the same as once.
@@ -236,9 +245,32 @@ class JobStore:
         """Delete the records of final jobs; their owner is told so for 30 days."""
         await _within(self._forget([_ms(_GONE_FOR), *job_ids]))
 
+    async def purge(self, job_id: str) -> None:
+        """Forget where a delivered ephemeral job's images lie; cost and usage stay.
+
+        Its words went when it became final. Others, and unfinished ones, are left
+        alone; twice is the same as once.
+        """
+        await _within(self._purge([job_id]))
+
+    async def popular(self, *, days: int = 7, limit: int = 10) -> list[str]:
+        """Return the models that drew most on the last days, most first."""
+        today = datetime.now(UTC).date()
+        drawn = [keys.popular(today - timedelta(days=ago)) for ago in range(days)]
+        counted = await _within(self._redis.zunion(drawn, withscores=True))
+        ranked = sorted(counted, key=lambda pair: (-pair[1], pair[0]))
+        return [model.decode() for model, _ in ranked[:limit]]
+
     async def ping(self) -> None:
         """Prove that Redis takes a write; measures its clock by the way."""
         await _within(self._ping())
+
+    async def _ranks(self, job_id: JobId, *lanes: str) -> list[int | None]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for lane in lanes:
+                pipe.zrank(lane, job_id)
+            ranks: list[int | None] = await pipe.execute()
+        return ranks
 
     async def _announce(self, job_id: JobId) -> None:
         seconds, _ = await self._redis.time()
@@ -293,8 +325,8 @@ class JobStore:
             0 if new.start_within is None else max(1, _ms(new.start_within)),
             new.units,
             "" if new.quota is None else new.quota,
-            new.period,
             new.most_queued,
+            "" if new.most_running is None else new.most_running,
             new.idempotency_name or "",
             new.content_hash,
             int(new.notify),
