@@ -35,8 +35,8 @@ class Draft(BaseModel):
 
     model: str
     """Its name, an alias, or the bare name of a provider's model; see `/v1/models`."""
-    prompt: str
-    """What to draw, in at most 32,000 characters."""
+    prompt: str | None = None
+    """What to draw, in at most 32,000 characters; not required beside images."""
     n: Annotated[int, Field(ge=1, le=_MOST_IMAGES)] | None = None
     """How many images; the model's own limit is its `max_n`."""
     size: str | None = None
@@ -64,5 +64,11 @@ class Draft(BaseModel):
     """What not to draw."""
     user: str | None = None
     """Whose request it is, in your own words; passed on to the provider."""
+    max_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """US dollars that all images together may cost by the catalog's price; what costs
+    more, or nobody knows how much, is refused."""
+    cache: bool = False
+    """`true` answers with an earlier job of the same content, under way or done, at no
+    charge; `user`, `metadata` and `priority` make no difference."""
     strict: bool = True
     """`false` drops what the model does not honor, and says so in `warnings`."""
