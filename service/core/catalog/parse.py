@@ -33,6 +33,7 @@ FEATURES = (
     "generate",
     "edit",
     "mask",
+    "variation",
     "quality",
     "style",
     "background",
