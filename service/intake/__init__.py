@@ -2,12 +2,9 @@
 
 import asyncio
 import contextlib
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, NamedTuple
-
-import orjson
+from typing import NamedTuple
 
 from service.accounts import ApiKey
 from service.core.catalog import Catalog
@@ -20,9 +17,10 @@ from service.core.errors import (
     StoreUnavailable,
 )
 from service.core.jobs import Job, new_job_id
-from service.core.requests import GenerationRequest, Priority
+from service.core.requests import Priority
 from service.image_store import ImageStore
 from service.intake.compose import Composed, compose
+from service.intake.digests import cache_key_of, content_of
 from service.intake.draft import Draft
 from service.intake.inputs import Inputs
 from service.intake.repeats import Repeats
@@ -44,7 +42,8 @@ class Terms:
         sdk_retry: How often an SDK without such a key has sent this call before;
             None: the caller does not count, or does not wait for the images.
         cache_key: Hex digest of what decides the images: an equal request's job
-            answers for this one, without charge; None: it is made anew.
+            answers for this one, without charge; None: it is made anew, unless the
+            draft itself asks for the cache.
         ephemeral: Nothing of it is kept once the answer has gone out.
     """
 
@@ -55,6 +54,13 @@ class Terms:
     sdk_retry: int | None = None
     cache_key: str | None = None
     ephemeral: bool = False
+
+    @property
+    def conditions(self) -> tuple[object, ...]:
+        """What two calls must agree in to be repeats of one, beside the request."""
+        within = self.start_within
+        seconds = None if within is None else within.total_seconds()
+        return (self.metadata or {}, self.priority, seconds, self.ephemeral)
 
 
 class Accepted(NamedTuple):
@@ -117,9 +123,13 @@ class Intake:
         composed = compose(draft, key=key, catalog=self.catalog, operation=operation)
         check_uploads(uploads, operation, self.catalog.model(draft.model))
         check_metadata(terms.metadata or {})
+        if draft.cache:
+            terms = replace(terms, cache_key=cache_key_of(composed.request, uploads))
         counts = terms.sdk_retry is not None and terms.idempotency_name is None
         repeatable = counts or terms.idempotency_name is not None
-        content = _content(composed.request, terms, uploads) if repeatable else ""
+        content = ""
+        if repeatable:
+            content = content_of(composed.request, uploads, *terms.conditions)
         job = None
         if counts and terms.sdk_retry:
             job = await self._earlier(key, content, terms.sdk_retry)
@@ -237,19 +247,3 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
         cache_key=terms.cache_key,
         ephemeral=terms.ephemeral,
     )
-
-
-def _content(request: GenerationRequest, terms: Terms, uploads: Uploads) -> str:
-    within = terms.start_within
-    matter: list[Any] = [
-        request.to_record(),
-        terms.metadata or {},
-        terms.priority,
-        None if within is None else within.total_seconds(),
-        terms.ephemeral,
-    ]
-    if uploads.images:
-        matter.append([image.sha256 for image in uploads.images])
-        matter.append(None if uploads.mask is None else uploads.mask.sha256)
-    canonical = orjson.dumps(matter, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(canonical).hexdigest()
