@@ -34,6 +34,7 @@
     darkroom:outbox                   zset    final jobs somebody wants to be told of
     darkroom:events:{account}         stream  changes of state, newest 10,000
     darkroom:key:{sha256}             hash    an API key; all: darkroom:keys
+    darkroom:secret:embed             bytes   what signs embed links
     darkroom:rate:{key id}            us      when its next submission is due (GCRA)
     darkroom:calls:{key id}:{content} hash    calls without an answer, for SDK retries
     darkroom:workers                  zset    worker processes by when they last spoke
@@ -110,11 +111,6 @@ def events(account: str) -> str:
 def use(key_id: str) -> str:
     """Return the key of what an API key has open, running, reserved and used."""
     return f"darkroom:use:{key_id}"
-
-
-def usage(account: str, day: date) -> str:
-    """Return the key of the ledger of one day."""
-    return f"darkroom:usage:{account}:{day.isoformat()}"
 
 
 def popular(day: date) -> str:
