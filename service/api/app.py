@@ -11,6 +11,7 @@ from service.accounts import Accounts, Grant, Scope, checked_secret
 from service.api import health, images, jobs, models
 from service.api.context import FRONT, Front
 from service.api.dialects import imagerouter, openai
+from service.api.openapi import documents
 from service.api.pulse import Pulse
 from service.api.views import Views
 from service.backends import open_backends
@@ -89,8 +90,9 @@ def make_app(
             yield
 
     app = web.Application()
+    app[documents.DOCUMENTS] = documents.write(settings.base_url)
     app.cleanup_ctx.append(front)
-    for part in (health, jobs, images, models, openai, imagerouter):
+    for part in (health, jobs, images, models, openai, imagerouter, documents):
         app.add_routes(part.routes)
     return app
 
