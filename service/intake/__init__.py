@@ -24,7 +24,7 @@ from service.intake.digests import cache_key_of, content_of
 from service.intake.draft import Draft
 from service.intake.inputs import Inputs
 from service.intake.repeats import Repeats
-from service.intake.uploads import NO_UPLOADS, Uploads, check_uploads
+from service.intake.uploads import NO_UPLOADS, Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore, Submitted
 from service.job_store.records import NewJob
@@ -120,8 +120,13 @@ class Intake:
             QueueUnavailable: Nothing was written, nor will be.
             StoreUnavailable: Likewise.
         """
-        composed = compose(draft, key=key, catalog=self.catalog, operation=operation)
-        check_uploads(uploads, operation, self.catalog.model(draft.model))
+        composed = compose(
+            draft,
+            key=key,
+            catalog=self.catalog,
+            operation=operation,
+            uploads=uploads,
+        )
         check_metadata(terms.metadata or {})
         if draft.cache:
             terms = replace(terms, cache_key=cache_key_of(composed.request, uploads))

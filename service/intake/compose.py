@@ -10,6 +10,7 @@ from service.core.errors import Forbidden, InvalidRequest, UnknownModel
 from service.core.requests import GenerationRequest
 from service.core.sizing import Sized, Sizing, resolve
 from service.intake.draft import Draft
+from service.intake.uploads import NO_UPLOADS, Uploads, check_uploads
 from service.intake.words import check_prompt, check_words
 
 _HINTS = ("quality", "style", "background", "moderation", "seed", "negative_prompt")
@@ -35,9 +36,16 @@ class Composed(NamedTuple):
 
 
 def compose(
-    draft: Draft, *, key: ApiKey, catalog: Catalog, operation: str = "generate"
+    draft: Draft,
+    *,
+    key: ApiKey,
+    catalog: Catalog,
+    operation: str = "generate",
+    uploads: Uploads = NO_UPLOADS,
 ) -> Composed:
-    """Check the draft against the catalog and the key.
+    """Check the draft, and what came along with it, against the catalog and the key.
+
+    Nobody has looked at the images yet; `Inputs` puts them into the request.
 
     Raises:
         UnknownModel: The catalog has no such model.
@@ -45,6 +53,7 @@ def compose(
         InvalidRequest: Anything else, by its code.
     """
     model = _permitted(draft, key, catalog, operation)
+    check_uploads(uploads, operation, model)
     prompt = _prompt(draft, operation)
     check_words(negative_prompt=draft.negative_prompt, user=draft.user)
     n = _count(draft, model)

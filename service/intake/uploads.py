@@ -49,9 +49,16 @@ def check_uploads(uploads: Uploads, operation: str, model: Model) -> None:
     """Refuse what no look at the images themselves could make good.
 
     Raises:
-        InvalidRequest: `missing_field`, `too_many_images` or `unsupported_field`.
+        InvalidRequest: `missing_field`, `incompatible_options`, `too_many_images` or
+            `unsupported_field`.
     """
     images, mask = uploads
+    if images and operation == "generate":
+        raise InvalidRequest(
+            "to generate is to start from nothing; ask for an edit of these images",
+            code="incompatible_options",
+            param="operation",
+        )
     if not images and (mask is not None or operation != "generate"):
         raise InvalidRequest(
             "an image to start from is required", code="missing_field", param="image"

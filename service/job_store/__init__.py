@@ -25,9 +25,11 @@ from service.core.errors import (
     TooMuch,
 )
 from service.core.jobs import Job, JobId, JobState, is_job_id
+from service.core.requests import Priority
 from service.job_store import keys
 from service.job_store.clock import RedisClock
 from service.job_store.gather import Gather
+from service.job_store.outlook import place_of_next
 from service.job_store.records import NewJob, read_job, request_json, shown_json
 from service.job_store.scripting import script
 
@@ -225,6 +227,22 @@ class JobStore:
         lane = keys.lane(job.priority, job.interruptions)
         ranks = await _within(self._ranks(job.id, lane, keys.waiting(job.key_id)))
         return next((int(rank) + 1 for rank in ranks if rank is not None), None)
+
+    async def place_of_next(
+        self,
+        account: str,
+        priority: Priority,
+        *,
+        key_id: str,
+        running: int | None = None,
+    ) -> int:
+        """Return the `position` that a job submitted now would have."""
+        place: int = await _within(
+            place_of_next(
+                self._redis, account, priority, key_id=key_id, running=running
+            )
+        )
+        return place
 
     async def cancel(self, job_id: str, *, account: str) -> Job:
         """Make the job canceled, a running one too; twice is the same as once.

@@ -40,14 +40,25 @@ CATALOG = parse_catalog(
 )
 
 
-def composed(operation: str = "generate", **fields) -> Composed:
+IMAGE = linked("image", "https://pets.example/cat.png")
+
+
+def composed(
+    operation: str = "generate", uploads: Uploads | None = None, **fields
+) -> Composed:
     draft = Draft.model_validate({"model": "dear", **fields})
-    return compose(draft, key=KEY, catalog=CATALOG, operation=operation)
+    if uploads is None:
+        uploads = NO_UPLOADS if operation == "generate" else Uploads((IMAGE,))
+    return compose(
+        draft, key=KEY, catalog=CATALOG, operation=operation, uploads=uploads
+    )
 
 
-def refusal(operation: str = "generate", **fields) -> tuple[str, str | None]:
+def refusal(
+    operation: str = "generate", uploads: Uploads | None = None, **fields
+) -> tuple[str, str | None]:
     with pytest.raises(InvalidRequest) as caught:
-        composed(operation, **fields)
+        composed(operation, uploads, **fields)
     return caught.value.code, caught.value.param
 
 
@@ -105,6 +116,22 @@ def test_words_beside_images_are_held_to_the_same_rules():
 def test_model_is_asked_for_nothing_that_it_does_not_do():
     assert refusal("variation") == ("unsupported_operation", "model")
     assert refusal("edit", model="dark") == ("unsupported_operation", "model")
+
+
+@pytest.mark.parametrize(
+    ("operation", "uploads", "refused"),
+    [
+        ("edit", NO_UPLOADS, ("missing_field", "image")),
+        ("generate", Uploads((), IMAGE), ("missing_field", "image")),
+        ("generate", Uploads((IMAGE,)), ("incompatible_options", "operation")),
+        ("edit", Uploads((IMAGE,) * 17), ("too_many_images", "image")),
+        ("edit", Uploads((IMAGE,), IMAGE), ("unsupported_field", "mask")),
+    ],
+)
+def test_images_must_fit_what_is_asked_for(
+    operation: str, uploads: Uploads, refused: object
+):
+    assert refusal(operation, uploads, prompt="a fox") == refused
 
 
 @pytest.mark.parametrize(
