@@ -8,11 +8,12 @@ resolves twice nor a number in disguise gets past it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from io import BytesIO
 from types import SimpleNamespace, TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 import orjson
@@ -72,6 +73,20 @@ class Answer:
         return value if isinstance(value, dict) else None
 
 
+class FormFile(NamedTuple):
+    """An image that goes out in a form.
+
+    Attributes:
+        name: Of the field.
+        content_type: Names the file as well.
+        data: Its bytes.
+    """
+
+    name: str
+    content_type: str
+    data: bytes
+
+
 class Outbound:
     """Opened once per process: `async with Outbound(settings.outbound) as outbound`.
 
@@ -128,6 +143,46 @@ class Outbound:
             URL(url),
             headers={**headers, "Content-Type": "application/json"},
             body=orjson.dumps(payload),
+            deadline=_deadline(within),
+            max_bytes=max_bytes,
+        )
+
+    async def post_form(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        fields: Mapping[str, str],
+        files: Sequence[FormFile],
+        within: timedelta,
+        max_bytes: int = MAX_BYTES,
+    ) -> Answer:
+        """POST `multipart/form-data`; see `post_json`, which raises the same.
+
+        Args:
+            url: Where to; it is not checked.
+            headers: Beyond those of the form.
+            fields: Text by name.
+            files: Behind it, in this order.
+            within: Time for everything, both ways.
+            max_bytes: Longest answer that is read.
+        """
+        form = aiohttp.FormData(default_to_multipart=True, quote_fields=False)
+        for name, text in fields.items():
+            form.add_field(name, text)
+        for file in files:
+            form.add_field(
+                file.name,
+                BytesIO(file.data),
+                filename=f"image.{file.content_type.partition('/')[2]}",
+                content_type=file.content_type,
+            )
+        return await _call(
+            self._trusted,
+            "POST",
+            URL(url),
+            headers=headers,
+            body=form,
             deadline=_deadline(within),
             max_bytes=max_bytes,
         )
@@ -207,7 +262,7 @@ async def _call(
     deadline: float,
     max_bytes: int,
     headers: Mapping[str, str] | None = None,
-    body: bytes | None = None,
+    body: bytes | aiohttp.FormData | None = None,
 ) -> Answer:
     progress = SimpleNamespace(sent=False)
     try:
