@@ -1,11 +1,16 @@
 """ImageRouter's unified endpoint, at both of its addresses."""
 
 import base64
+import hashlib
 import time
+from io import BytesIO
 
 import pytest
+from aiohttp import FormData
+from PIL import Image
 
 from tests.fakes.door import FrontDoor
+from tests.fakes.pictures import draw
 from tests.fakes.worker import FakeWorker, failing
 
 GENERATIONS = "/v1/openai/images/generations"
@@ -17,6 +22,16 @@ INVALID = "invalid_request_error"
 MEDIA_TYPE = "unsupported_media_type"
 
 at_both = pytest.mark.parametrize("route", [GENERATIONS, EDITS])
+
+
+def form(*images: tuple[str, bytes], **fields: str) -> FormData:
+    """Return what curl sends for `-F`, files under the names they are paired with."""
+    data = FormData(default_to_multipart=True)
+    for name, value in {**ASK, **fields}.items():
+        data.add_field(name, value)
+    for name, picture in images:
+        data.add_field(name, picture, filename="a.png", content_type="image/png")
+    return data
 
 
 @at_both
@@ -188,3 +203,91 @@ async def test_failures_are_in_its_words_and_never_under_a_200(
 
     assert (answer.status, answer.code) == (status, failure)
     assert answer.body["error"]["type"] == kind
+
+
+@at_both
+async def test_form_without_an_image_is_text_to_image(
+    door: FrontDoor, worker: FakeWorker, route: str
+):
+    answer = await door.post(route, data=form(quality="high", size="640x480", n="2"))
+
+    assert answer.status == 200
+    assert len(answer.body["data"]) == 2
+    [lease] = worker.seen
+    assert (lease.request.operation, lease.request.quality) == ("generate", "high")
+    assert (lease.request.size, lease.request.output_format) == ("640x480", "webp")
+
+
+@at_both
+@pytest.mark.parametrize("name", ["image", "image[]"])
+async def test_form_with_images_edits_them(
+    door: FrontDoor, worker: FakeWorker, route: str, name: str
+):
+    pictures = [draw(text, width=16, height=16) for text in ("one", "two", "three")]
+
+    answer = await door.post(route, data=form(*((name, p) for p in pictures)))
+
+    assert answer.status == 200
+    [lease] = worker.seen
+    assert lease.request.operation == "edit"
+    assert [i.sha256 for i in lease.request.images] == [
+        hashlib.sha256(picture).hexdigest() for picture in pictures
+    ]
+
+
+async def test_mask_says_where_an_image_may_change(door: FrontDoor, worker: FakeWorker):
+    mask = Image.new("RGBA", (16, 16))
+    picture = draw("a fox", width=16, height=16)
+
+    answer = await door.post(
+        EDITS, data=form(("image[]", picture), ("mask[]", png(mask)))
+    )
+
+    assert answer.status == 200
+    assert worker.seen[0].request.mask is not None
+
+
+def png(image: Image.Image) -> bytes:
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+@at_both
+async def test_image_may_stand_in_json_as_a_data_url(
+    door: FrontDoor, worker: FakeWorker, route: str
+):
+    picture = draw("a fox", width=16, height=16)
+    link = "data:image/png;base64," + base64.b64encode(picture).decode()
+
+    answer = await door.post(route, {**ASK, "image": link})
+
+    assert answer.status == 200
+    assert worker.seen[0].request.operation == "edit"
+
+
+async def test_unknown_fields_of_a_form_are_ignored_too(
+    door: FrontDoor, worker: FakeWorker
+):
+    answer = await door.post(EDITS, data=form(tenant_id="5", stream="true"))
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (form(("mask[]", b"?")), 400, "missing_field"),
+        (form(("image[]", b"<svg/>")), 400, "unsupported_image"),
+        (form(*[("image[]", b"?")] * 17), 400, "too_many_images"),
+        (form(n="two"), 400, "invalid_n"),
+        (form(model="no/body"), 400, "unknown_model"),
+    ],
+)
+async def test_form_that_is_wrong_is_refused_in_its_words(
+    door: FrontDoor, sent: FormData, status: int, code: str
+):
+    answer = await door.post(EDITS, data=sent)
+
+    assert (answer.status, answer.code) == (status, code)
+    assert answer.body["error"]["type"] == INVALID
