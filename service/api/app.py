@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from service.accounts import Accounts, Grant, Scope, checked_secret
-from service.api import health, images, jobs, models
+from service.api import around, health, images, jobs, models
 from service.api.context import FRONT, Front
 from service.api.dialects import imagerouter, openai
 from service.api.openapi import documents
@@ -92,7 +92,16 @@ def make_app(
     app = web.Application()
     app[documents.DOCUMENTS] = documents.write(settings.base_url)
     app.cleanup_ctx.append(front)
-    for part in (health, jobs, images, models, openai, imagerouter, documents):
+    for part in (
+        health,
+        jobs,
+        images,
+        models,
+        openai,
+        imagerouter,
+        around,
+        documents,
+    ):
         app.add_routes(part.routes)
     return app
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from service.api.openapi.operation import Operation
 from service.api.openapi.tables import (
     about,
+    around,
     health,
     imagerouter,
     images,
@@ -19,6 +20,7 @@ from service.api.openapi.tables import (
 OPERATIONS: tuple[Operation, ...] = (
     *openai.OPERATIONS,
     *imagerouter.OPERATIONS,
+    *around.OPERATIONS,
     *jobs.OPERATIONS,
     *images.OPERATIONS,
     *models.OPERATIONS,
