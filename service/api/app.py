@@ -23,6 +23,7 @@ from service.intake.inputs import Inputs
 from service.intake.repeats import Repeats
 from service.metrics import Metrics
 from service.outbound import Outbound
+from service.partials import Partials
 from service.settings import Settings
 from service.waiters import Waiters
 
@@ -63,6 +64,7 @@ def make_app(
                 catalog=catalog,
                 backends=backends,
                 waiters=await stack.enter_async_context(waiters),
+                partials=await stack.enter_async_context(Partials(backends.redis)),
                 intake=Intake(
                     catalog=catalog,
                     jobs=backends.jobs,
