@@ -7,9 +7,10 @@ from io import BytesIO
 
 import pytest
 from aiohttp import FormData
+from openai import AsyncOpenAI, BadRequestError
 from PIL import Image
 
-from tests.fakes.door import FrontDoor
+from tests.fakes.door import SECRET, FrontDoor
 from tests.fakes.pictures import draw
 from tests.fakes.worker import FakeWorker, failing
 
@@ -269,7 +270,7 @@ async def test_image_may_stand_in_json_as_a_data_url(
 async def test_unknown_fields_of_a_form_are_ignored_too(
     door: FrontDoor, worker: FakeWorker
 ):
-    answer = await door.post(EDITS, data=form(tenant_id="5", stream="true"))
+    answer = await door.post(EDITS, data=form(tenant_id="5"))
 
     assert answer.status == 200
 
@@ -291,3 +292,17 @@ async def test_form_that_is_wrong_is_refused_in_its_words(
 
     assert (answer.status, answer.code) == (status, code)
     assert answer.body["error"]["type"] == INVALID
+
+
+async def test_openai_sdk_may_be_pointed_here(door: FrontDoor, worker: FakeWorker):
+    picture = ("fox.png", draw("a fox", width=16, height=16), "image/png")
+
+    async with AsyncOpenAI(base_url=f"{door.url}/v1/openai", api_key=SECRET) as client:
+        made = await client.images.generate(**ASK)
+        edited = await client.images.edit(**ASK, image=[picture, picture])
+        with pytest.raises(BadRequestError) as refused:
+            await client.images.generate(model="no/body", prompt="a fox")
+
+    assert made.data[0].url.startswith("http")
+    assert edited.data[0].url.startswith("http")
+    assert refused.value.code == "unknown_model"
