@@ -93,7 +93,12 @@ OPERATIONS = (
         refuses=(*codes.KEY, "unknown_model"),
     ),
     _MAP,
-    replace(_MAP, path="/v1/openai/images/models", id="map_image_models"),
+    replace(
+        _MAP,
+        path="/v1/openai/images/models",
+        id="map_image_models",
+        summary="Map the models by name, at another address",
+    ),
     replace(
         _MAP,
         path="/v2/models",

@@ -4,7 +4,7 @@ from service.api.calls import CallDraft
 from service.api.openapi import codes
 from service.api.openapi.headers import IDEMPOTENCY_KEY, OF_A_SUBMISSION, PREFER
 from service.api.openapi.operation import Answer, Body, Operation, Parameter
-from service.api.openapi.shapes.images import Images
+from service.api.openapi.shapes.images import ImagesObject
 from service.api.openapi.shapes.jobs import Job
 
 TAG = "OpenAI"
@@ -12,7 +12,6 @@ TAG = "OpenAI"
 RETRY_COUNT = Parameter(
     name="x-stainless-retry-count",
     where="header",
-    schema={"type": "string", "pattern": "^[0-9]{1,3}$"},
     text="Sent by OpenAI's SDKs: a retry waits for the job of the first try instead "
     "of making another.",
 )
@@ -68,7 +67,7 @@ OPERATIONS = (
             200: Answer(
                 text="The images. `gpt-image-...` models answer inline unless "
                 "`response_format` says otherwise, all others by URL.",
-                shape=Images,
+                shape=ImagesObject,
                 headers=OF_A_SUBMISSION,
             ),
             202: ACCEPTED,
