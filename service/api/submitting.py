@@ -120,7 +120,9 @@ async def submit(
         trace.spool.close()  # a call that waits for its images waits without them
     trace.job_id = accepted.job.id
     front.metrics.submitted(joined=accepted.joined)
-    if accepted.joined:
+    if draft.cache:
+        trace.headers["X-Cache"] = "HIT" if accepted.joined else "MISS"
+    if accepted.joined and (terms.idempotency_name or terms.sdk_retry):
         trace.headers["Idempotent-Replayed"] = "true"
     return accepted
 
