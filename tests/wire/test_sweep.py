@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -124,4 +125,27 @@ async def test_a_chore_that_crashes_stops_no_other(redis, tmp_path):
     assert not chores.done()
     chores.cancel()
     await asyncio.gather(chores, return_exceptions=True)
+    await store.aclose()
+
+
+async def test_ephemeral_images_nobody_came_for_are_removed(redis, images):
+    store = JobStore(redis)
+    new = replace(job(), ephemeral=True)
+    await store.submit(new)
+    leases = Leases(redis, worker="w", slots=1)
+    [lease] = (await leases.claim(1, held={})).leases
+    for name in ("1/0", "1/receipt.json", "inputs/0"):
+        await images.put(f"jobs/{new.id}/{name}", b"x", content_type="image/png")
+    await leases.commit(lease, Outcome(state=JobState.SUCCEEDED, attempt=ATTEMPT))
+    sweep = Sweep(redis, images, retention=DAY)
+
+    await sweep.purge_delivered()
+    kept = await images.list(f"jobs/{new.id}/")
+    await redis.zadd(keys.EPHEMERAL, {new.id: 1})  # ten minutes later
+    await sweep.purge_delivered()
+
+    assert len(kept) == 3
+    assert await images.list(f"jobs/{new.id}/") == []
+    assert await redis.zcard(keys.EPHEMERAL) == 0
+    await leases.aclose()
     await store.aclose()
