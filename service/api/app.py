@@ -10,7 +10,7 @@ from aiohttp import web
 from service.accounts import Accounts, Grant, Scope, checked_secret
 from service.api import around, health, images, jobs, models
 from service.api.context import FRONT, Front
-from service.api.dialects import imagerouter, openai
+from service.api.dialects import embed, imagerouter, openai
 from service.api.openapi import documents
 from service.api.pulse import Pulse
 from service.api.views import Views
@@ -102,6 +102,7 @@ def make_app(
         openai,
         imagerouter,
         around,
+        embed,
         documents,
     ):
         app.add_routes(part.routes)
