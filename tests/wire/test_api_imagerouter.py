@@ -1,5 +1,6 @@
 """ImageRouter's unified endpoint, at both of its addresses."""
 
+import asyncio
 import base64
 import hashlib
 import time
@@ -74,6 +75,32 @@ async def test_base64_comes_when_asked_for(door: FrontDoor, worker: FakeWorker):
 
     images = [base64.b64decode(image["b64_json"]) for image in answer.body["data"]]
     assert len(set(images)) == 2
+
+
+@at_both
+async def test_ephemeral_images_are_inline_and_then_nowhere(
+    door: FrontDoor, worker: FakeWorker, route: str
+):
+    answer = await door.post(route, {**ASK, "response_format": "b64_ephemeral"})
+
+    job_id = answer.headers["x-job-id"]
+    async with asyncio.timeout(5):
+        while await door.images.list(f"jobs/{job_id}/"):
+            await asyncio.sleep(0.01)
+    job = await door.get(f"/v1/jobs/{job_id}")
+    assert base64.b64decode(answer.body["data"][0]["b64_json"]).startswith(b"\x89PNG")
+    assert ASK["prompt"].encode() not in job.raw
+
+
+async def test_failure_amid_a_stream_is_in_its_words(
+    door: FrontDoor, worker: FakeWorker
+):
+    worker.verdict = failing("provider_bad_output")
+
+    answer = await door.post(GENERATIONS, {**ASK, "stream": True})
+
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    assert b'"type":"internal_error"' in answer.raw
 
 
 @at_both
