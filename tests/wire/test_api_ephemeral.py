@@ -9,8 +9,6 @@ from redis.asyncio import Redis
 
 from service.image_store.local import media_type
 from service.job_store import keys
-from service.job_store.leases import Lease
-from service.job_store.records import Outcome
 from tests.fakes.door import FrontDoor
 from tests.fakes.studio import studio
 from tests.fakes.worker import FakeWorker, failing
@@ -53,18 +51,6 @@ async def everything(redis: Redis) -> AsyncIterator[bytes]:
 async def behind(door: FrontDoor) -> None:
     """Wait until the last answer's connection is free: what comes behind it is done."""
     assert (await door.get("/healthz")).status == 200
-
-
-def gated(worker: FakeWorker) -> asyncio.Event:
-    """Let no job succeed before the event is set."""
-    let = asyncio.Event()
-
-    async def succeed(lease: Lease) -> Outcome:
-        await let.wait()
-        return await worker.succeed(lease)
-
-    worker.verdict = succeed
-    return let
 
 
 async def left(redis: Redis) -> list[bytes]:
@@ -125,7 +111,7 @@ async def test_job_tells_its_cost_and_no_more(door: FrontDoor, worker: FakeWorke
 async def test_images_wait_for_a_retry_while_nobody_has_them(
     door: FrontDoor, worker: FakeWorker
 ):
-    let = gated(worker)
+    let = worker.hold()
     name = {"Idempotency_Key": "once"}
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
@@ -153,7 +139,7 @@ async def test_what_nobody_waits_for_cannot_be_ephemeral(door: FrontDoor):
 async def test_late_images_are_left_to_the_sweep(
     door: FrontDoor, redis: Redis, worker: FakeWorker
 ):
-    let = gated(worker)
+    let = worker.hold()
 
     answer = await door.post(ROUTES[0], ASK, Prefer="wait=1")
     let.set()

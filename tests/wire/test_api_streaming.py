@@ -1,16 +1,23 @@
 """Images as events: what a caller sees come, and what ends it."""
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 import orjson
+import pytest
+from redis.asyncio import Redis
 
 from service.image_store.local import media_type
-from tests.fakes.door import SECRET, FrontDoor
+from service.settings import Limits
+from tests.fakes.door import SECRET, FrontDoor, front_door
 from tests.fakes.studio import studio
-from tests.fakes.worker import FakeWorker
+from tests.fakes.valkey import Valkey
+from tests.fakes.worker import FakeWorker, failing, never
 
 ROUTE = "/v1/images/generations"
 ASK = {"model": "test/test", "prompt": "a fox", "stream": True}
@@ -36,6 +43,12 @@ async def events(content: aiohttp.StreamReader) -> AsyncIterator[Event]:
             name, data = whole.removeprefix(b"event: ").split(b"\ndata: ")
             yield Event(name.decode(), orjson.loads(data))
     assert frame == b""
+
+
+async def until(holds: Callable[[], Any], *, within_s: float) -> None:
+    async with asyncio.timeout(within_s):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 async def seen(door: FrontDoor, **fields: Any) -> list[Event]:
@@ -85,3 +98,162 @@ async def test_every_finished_image_has_its_event(door: FrontDoor, worker: FakeW
 
     assert [event.name for event in came] == ["image_generation.completed"] * 3
     assert all(event.data["url"].startswith(door.url) for event in came)
+
+
+async def test_what_all_images_share_is_told_with_the_last(
+    door: FrontDoor, worker: FakeWorker
+):
+    tokens = {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12}
+    missing = {"code": "partial_result", "message": "2 of 3 images were made"}
+    worker.verdict = lambda lease: worker.make(lease, 2, usage=tokens, error=missing)
+
+    first, last = await seen(door, n=3)
+
+    assert first.data["usage"] is None
+    assert last.data["usage"]["total_tokens"] == 12
+    assert last.data["usage"]["input_tokens_details"]["text_tokens"] == 10
+    assert last.data["warnings"] == [{"param": None, **missing}]
+
+
+async def test_failure_behind_the_headers_is_an_event(
+    door: FrontDoor, worker: FakeWorker
+):
+    worker.verdict = failing("content_policy")
+
+    [event] = await seen(door)
+
+    assert event.name == "error"
+    assert event.data["error"]["code"] == "content_policy"
+    assert event.data["error"]["type"] == "invalid_request_error"
+    assert event.data["request_id"].startswith("req_")
+
+
+async def test_images_that_cannot_be_read_are_an_event(
+    door: FrontDoor, worker: FakeWorker
+):
+    async def lost(lease):
+        made = await worker.succeed(lease)
+        await door.images.delete(made.images[0].key)
+        return made
+
+    worker.verdict = lost
+
+    [event] = await seen(door)
+
+    assert event.data["error"]["code"] == "store_unavailable"
+
+
+async def test_refusal_before_the_headers_is_a_status(door: FrontDoor):
+    unknown = await door.post(ROUTE, {**ASK, "model": "no/such"})
+    hasty = await door.post(ROUTE, {**ASK, "async": True})
+    deaf = await door.post(ROUTE, {**ASK, "stream": False, "partial_images": 1})
+    greedy = await door.post(ROUTE, {**ASK, "partial_images": 4})
+
+    assert (unknown.status, unknown.code) == (404, "unknown_model")
+    assert (hasty.status, hasty.code) == (400, "incompatible_options")
+    assert (deaf.status, deaf.code) == (400, "incompatible_options")
+    assert (greedy.status, greedy.code) == (400, "out_of_range")
+
+
+async def test_retry_of_an_sdk_waits_for_the_same_job(
+    door: FrontDoor, worker: FakeWorker
+):
+    worker.verdict = never
+    headers = {**KEY, "x-stainless-retry-count": "0"}
+    async with aiohttp.ClientSession() as http:
+        async with http.post(door.url + ROUTE, json=ASK, headers=headers) as cut:
+            first = cut.headers["x-job-id"]
+        headers["x-stainless-retry-count"] = "1"
+        async with http.post(door.url + ROUTE, json=ASK, headers=headers) as again:
+            second = again.headers["x-job-id"]
+
+    assert first == second
+    assert len(worker.seen) == 1
+
+
+async def test_caller_who_hangs_up_is_let_go_at_once(
+    door: FrontDoor, worker: FakeWorker
+):
+    worker.verdict = never
+
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(door.url + ROUTE, json=ASK, headers=KEY) as response,
+    ):
+        assert response.status == 200
+        waiting = door.door.front.waiters.count
+        response.close()
+        await until(lambda: door.door.front.waiters.count == 0, within_s=1)
+
+    assert waiting == 1
+    [job] = (await door.get("/v1/jobs")).body["data"]
+    assert job["status"] == "running"
+
+
+async def test_comments_keep_the_connection_through_an_outage(
+    valkey: Valkey, tmp_path: Path
+):
+    redis = Redis.from_url(valkey.url)
+    async with (
+        front_door(valkey.url, tmp_path, heartbeat_s=0.2) as door,
+        FakeWorker(redis, door.images) as worker,
+        aiohttp.ClientSession() as http,
+    ):
+        let = worker.hold()
+        post = http.post(door.url + ROUTE, json=ASK, headers=KEY)
+        async with post as response:
+            coming = events(response.content)
+            await anext(coming)
+            valkey.freeze()
+            during = [await anext(coming) for _ in range(20)]
+            valkey.thaw()
+            let.set()
+            after = [event async for event in coming if event.name]
+    await redis.aclose()
+
+    assert {event.name for event in during} == {""}
+    assert [event.name for event in after] == ["image_generation.completed"]
+
+
+async def test_door_that_closes_leaves_streams_as_long_as_other_calls(
+    shared_valkey: Valkey, redis: Redis, tmp_path: Path
+):
+    async with (
+        front_door(shared_valkey.url, tmp_path, sync_wait_s=0.3) as door,
+        FakeWorker(redis, door.images) as worker,
+    ):
+        worker.verdict = never
+        streaming = asyncio.create_task(seen(door))
+        await until(lambda: worker.seen, within_s=5)
+
+        async with asyncio.timeout(5):
+            await door.door.drain(hurry=asyncio.Event())
+
+        [event] = await streaming
+    assert event.data["error"]["code"] == "still_running"
+
+
+async def test_caller_who_takes_nothing_is_cut_off(
+    shared_valkey: Valkey, redis: Redis, tmp_path: Path
+):
+    async def large(lease):
+        made = await worker.succeed(lease)
+        await door.images.put(
+            made.images[0].key, os.urandom(16 << 20), content_type="image/png"
+        )
+        return made
+
+    limits = Limits(write_s=0.3)
+    async with (
+        front_door(shared_valkey.url, tmp_path, limits=limits) as door,
+        FakeWorker(redis, door.images) as worker,
+        aiohttp.ClientSession(read_bufsize=1024) as http,
+    ):
+        worker.verdict = large
+        async with http.post(door.url + ROUTE, json=ASK, headers=KEY) as response:
+            await until(lambda: worker.seen, within_s=5)
+            await until(lambda: door.door.front.waiters.count == 0, within_s=5)
+            async with asyncio.timeout(5):
+                await door.door.drain(hurry=asyncio.Event())
+            with pytest.raises(aiohttp.ClientError):
+                await response.read()
