@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import structlog
 from aiohttp import web
@@ -75,6 +76,7 @@ def make_app(
                         imaging,
                         outbound,
                         most_bytes=settings.limits.file_bytes,
+                        fetch_within=timedelta(seconds=settings.limits.reference_s),
                     ),
                 ),
                 pulse=await stack.enter_async_context(pulse),

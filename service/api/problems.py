@@ -48,6 +48,7 @@ _FAILED_STATUS: Mapping[str, int] = {
     "provider_invalid_request": HTTPStatus.BAD_REQUEST,
     "provider_throttled": HTTPStatus.SERVICE_UNAVAILABLE,
     "provider_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "input_missing": HTTPStatus.INTERNAL_SERVER_ERROR,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
     "poison": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
