@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from service.api.answers import answer
 from service.api.auth import authenticated
 from service.api.body import read_json
 from service.api.context import FRONT
 from service.core.embeds import Embed
+from service.intake.draft import DRAFT_CONFIG
 from service.intake.embeds import read_references, sign_embed
 from service.intake.fields import read_fields
 
@@ -25,12 +26,16 @@ _MONTH_S, _YEAR_S = 2_592_000, 31_536_000
 class SignDraft(BaseModel):
     """The image a link is to show, and for how long."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = DRAFT_CONFIG
 
     model: str
+    """Any name of a model that the catalog enables for embedding."""
     prompt: str
+    """What to draw."""
     references: list[str] | None = None
+    """Links to images to start from, at most sixteen."""
     expires_in_s: Annotated[int, Field(ge=1, le=_YEAR_S)] = _MONTH_S
+    """Seconds until the link shows nothing any more."""
 
 
 async def sign(request: web.Request) -> web.Response:

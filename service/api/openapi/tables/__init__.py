@@ -9,6 +9,7 @@ from service.api.openapi.operation import Operation
 from service.api.openapi.tables import (
     about,
     around,
+    embed,
     health,
     imagerouter,
     images,
@@ -21,6 +22,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *openai.OPERATIONS,
     *imagerouter.OPERATIONS,
     *around.OPERATIONS,
+    *embed.OPERATIONS,
     *jobs.OPERATIONS,
     *images.OPERATIONS,
     *models.OPERATIONS,
@@ -32,6 +34,7 @@ TAGS: Mapping[str, str] = {
     openai.TAG: "The contract of OpenAI, which rout.my and MultiRoute speak too. Point "
     "any OpenAI client at `$URL/v1`.",
     imagerouter.TAG: "The contract of ImageRouter: point its clients at `$URL`.",
+    embed.TAG: "Links that show one image, for pages and Markdown.",
     jobs.TAG: "The native resource, which says the most: submit, wait, list, cancel.",
     images.TAG: "The bytes themselves.",
     models.TAG: "What may be asked for.",

@@ -4,11 +4,13 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from service.api.dialects.imagerouter import RouterDraft
-from service.api.openapi import codes
-from service.api.openapi.headers import OF_A_SUBMISSION
-from service.api.openapi.operation import Answer, Body, Images, Operation
-from service.api.openapi.shapes.images import ImagesObject
-from service.api.openapi.tables.openai import ACCEPTED, CALL_PARAMETERS, CALL_REFUSES
+from service.api.openapi.operation import Body, Images, Operation
+from service.api.openapi.tables.openai import (
+    ACCEPTED,
+    CALL_PARAMETERS,
+    CALL_REFUSES,
+    MADE,
+)
 
 TAG = "ImageRouter"
 
@@ -61,14 +63,13 @@ _GENERATE = Operation(
         },
     ),
     answers={
-        200: Answer(text="The images.", shape=ImagesObject, headers=OF_A_SUBMISSION),
+        200: replace(
+            MADE,
+            text="The images, with `latency` in milliseconds and `cost` in US dollars.",
+        ),
         202: ACCEPTED,
     },
-    refuses=(
-        *(code for code in CALL_REFUSES if code != "unknown_field"),
-        *codes.FORM_BODY,
-        *codes.IMAGES,
-    ),
+    refuses=tuple(code for code in CALL_REFUSES if code != "unknown_field"),
     statuses={"unknown_model": HTTPStatus.BAD_REQUEST},
 )
 
