@@ -2,13 +2,18 @@
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from redis.asyncio import Redis
 
 from service.accounts import Scope
+from service.settings import Outbound
 from tests.fakes.door import Answer, FrontDoor, front_door
+from tests.fakes.images import encoded, noise
 from tests.fakes.valkey import Valkey
 from tests.fakes.worker import FakeWorker, failing, never
 
@@ -465,6 +470,68 @@ async def test_deleted_image_is_made_anew(
     answer = await look(door, secret)
 
     assert (answer.status, answer.headers["X-Cache"]) == (200, "MISS")
+
+
+class Gallery:
+    """Shows an image under every name but `none`; remembers what it was asked for."""
+
+    url: str
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def show(self, request: web.Request) -> web.Response:
+        self.asked.append(request.match_info["name"])
+        if request.match_info["name"] == "none":
+            raise web.HTTPNotFound
+        data = encoded(noise(64, 64), "PNG")
+        return web.Response(body=data, content_type="image/png")
+
+
+@pytest.fixture
+async def gallery() -> AsyncIterator[Gallery]:
+    """Somebody else's images."""
+    gallery = Gallery()
+    app = web.Application()
+    app.router.add_get("/{name}", gallery.show)
+    async with TestServer(app, host="127.0.0.1") as server:
+        gallery.url = str(server.make_url("")).rstrip("/")
+        yield gallery
+
+
+@pytest.fixture
+async def open_door(
+    shared_valkey: Valkey, redis: Redis, tmp_path: Path
+) -> AsyncIterator[FrontDoor]:
+    """A front door that follows links to this machine."""
+    rules = Outbound(allowed_networks=["127.0.0.0/8"], allow_http=True)
+    async with front_door(shared_valkey.url, tmp_path, outbound=rules) as door:
+        yield door
+
+
+async def test_references_are_what_the_image_starts_from(
+    open_door: FrontDoor, redis: Redis, gallery: Gallery
+):
+    one, two = f"{gallery.url}/one", f"{gallery.url}/two"
+    path = f"{ROUTE}?prompt=a&references="
+    async with FakeWorker(redis, open_door.images) as worker:
+        first = await open_door.get(f"{path}{one},{two}")
+        again = await open_door.get(f"{path}{two},{one}")
+
+    request = worker.seen[0].request
+    assert (first.status, first.headers["X-Cache"]) == (200, "MISS")
+    assert (again.status, again.headers["X-Cache"]) == (200, "HIT")
+    assert (request.operation, len(request.images)) == ("edit", 2)
+    assert sorted(gallery.asked) == ["one", "two"]
+
+
+async def test_reference_that_cannot_be_had_makes_nothing(
+    open_door: FrontDoor, redis: Redis, gallery: Gallery
+):
+    answer = await open_door.get(f"{ROUTE}?prompt=a&references={gallery.url}/none")
+
+    assert (answer.status, answer.code) == (422, "reference_unreachable")
+    assert await jobs_in(redis) == 0
 
 
 async def test_log_says_nothing_of_what_a_link_says(

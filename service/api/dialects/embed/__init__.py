@@ -108,7 +108,7 @@ async def _submit(
         }
     )
     terms = Terms(priority=Priority.INTERACTIVE, cache_key=embed.cache_key(model.name))
-    accepted = await submit(
+    return await submit(
         request,
         draft,
         key=key,
@@ -116,8 +116,6 @@ async def _submit(
         operation="edit" if links else "generate",
         uploads=Uploads(links),
     )
-    request[TRACE].headers.pop("Idempotent-Replayed", None)  # X-Cache says it here
-    return accepted
 
 
 async def _waited(front: Front, job_id: JobId, key: ApiKey) -> Job:
