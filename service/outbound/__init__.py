@@ -41,6 +41,7 @@ __all__ = [
     "NotSent",
     "Outbound",
     "OutboundError",
+    "Sink",
     "TooLong",
     "WrongAnswer",
 ]
@@ -88,6 +89,7 @@ class Outbound:
         payload: Mapping[str, Any],
         within: timedelta,
         max_bytes: int = MAX_BYTES,
+        sink: Sink | None = None,
     ) -> Answer:
         """POST `payload` to a URL of the operator's; redirects are not followed.
 
@@ -97,6 +99,7 @@ class Outbound:
             payload: What orjson can write.
             within: Time for everything, the reading of the answer included.
             max_bytes: Longest answer that is read.
+            sink: Where the body of an answer that went well goes; None: into it.
 
         Raises:
             NotSent: It never left; the other side knows nothing of it.
@@ -111,6 +114,7 @@ class Outbound:
             body=orjson.dumps(payload),
             deadline=_deadline(within),
             max_bytes=max_bytes,
+            sink=sink,
         )
 
     async def post_form(
@@ -122,6 +126,7 @@ class Outbound:
         files: Sequence[FormFile],
         within: timedelta,
         max_bytes: int = MAX_BYTES,
+        sink: Sink | None = None,
     ) -> Answer:
         """POST `multipart/form-data`; see `post_json`, which raises the same.
 
@@ -132,6 +137,7 @@ class Outbound:
             files: Behind it, in this order.
             within: Time for everything, both ways.
             max_bytes: Longest answer that is read.
+            sink: See `post_json`.
         """
         form = aiohttp.FormData(default_to_multipart=True, quote_fields=False)
         for name, text in fields.items():
@@ -151,6 +157,7 @@ class Outbound:
             body=form,
             deadline=_deadline(within),
             max_bytes=max_bytes,
+            sink=sink,
         )
 
     async def download(
