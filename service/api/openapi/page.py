@@ -10,7 +10,6 @@ from typing import Any
 
 from service.api.openapi.codes import MEANINGS
 from service.api.openapi.kinds import bounds_of, kind_of
-from service.api.openapi.operation import JSON
 from service.api.openapi.prose import inline, paragraphs
 
 STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
@@ -170,13 +169,22 @@ def _code(code: str) -> str:
 
 
 def _contained(response: Mapping[str, Any]) -> str:
+    contents = response.get("content", {}).items()
     kinds = [
-        kind_of(content["schema"])
-        if media_type == JSON
-        else f"<code>{media_type}</code>"
-        for media_type, content in response.get("content", {}).items()
+        _content(media_type, content["schema"]) for media_type, content in contents
     ]
     return f"{', '.join(kinds)}: " if kinds else ""
+
+
+def _content(media_type: str, schema: Mapping[str, Any]) -> str:
+    match media_type:
+        case "application/json":
+            return kind_of(schema)
+        case "text/event-stream":
+            data = schema["properties"]["data"]["contentSchema"]
+            return f"events of {kind_of(data)}"
+        case _:
+            return f"<code>{media_type}</code>"
 
 
 def _takes(schema: Mapping[str, Any]) -> str:

@@ -80,6 +80,7 @@ OPERATIONS = (
             "model_not_allowed",
             "model_not_embeddable",
             "not_cached",
+            "not_found",
             "prompt_too_long",
             "queue_full",
             "quota_exceeded",

@@ -6,14 +6,13 @@ from service.api.calls import CallDraft
 from service.api.openapi import codes
 from service.api.openapi.headers import IDEMPOTENCY_KEY, OF_A_SUBMISSION, PREFER
 from service.api.openapi.operation import (
-    EVENTS,
-    STRING,
     Answer,
     Body,
     Images,
     Operation,
     Parameter,
 )
+from service.api.openapi.shapes.events import Event
 from service.api.openapi.shapes.images import ImagesObject
 from service.api.openapi.shapes.jobs import Job
 
@@ -46,7 +45,7 @@ MADE = Answer(
     "`response_format` says otherwise, all others by URL. With `stream` they come as "
     "server-sent events: unfinished ones, then each finished one.",
     shape=ImagesObject,
-    media={EVENTS: STRING},
+    events=Event,
     headers=OF_A_SUBMISSION,
 )
 
