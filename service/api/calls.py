@@ -4,6 +4,8 @@ The connection may die, the job does not, and its id stands in the headers of
 whatever answer comes. Every dialect that answers with images goes through here.
 """
 
+import functools
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -12,10 +14,11 @@ from pydantic import Field
 
 from service.accounts import ApiKey
 from service.api.answers import answer
-from service.api.context import FRONT, TRACE
+from service.api.context import FRONT, TRACE, Front
+from service.api.image_events import ImageEvents
 from service.api.problems import Refused, problem_of_job, still_running
 from service.api.rendering import Made
-from service.api.streaming import stream_images
+from service.api.streaming import Words, stream_images
 from service.api.submitting import submit
 from service.api.wishes import Preference, idempotency_name, preference, sdk_retry
 from service.core.errors import InvalidRequest
@@ -53,8 +56,18 @@ async def make_images(
     key: ApiKey,
     operation: str = "generate",
     uploads: Uploads = NO_UPLOADS,
+    stream_words: Callable[[Front, Accepted], Words] | None = None,
 ) -> Made | web.StreamResponse:
     """Submit, and wait as long as both sides have patience.
+
+    Args:
+        request: Whose call it is.
+        draft: What the caller wrote.
+        key: Who calls.
+        operation: `generate`, `edit` or `variation`.
+        uploads: The images that came along.
+        stream_words: What the dialect calls the things that a stream tells; None: as
+            OpenAI's images API does.
 
     Returns:
         The images; or an answer that needs nothing more: the 202 that the caller
@@ -80,8 +93,9 @@ async def make_images(
     if not wait_s:
         return answer(front.views.accepted(accepted), status=HTTPStatus.ACCEPTED)
     if draft.stream:
-        inline = draft.response_format != "url"
-        streamed = await stream_images(request, accepted, inline=inline, most_s=wait_s)
+        tells = functools.partial(ImageEvents, inline=draft.response_format != "url")
+        words = (stream_words or tells)(front, accepted)
+        streamed = await stream_images(request, accepted, words=words, most_s=wait_s)
         if streamed.job is not None:
             _settle_behind(request, streamed.job, accepted, terms)
         return streamed.response

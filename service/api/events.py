@@ -62,10 +62,9 @@ class EventStream:
         """Write what clients skip, so that nobody takes the connection for dead."""
         await self._write(f": {text}\n\n".encode())
 
-    async def send(self, name: str, data: dict[str, object]) -> None:
-        """Write one event; its name stands in the data, too, where SDKs look."""
-        body = orjson.dumps({"type": name, **data})
-        await self._write(b"".join((f"event: {name}\ndata: ".encode(), body, b"\n\n")))
+    async def send(self, event: bytes) -> None:
+        """Write one event, or several; see `named` and `plain`."""
+        await self._write(event)
 
     async def end(self) -> None:
         """Say that nothing follows."""
@@ -86,3 +85,14 @@ class EventStream:
             raise HungUp from exc
         except ConnectionError as exc:
             raise HungUp from exc
+
+
+def named(name: str, data: dict[str, object]) -> bytes:
+    """Return an event; its name stands in the data, too, where SDKs look."""
+    body = orjson.dumps({"type": name, **data})
+    return b"".join((f"event: {name}\ndata: ".encode(), body, b"\n\n"))
+
+
+def plain(data: dict[str, object]) -> bytes:
+    """Return an event without a name, as chats have them."""
+    return b"".join((b"data: ", orjson.dumps(data), b"\n\n"))

@@ -8,7 +8,8 @@ connection, and the wait goes on.
 import asyncio
 import functools
 import time
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from aiohttp import web
@@ -22,11 +23,8 @@ from service.api.problems import (
     problem_of_job,
     still_running,
 )
-from service.api.rendering import base64_of, billed, check_present, rendered, usage
-from service.api.views import warnings
 from service.core.errors import QueueUnavailable, ServiceError, StoreUnavailable
 from service.core.jobs import Job, JobState
-from service.core.requests import GenerationRequest
 from service.intake import Accepted
 from service.job_store.records import NewJob
 from service.partials import Mailbox, Partial, partial_key
@@ -34,6 +32,33 @@ from service.partials import Mailbox, Partial, partial_key
 log = structlog.get_logger()
 
 _PAUSE_S = 1.0
+
+
+class Words(Protocol):
+    """What a dialect calls the things that a stream tells, as events to be sent."""
+
+    def begun(self) -> bytes:
+        """Return what stands before everything else; empty: nothing."""
+        ...
+
+    def unfinished(self, data: bytes, index: int) -> bytes:
+        """Return an image on its way, `index` from 0 on."""
+        ...
+
+    def finished(self, job: Job) -> AsyncIterator[bytes]:
+        """Yield all images of a job that succeeded, and what stands behind them.
+
+        May raise a ServiceError: they cannot be had.
+        """
+        ...
+
+    def failed(self, body: dict[str, Any]) -> bytes:
+        """Return what SDKs raise.
+
+        Args:
+            body: The envelope.
+        """
+        ...
 
 
 class Streamed(NamedTuple):
@@ -51,7 +76,7 @@ async def stream_images(
     request: web.Request,
     accepted: Accepted,
     *,
-    inline: bool,
+    words: Words,
     most_s: float,
 ) -> Streamed:
     """Answer with events until the job is final, or for `most_s` seconds.
@@ -59,12 +84,12 @@ async def stream_images(
     Args:
         request: Whose answer it is.
         accepted: The job that answers.
-        inline: Finished images as base64, not as links; unfinished ones always are.
+        words: What the caller's dialect calls things.
         most_s: How long both sides have patience.
     """
-    call = _Call(request, accepted, inline=inline)
+    call = _Call(request, accepted, words)
     try:
-        await call.stream.begin()
+        await call.begin()
         told = await _tell(call, end=time.monotonic() + most_s)
         await call.stream.end()
     except HungUp:
@@ -98,17 +123,22 @@ async def _tell(call: "_Call", *, end: float) -> Job | None:
 class _Call:
     """One caller and the job that answers him."""
 
-    def __init__(
-        self, request: web.Request, accepted: Accepted, *, inline: bool
-    ) -> None:
+    def __init__(self, request: web.Request, accepted: Accepted, words: Words) -> None:
         self._front, self._trace = request.app[FRONT], request[TRACE]
-        self._accepted, self._inline = accepted, inline
+        self._accepted, self._words = accepted, words
         self.job_id = accepted.job.id
-        edits = accepted.job.request.operation != "generate"
-        self._family = "image_edit" if edits else "image_generation"
         self._shown = 0
         self._mailbox = Mailbox()
         self.stream = EventStream(request, hung_up=self._look)
+
+    async def begin(self) -> None:
+        """Send the headers, and whatever stands before all images.
+
+        Raises:
+            HungUp: The caller went away.
+        """
+        await self.stream.begin()
+        await self.stream.send(self._words.begun())
 
     async def until_final(self, *, end: float) -> Job:
         """Return the job when it is final or time is up; show what is not finished.
@@ -135,15 +165,8 @@ class _Call:
             HungUp: The caller went away.
             ServiceError: They cannot be had.
         """
-        check_present(job)
-        last = len(job.images) - 1
-        for place, image in enumerate(job.images):
-            event = await rendered(self._front, image, inline=self._inline)
-            at = job.completed_at or job.created_at
-            event |= _about(job.request, int(at.timestamp())) | {"usage": None}
-            if place == last:
-                event |= self._closing(job)
-            await self.stream.send(f"{self._family}.completed", event)
+        async for event in self._words.finished(job):
+            await self.stream.send(event)
 
     async def fail(self, problem: Problem) -> None:
         """Send what SDKs raise.
@@ -154,7 +177,8 @@ class _Call:
         if self._trace.reworded is not None:
             problem = self._trace.reworded(problem)
         self._trace.code = problem.code
-        await self.stream.send("error", problem.body(self._trace.request_id))
+        body = problem.body(self._trace.request_id)
+        await self.stream.send(self._words.failed(body))
 
     def _look(self) -> None:
         self._mailbox.put_nowait(None)
@@ -178,13 +202,7 @@ class _Call:
             if data is None:
                 continue
             self._shown = index + 1
-            about = _about(self._accepted.job.request, int(time.time()))
-            event = {
-                "b64_json": base64_of(data),
-                "partial_image_index": index,
-                **about,
-            }
-            await self.stream.send(f"{self._family}.partial_image", event)
+            await self.stream.send(self._words.unfinished(data, index))
 
     async def _unfinished(self, partial: Partial) -> bytes | None:
         """Return its bytes; None: it went, or the store did; a better one comes."""
@@ -195,14 +213,6 @@ class _Call:
                 )
         except (StoreUnavailable, TimeoutError):
             return None
-
-    def _closing(self, job: Job) -> dict[str, Any]:
-        """Return what is told of all images together, with the last of them."""
-        told = {"usage": usage(job)} | billed(self._front, job, by_dialect=False)
-        notes: list[dict[str, Any]] = list(warnings(self._accepted.dropped))
-        if job.error is not None:  # under the name `error` an SDK would raise it
-            notes.append({"param": None, **job.error})
-        return told | ({"warnings": notes} if notes else {})
 
 
 async def _final(front: Front, accepted: NewJob | Job, end: float) -> Job:
@@ -223,13 +233,3 @@ async def _final(front: Front, accepted: NewJob | Job, end: float) -> Job:
             if time.monotonic() > end:
                 raise
         await asyncio.sleep(_PAUSE_S)
-
-
-def _about(request: GenerationRequest, created_at: int) -> dict[str, Any]:
-    return {
-        "created_at": created_at,
-        "size": request.size,
-        "quality": request.quality or "auto",
-        "background": request.background or "auto",
-        "output_format": request.output_format,
-    }
