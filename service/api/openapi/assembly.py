@@ -136,15 +136,16 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _body(body: Body) -> dict[str, Any]:
-    content = {JSON: _content(body.name, body.examples)}
+    examples = _examples(body.examples)
+    content = {JSON: {"schema": _named(body.name), "examples": examples}}
     if body.images is not Images.NONE:
-        content[FORM] = _content(f"{body.name}Form", body.form_examples)
+        # A file cannot stand in an example; the command lines show them.
+        content[FORM] = {"schema": _named(f"{body.name}Form")}
     return {"required": True, "content": content}
 
 
-def _content(name: str, examples: Mapping[str, Any]) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{name}"}
-    return {"schema": schema, "examples": _examples(examples)}
+def _named(schema: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{schema}"}
 
 
 def _examples(examples: Mapping[str, Any]) -> dict[str, Any]:

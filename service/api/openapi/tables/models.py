@@ -33,7 +33,12 @@ _FILTERS = (
     ),
     Parameter(
         name="limit",
-        schema={"type": "integer", "minimum": 1, "maximum": 999_999},
+        schema={
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 999_999},
+                {"const": ""},
+            ]
+        },
         text="The most models.",
     ),
 )
