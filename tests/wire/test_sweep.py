@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from service.core.errors import JobDeleted
-from service.core.jobs import JobState
+from service.core.jobs import JobState, new_job_id
 from service.image_store.local import LocalImageStore
 from service.job_store import JobStore, keys
 from service.job_store.leases import Leases
@@ -56,6 +56,49 @@ async def test_what_is_not_old_enough_stays(redis, images):
     await Sweep(redis, images, retention=DAY).forget_old()
 
     assert (await store.get(new.id, account="ada")).state is JobState.CANCELED
+    await store.aclose()
+
+
+async def test_images_that_came_without_a_job_are_deleted_in_time(redis, images):
+    store, job_id = JobStore(redis), new_job_id()
+    await store.announce(job_id)
+    await images.put(f"jobs/{job_id}/inputs/0", b"bytes", content_type="image/png")
+    sweep = Sweep(redis, images, retention=DAY)
+
+    await sweep.forget_old()
+    before = await images.list(f"jobs/{job_id}/")
+    await redis.zadd(keys.RETENTION, {job_id: 1})
+    await sweep.forget_old()
+
+    assert before == [f"jobs/{job_id}/inputs/0"]
+    assert await images.list(f"jobs/{job_id}/") == []
+    assert await redis.zcard(keys.RETENTION) == 0
+    await store.aclose()
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+async def test_the_images_of_a_job_that_lives_stay(redis, images, claimed):
+    store, new = JobStore(redis), job()
+    await store.announce(new.id)
+    await images.put(f"jobs/{new.id}/inputs/0", b"bytes", content_type="image/png")
+    await store.submit(new)
+    leases = Leases(redis, worker="w", slots=1, retention=MOMENT)
+    leased = (await leases.claim(1, held={})).leases if claimed else []
+    await redis.zadd(keys.RETENTION, {new.id: 1})
+    sweep = Sweep(redis, images, retention=MOMENT)
+
+    await sweep.forget_old()
+
+    [(_, due_ms)] = await redis.zrange(keys.RETENTION, 0, -1, withscores=True)
+    assert due_ms > (time.time() + 3000) * 1000
+    assert len(await images.list(f"jobs/{new.id}/")) == 1
+    if claimed:
+        outcome = Outcome(state=JobState.SUCCEEDED, attempt=ATTEMPT)
+        await leases.commit(leased[0], outcome)
+        await asyncio.sleep(0.01)
+        await sweep.forget_old()
+        assert await images.list(f"jobs/{new.id}/") == []
+    await leases.aclose()
     await store.aclose()
 
 
