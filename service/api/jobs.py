@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
+from service.api import limits
 from service.api.answers import answer
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
@@ -48,7 +50,7 @@ class JobDraft(Draft):
     dry_run: bool = False
     """`true` answers what the job would cost, where it would go and when it would
     start; nothing is made."""
-    webhook: object = None
+    webhook: SkipJsonSchema[object] = None
 
 
 @routes.post("/v1/jobs")
@@ -74,6 +76,7 @@ async def submit_job(request: web.Request) -> web.Response:
             catalog=front.catalog,
             jobs=front.backends.jobs,
         )
+        await limits.tell_quota(request, key)
         eta_s = front.waiters.pace.eta_s(seen.position)
         return answer(front.views.preview(seen, eta_s=eta_s))
     accepted = await submit(
