@@ -11,7 +11,7 @@ from aiohttp import web
 from service.accounts import Accounts, Grant, Scope, checked_secret
 from service.api import around, health, images, jobs, models
 from service.api.context import FRONT, Front
-from service.api.dialects import embed, imagerouter, openai
+from service.api.dialects import chat, embed, imagerouter, openai
 from service.api.openapi import documents
 from service.api.pulse import Pulse
 from service.api.views import Views
@@ -104,6 +104,7 @@ def make_app(
         openai,
         imagerouter,
         around,
+        chat,
         embed,
         documents,
     ):

@@ -81,10 +81,20 @@ async def rendered(front: Front, image: StoredImage, *, inline: bool) -> dict[st
     """
     if not inline:
         return front.views.image(image)
+    data = await read_image(front, image)
+    return {"b64_json": base64_of(data), "revised_prompt": image.revised_prompt}
+
+
+async def read_image(front: Front, image: StoredImage) -> bytes:
+    """Return the bytes of one finished image.
+
+    Raises:
+        StoreUnavailable: They cannot be read.
+    """
     data = await front.backends.images.get(image.key)
     if data is None:
         raise StoreUnavailable("an image of this job is not in the store")
-    return {"b64_json": base64_of(data), "revised_prompt": image.revised_prompt}
+    return data
 
 
 def base64_of(data: bytes) -> orjson.Fragment:

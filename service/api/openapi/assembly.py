@@ -179,10 +179,13 @@ def _event(data: Schema) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            "event": {"type": "string", "description": "The `type` of its data."},
+            "event": {
+                "type": "string",
+                "description": "The `type` of its data, where that has one.",
+            },
             "data": {"type": "string", **as_json},
         },
-        "required": ["event", "data"],
+        "required": ["data"],
     }
 
 

@@ -9,6 +9,7 @@ from service.api.openapi.operation import Operation
 from service.api.openapi.tables import (
     about,
     around,
+    chat,
     embed,
     health,
     imagerouter,
@@ -20,6 +21,7 @@ from service.api.openapi.tables import (
 
 OPERATIONS: tuple[Operation, ...] = (
     *openai.OPERATIONS,
+    *chat.OPERATIONS,
     *imagerouter.OPERATIONS,
     *around.OPERATIONS,
     *embed.OPERATIONS,
