@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
+from tests.fuzz.sending import FILES, LINKS
+
 MODELS = ("test/test", "alias", "test/refuse", "test/unknown")
 
 
@@ -21,6 +23,12 @@ def narrowed(document: dict[str, Any], *, jobs: Sequence[str]) -> dict[str, Any]
     for name, schema in schemas.items():
         if name.removesuffix("Form").endswith("Draft"):
             schema["properties"]["model"]["enum"] = [*MODELS]
+        if name.endswith("Form"):
+            narrow_files(schema["properties"])
+    schemas["ImageLink"] = {"enum": [*LINKS, {"image_url": LINKS[0]}]}
+    for example in examples(copy):
+        if "image" in example:
+            example["image"] = LINKS[0]
     for parameter in parameters(copy):
         match parameter["name"]:
             case "job_id":
@@ -29,6 +37,13 @@ def narrowed(document: dict[str, Any], *, jobs: Sequence[str]) -> dict[str, Any]
                 wishes = {"enum": ["wait=1", "respond-async"]}
                 parameter["schema"] = {"anyOf": [wishes, {"type": "string"}]}
     return copy
+
+
+def narrow_files(fields: dict[str, Any]) -> None:
+    """Let fields of files take names of ours, which `tests.fuzz.sending` knows."""
+    fields["image[]"]["items"] = {"enum": [*FILES]}
+    if "mask" in fields:
+        fields["mask"] = {"enum": [*FILES]}
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:
@@ -41,6 +56,15 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(value, list):
         for inner in value:
             yield from objects(inner)
+
+
+def examples(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every example of a JSON body."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            content = operation.get("requestBody", {}).get("content", {})
+            told = content.get("application/json", {}).get("examples", {})
+            yield from (example["value"] for example in told.values())
 
 
 def parameters(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
