@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from service.accounts import Accounts, Grant, Scope, checked_secret
-from service.api import around, health, images, jobs, models
+from service.api import around, health, images, jobs, models, usage
 from service.api.context import FRONT, Front
 from service.api.derivatives import Derivatives
 from service.api.dialects import chat, embed, imagerouter, openai
@@ -103,6 +103,7 @@ def make_app(
         jobs,
         images,
         models,
+        usage,
         openai,
         imagerouter,
         around,
