@@ -40,6 +40,8 @@ class CallDraft(Draft):
     """`true` answers with events: unfinished images on the way, then finished ones."""
     partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
     """How many unfinished states of the image a stream is to show."""
+    safety_identifier: str | None = None
+    """OpenAI's newer name for `user`; it wins over the older."""
     respond_async: Annotated[bool, Field(alias="async")] = False
     """`true` answers at once, with the job; `Prefer: respond-async` says the same."""
 
@@ -77,6 +79,8 @@ async def make_images(
         ServiceError: See `Intake.submit`.
         Refused: The job made no image, or not in time.
     """
+    if draft.safety_identifier is not None:
+        draft = draft.model_copy(update={"user": draft.safety_identifier})
     front, wish = request.app[FRONT], preference(request)
     wait_s = _patience(request, draft, wish)
     _check(draft, waits=wait_s > 0)

@@ -38,6 +38,7 @@ FEATURES = (
     "style",
     "background",
     "moderation",
+    "input_fidelity",
     "seed",
     "negative_prompt",
 )
