@@ -37,23 +37,17 @@ end
 
 local grace = beat(tonumber(ARGV[5]), lease)
 
--- An entry without a record, or with one that is none, is set aside and reported.
-local function discard(from, id)
-  call('ZREM', from, id)
-  call('ZADD', queue .. ':broken', now_text, id)
-  local seen = redis.pcall('HMGET', job_key(id), 'state', 'key_id')
-  if call('EXISTS', job_key(id)) == 1 then opened = opened - 1 end
-  if seen.err or not seen[2] then return end
-  count(use(seen[2]), 'open', -1)
-  if seen[1] == 'running' then count(use(seen[2]), 'running', -1) end
-  left[seen[2]] = true
+-- Set an entry aside; whoever waited for its permit may have it.
+local function drop(from, id)
+  local key_id = discard(from, id)
+  if key_id then left[key_id] = true end
 end
 
 -- Passed clock values: a lapsed lease keeps its tag and is watched; a retry that falls due gets a fresh tag.
 for _, id in ipairs(call('ZRANGEBYSCORE', queue, '(0', now_text, 'LIMIT', 0, WINDOW)) do
   local job = read(id)
   if not job then
-    discard(queue, id)
+    drop(queue, id)
   elseif job[STATE] == 'queued' then
     local tag = whole(next_tag(flow_key(job[ACCOUNT], job[PRIORITY], 'retry'), tonumber(job[COST])))
     call('ZREM', queue, id)
@@ -94,7 +88,7 @@ end
 -- Lease one entry of a lane; false when it was none that can run.
 local function take(from, id)
   local job = open(id)
-  if not job then discard(from, id) return false end
+  if not job then drop(from, id) return false end
   if job[STATE] ~= 'queued' and job[STATE] ~= 'running' then call('ZREM', from, id) return false end
   if job[DEADLINE] and not job[STARTED] and tonumber(job[DEADLINE]) < now then
     finish(id, job, 'expired', 0, ARGV[9])
