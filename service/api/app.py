@@ -86,7 +86,6 @@ def make_app(
                 imaging=imaging,
                 derivatives=Derivatives(backends.images, imaging, backends.jobs),
                 outbound=outbound,
-                large_body=asyncio.Lock(),
             )
             if secret is not None:
                 adoption = asyncio.create_task(_adopt(backends.accounts, secret))

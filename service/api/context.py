@@ -1,6 +1,5 @@
 """What handlers find on the application and on a request."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -26,11 +25,7 @@ from service.waiters import Waiters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """One running front door.
-
-    Attributes:
-        large_body: Held while a body with images in JSON is in memory.
-    """
+    """One running front door."""
 
     settings: Settings
     catalog: Catalog
@@ -44,7 +39,6 @@ class Front:
     imaging: Imaging
     derivatives: Derivatives
     outbound: Outbound
-    large_body: asyncio.Lock
 
 
 @dataclass(slots=True)

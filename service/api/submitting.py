@@ -82,13 +82,8 @@ async def read_object(request: web.Request) -> dict[str, Any]:
         raise InvalidRequest(
             f"Content-Type must be {JSON}", code="unsupported_media_type"
         )
-    front = request.app[FRONT]
-    return await read_json_with_images(
-        request,
-        limits=front.settings.limits,
-        spool=_spool(request),
-        turn=front.large_body,
-    )
+    own = request.app[FRONT].settings.limits
+    return await read_json_with_images(request, limits=own, spool=_spool(request))
 
 
 def _spool(request: web.Request) -> Spool:

@@ -19,7 +19,7 @@ _IN_MEMORY = 1 << 20
 class Spool:
     """Takes bytes at its end, and gives back any stretch of them until it is closed.
 
-    One writer at a time; it may write from a thread.
+    One writer at a time, and no reader beside it; many readers behind it.
     """
 
     def __init__(self) -> None:
@@ -42,12 +42,6 @@ class Spool:
         self._buffer += data
         if len(self._buffer) >= _IN_MEMORY:
             await asyncio.to_thread(self._flush)
-
-    def write(self, data: bytes) -> None:
-        """Append `data`; blocks, see `add`."""
-        self._buffer += data
-        if len(self._buffer) >= _IN_MEMORY:
-            self._flush()
 
     async def read(self, start: int, size: int) -> bytes:
         """Return `size` bytes from `start` on.
@@ -81,15 +75,15 @@ class Spool:
             self._file.close()
 
     def _from_file(self, start: int, size: int) -> bytes:
-        if self._buffer:
-            self._flush()
+        # Several may read at once: nothing is moved here.
+        on_disk = min(start + size, self._flushed) - start
         try:
-            data = os.pread(cast("BinaryIO", self._file).fileno(), size, start)
-        except OSError as exc:
+            data = os.pread(cast("BinaryIO", self._file).fileno(), on_disk, start)
+        except (OSError, ValueError) as exc:
             raise Unavailable("what was sent cannot be read back") from exc
-        if len(data) < size:
+        if len(data) < on_disk:
             raise Unavailable("what was sent cannot be read back")
-        return data
+        return data + self._buffer[: size - on_disk]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +123,6 @@ class Holding:
         """See `Spool.add`."""
         self._digest.update(data)
         await self._spool.add(data)
-
-    def write(self, data: bytes) -> None:
-        """See `Spool.write`."""
-        self._digest.update(data)
-        self._spool.write(data)
 
     def held(self) -> Held:
         """Return the file, which is whole."""

@@ -1,5 +1,6 @@
 """What came with a request: in memory, then in a file without a name."""
 
+import asyncio
 import hashlib
 import os
 import resource
@@ -54,12 +55,18 @@ async def test_every_stretch_comes_back(spool, size):
     assert await spool.read(0, 6) == before
 
 
-async def test_a_thread_may_write_too(spool):
-    file = Holding(spool)
-    file.write(b"a" * MEGABYTE)
-    file.write(b"b")
+async def test_many_may_read_at_once(spool):
+    files = []
+    for letter in b"abcdefgh":
+        file = Holding(spool)
+        await file.add(bytes([letter]) * (MEGABYTE // 4 + 3))
+        files.append(file.held())
 
-    assert await file.held().read() == b"a" * MEGABYTE + b"b"
+    read = await asyncio.gather(*(held.read() for held in files for _ in range(4)))
+
+    assert [hashlib.sha256(data).hexdigest() for data in read] == [
+        held.sha256 for held in files for _ in range(4)
+    ]
 
 
 async def test_little_never_touches_the_disk(spool, full_disk):

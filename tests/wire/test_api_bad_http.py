@@ -99,7 +99,7 @@ async def test_url_that_is_too_long_gets_the_envelope_and_the_door(door: FrontDo
         (head("Content-Length: 20", "Expect: 100-continue"), 408, "body_timeout"),
         (head("Content-Length: 2", "Expect: foo") + b"{}", 417, "expectation_failed"),
         (
-            head("Content-Length: 300000") + b'{"prompt":"',
+            head("Content-Length: 70000000") + b'{"prompt":"',
             413,
             "body_too_large",
         ),
