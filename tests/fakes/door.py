@@ -20,8 +20,10 @@ from service.catalog_file import load_catalog
 from service.image_store import ImageStore
 from service.image_store.opening import open_image_store
 from service.settings import Limits, Settings
+from tests.fakes.witness import Witness
 
 SECRET = "sk_of-the-tests"
+WITNESS = Witness()
 
 
 class Answer(NamedTuple):
@@ -89,7 +91,11 @@ class FrontDoor:
             headers=sent,
             allow_redirects=False,
         ) as response:
-            return Answer(response.status, response.headers, await response.read())
+            raw = await response.read()
+        if url.startswith(self.url):
+            path = url.removeprefix(self.url)
+            WITNESS.check(method, path, response.status, response.headers, raw)
+        return Answer(response.status, response.headers, raw)
 
     async def get(self, path: str, **options: Any) -> Answer:
         return await self.call("GET", path, **options)
