@@ -80,15 +80,16 @@ async def _found_or_made(
     front, trace = request.app[FRONT], request[TRACE]
     cache_key = embed.cache_key(model.name)
     job = await front.backends.jobs.latest(key.account, cache_key)
-    if job is not None:
+    if job is not None and job.state is JobState.SUCCEEDED:
         trace.job_id = job.id
-        if job.state is JobState.SUCCEEDED:
-            return _Shown(job, is_hit=True)
+        return _Shown(job, is_hit=True)
     if _only_looks(request):
         raise Refused(_NOT_CACHED)
     if job is not None and not job.state.is_final:
+        trace.job_id = job.id
         return _Shown(await _waited(front, job.id, key), is_hit=True)
     if job is not None and _failed_lately(job):
+        trace.job_id = job.id
         raise Refused(problem_of_job(job))
     accepted = await _submit(request, embed, key=key, model=model)
     job = await _waited(front, accepted.job.id, key)
