@@ -22,7 +22,7 @@ from tests.fakes.images import (
     with_sides,
 )
 
-EDIT = {"model": "test/test", "prompt": "a hat", "operation": "edit"}
+EDIT = {"model": "test/test", "prompt": "a hat"}
 PNG = encoded(noise(64, 48), "PNG")
 HOLE = encoded(Image.new("RGBA", (64, 48)), "PNG")
 MIB = 1 << 20
@@ -34,17 +34,34 @@ async def is_untouched(door: FrontDoor, redis: Redis) -> bool:
     return not jobs and not await door.images.list("jobs/")
 
 
-async def post(door: FrontDoor, body: bytes | dict[str, object], **headers: str):
-    """Post a form, or an object in JSON."""
-    sent = {"Content_Type": TYPE, **headers}
+@pytest.fixture(params=["/v1/images/edits", "/v1/jobs"])
+def route(request: pytest.FixtureRequest) -> str:
+    """Where images may come along."""
+    return request.param
+
+
+async def post(
+    door: FrontDoor,
+    body: bytes | dict[str, object],
+    route: str = "/v1/images/edits",
+    **headers: str,
+):
+    """Post a form, or an object in JSON, and wait for no image."""
+    sent = {"Content_Type": TYPE, "Prefer": "respond-async", **headers}
     if isinstance(body, dict):
-        body, sent = dumps(body).encode(), {"Content_Type": "application/json"}
-    return await door.post("/v1/jobs", data=BytesIO(body), **sent)
+        body, sent = dumps(body).encode(), sent | {"Content_Type": "application/json"}
+    return await door.post(route, data=BytesIO(body), **sent)
 
 
-async def refused(door: FrontDoor, redis: Redis, body: bytes, **headers: str):
+async def refused(
+    door: FrontDoor,
+    redis: Redis,
+    body: bytes,
+    route: str = "/v1/images/edits",
+    **headers: str,
+):
     """Post; return status, code and param of the refusal that it must be."""
-    answer = await post(door, body, **headers)
+    answer = await post(door, body, route, **headers)
     assert await is_untouched(door, redis)
     return answer.status, answer.code, answer.body["error"]["param"]
 
@@ -94,8 +111,8 @@ async def test_a_compressed_form(door, redis):
     ],
     ids=["no end", "cut", "nothing", "nested", "base64", "xyz", "long", "many"],
 )
-async def test_a_form_that_is_malformed(door, redis, body):
-    assert await refused(door, redis, body) == (400, "invalid_multipart", None)
+async def test_a_form_that_is_malformed(door, redis, body, route):
+    assert await refused(door, redis, body, route) == (400, "invalid_multipart", None)
 
 
 IMAGE = picture("image", PNG)
@@ -105,7 +122,6 @@ MASK = picture("mask", HOLE)
 @pytest.mark.parametrize(
     ("body", "code", "param"),
     [
-        (edit(), "missing_field", "image"),
         (edit(MASK), "missing_field", "image"),
         (edit(*[picture("image[]", PNG)] * 17), "too_many_images", "image"),
         (edit(IMAGE, MASK, MASK), "duplicate_field", "mask"),
@@ -127,20 +143,25 @@ MASK = picture("mask", HOLE)
         (edit(Part("image", "file:///etc/passwd")), "invalid_url", "image"),
     ],
 )
-async def test_fields_of_a_form(door, redis, body, code, param):
-    assert await refused(door, redis, body) == (400, code, param)
+async def test_fields_of_a_form(door, redis, body, code, param, route):
+    assert await refused(door, redis, body, route) == (400, code, param)
 
 
 @pytest.mark.parametrize(("parts", "code"), [(65, "too_many_parts"), (64, None)])
 async def test_a_form_has_at_most_64_parts(door, redis, parts, code):
-    more = {f"metadata[{i}]": "x" for i in range(parts - 4)}
+    more = {f"metadata[{i}]": "x" for i in range(parts - 3)}
     body = edit(IMAGE, **more)
 
-    answer = await post(door, body)
+    answer = await post(door, body, "/v1/jobs")
 
     # Sixty pairs are too many for metadata, which only a form that is whole is told.
     assert answer.code == (code or "invalid_metadata")
     assert await is_untouched(door, redis)
+
+
+@pytest.mark.parametrize("body", [edit(), EDIT], ids=["form", "json"])
+async def test_an_edit_without_an_image(door, redis, body):
+    assert await refused(door, redis, body) == (400, "missing_field", "image")
 
 
 def masked(mask: bytes, image: bytes = PNG) -> bytes:
@@ -158,12 +179,12 @@ def masked(mask: bytes, image: bytes = PNG) -> bytes:
     ],
     ids=["size", "opaque", "jpeg", "bmp", "half"],
 )
-async def test_a_mask_that_is_none(door, redis, mask, code):
-    assert await refused(door, redis, masked(mask)) == (400, code, "mask")
+async def test_a_mask_that_is_none(door, redis, mask, code, route):
+    assert await refused(door, redis, masked(mask), route) == (400, code, "mask")
 
 
-async def test_a_model_that_takes_no_mask(door, redis):
-    body = edit(IMAGE, MASK, model="openai/dall-e-3", operation="edit")
+async def test_a_model_that_edits_nothing(door, redis):
+    body = edit(IMAGE, MASK, model="openai/dall-e-3")
 
     assert await refused(door, redis, body) == (400, "unsupported_operation", "model")
 
@@ -236,7 +257,6 @@ def data_url(data: bytes, kind: str = "image/png") -> str:
 @pytest.mark.parametrize(
     ("fields", "code", "param"),
     [
-        ({}, "missing_field", "image"),
         ({"mask": data_url(HOLE)}, "missing_field", "image"),
         ({"image": ""}, "invalid_url", "image"),
         ({"image": "data:image/png;base64,%%%"}, "invalid_url", "image"),
@@ -258,8 +278,8 @@ def data_url(data: bytes, kind: str = "image/png") -> str:
         ({"image": data_url(PNG), "prompt": data_url(PNG)}, "wrong_type", "prompt"),
     ],
 )
-async def test_images_in_json(door, redis, fields, code, param):
-    answer = await post(door, json_edit(**fields))
+async def test_images_in_json(door, redis, fields, code, param, route):
+    answer = await post(door, json_edit(**fields), route)
 
     assert (answer.status, answer.code) == (400, code)
     assert answer.body["error"]["param"] == param
@@ -323,7 +343,9 @@ async def test_json_beside_its_images_keeps_its_own_limit(door, redis, excess):
     most = door.settings.limits.json_bytes + len(data_url(PNG))
     body = text(most - len(text(0)) + excess)
 
-    answer = await post(door, body.encode(), Content_Type="application/json")
+    answer = await post(
+        door, body.encode(), "/v1/jobs", Content_Type="application/json"
+    )
 
     expected = "body_too_large" if excess else "out_of_range"
     assert answer.code == expected
@@ -345,7 +367,8 @@ def head(length: int | None, content_type: str = TYPE) -> bytes:
         "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
     )
     lines = (
-        "POST /v1/jobs HTTP/1.1",
+        "POST /v1/images/edits HTTP/1.1",
+        "Prefer: respond-async",
         "Host: x",
         f"Authorization: Bearer {SECRET}",
         f"Content-Type: {content_type}",
