@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -15,6 +16,7 @@ from tests.fakes.valkey import Valkey
 
 ROOT = Path(__file__).parents[2]
 SECRET = "sk_of-the-fuzzer"
+HEADERS = {"Authorization": f"Bearer {SECRET}"}
 START_WITHIN_S = 30
 
 _CATALOG = """
@@ -28,28 +30,39 @@ features = [
 ]
 sizes = ["48x48", "64x48"]
 output_formats = ["png", "jpeg", "webp"]
-max_n = 2
+max_n = 4
 price_usd = 0.001
 embed = true
+[models."test/slow-*"]
+routes = ["test/slow-*"]
+sizes = ["48x48"]
 [models."test/refuse"]
 routes = ["test/refuse"]
 sizes = ["48x48"]
 [aliases]
 "alias" = "test/test"
+"provider/image-model-id" = "test/test"
+"multiroute-image-latest" = "test/test"
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stand:
-    """Attributes:
-    base_url: Of the front door.
-    jobs: Ids of jobs that are finished.
-    log: What the front door said.
+    """What runs.
+
+    Attributes:
+        base_url: Of the front door.
+        jobs: Ids of jobs that are finished.
+        log: What the front door said.
     """
 
     base_url: str
     jobs: list[str]
     log: Path
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Send a request; return the answer's JSON."""
+        return httpx.post(f"{self.base_url}{path}", json=body, headers=HEADERS).json()
 
 
 @contextlib.contextmanager

@@ -18,16 +18,18 @@ from service.api.app import make_app
 from service.api.input_images import IMAGES, MASKS, InputImages
 from service.api.openapi.codes import FAILED, REFUSED
 from service.api.openapi.documents import document_of, write
-from service.api.openapi.operation import Body, Images
+from service.api.openapi.operation import Body, Images, Operation
 from service.api.openapi.tables import OPERATIONS, TAGS
 from service.api.openapi.yaml import to_yaml
 from service.catalog_file import load_catalog
 from service.intake.fields import read_fields
 from service.settings import PACKAGED_CATALOG, Settings
+from tests.fakes.witness import Witness
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = document_of("http://127.0.0.1:8080")
 WRITTEN = write("http://127.0.0.1:8080")
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,20 @@ def test_every_example_of_a_form_is_one_too(body: Body, value: dict[str, str]):
     )
 
     assert files <= IMAGES | MASKS
+
+
+def answers() -> Iterator[Any]:
+    for operation in OPERATIONS:
+        for status, answer in operation.answers.items():
+            if answer.example is not None:
+                yield pytest.param(operation, status, id=f"{operation.id}-{status}")
+
+
+@pytest.mark.parametrize(("operation", "status"), list(answers()))
+def test_every_example_is_an_answer_we_give(operation: Operation, status: int):
+    raw = json.dumps(operation.answers[status].example).encode()
+
+    Witness().check(operation.method, operation.path, status, JSON, raw)
 
 
 def objects(text: str) -> Iterator[Any]:

@@ -115,7 +115,7 @@ def _operation(operation: Operation, references: Mapping[Any, Any]) -> dict[str,
     # A status may stand for both, as 409 or 503 do where a job says how it ended.
     written["responses"] = dict(sorted({**refusals, **answers}.items()))
     written["x-codeSamples"] = [
-        {"lang": "Shell", "label": shows or "curl", "source": source}
+        {"lang": "Shell", "label": shows or "By curl", "source": source}
         for shows, source in samples_of(operation).items()
     ]
     return {name: value for name, value in written.items() if value != ""}

@@ -11,6 +11,7 @@ from typing import Any
 from service.api.openapi.codes import MEANINGS
 from service.api.openapi.kinds import bounds_of, kind_of
 from service.api.openapi.prose import inline, paragraphs
+from service.api.openapi.samples import pretty
 
 STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
 
@@ -92,18 +93,24 @@ def _section(
     yield f'<p class="route">{_method(method)} <code>{escape(path)}</code>'
     yield f" <small>for {_callers(operation['security'])}</small></p>"
     yield paragraphs(operation.get("description", ""))
-    for sample in operation["x-codeSamples"]:
-        label = f"<figcaption>{escape(sample['label'])}</figcaption>"
-        yield f"<figure>{label}<pre>{escape(sample['source'])}</pre></figure>"
+    yield from _samples(operation["x-codeSamples"])
     if operation["parameters"]:
         yield f"<h4>Parameters</h4>{_parameters(operation['parameters'])}"
-    for media_type, content in operation.get("requestBody", _NO_BODY)[
-        "content"
-    ].items():
+    taken = operation.get("requestBody", _NO_BODY)["content"].items()
+    for media_type, content in taken:
         schema = schemas[content["schema"]["$ref"].rpartition("/")[2]]
-        yield f"<details open><summary>Fields, as <code>{media_type}</code></summary>"
-        yield f"{_fields(schema)}</details>"
+        opened = " open" if media_type == "application/json" else ""
+        yield f"<details{opened}><summary>Fields, as <code>{media_type}</code>"
+        yield f"</summary>{_fields(schema)}</details>"
     yield f"{_answers(operation['responses'])}</section>"
+
+
+def _samples(samples: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """Show the first command line, and the others to whoever opens them."""
+    for number, sample in enumerate(samples):
+        opened = "" if number else " open"
+        yield f"<details{opened}><summary>{escape(sample['label'])}</summary>"
+        yield f"<pre>{escape(sample['source'])}</pre></details>"
 
 
 _NO_BODY: Mapping[str, Any] = {"content": {}}
@@ -113,8 +120,8 @@ def _callers(security: list[dict[str, Any]]) -> str:
     if not security:
         return "everybody"
     if {"query": []} in security:
-        return "a key, in the address too, or a signed address"
-    return "everybody; a key narrows it" if {} in security else "a key"
+        return "whoever has a key, in the address too, or a signed address"
+    return "everybody; a key narrows it" if {} in security else "whoever has a key"
 
 
 def _parameters(parameters: Iterable[Mapping[str, Any]]) -> str:
@@ -159,9 +166,19 @@ def _answers(responses: Mapping[str, Mapping[str, Any]]) -> str:
     statuses = ", ".join(status for status, _ in refusals)
     return (
         f"<h4>Answers</h4>{_table(('Status', 'Means'), good)}"
+        f"{''.join(_shown(responses))}"
         f"<details><summary>Errors <small>{statuses}</small></summary>"
         f"{_table(('Status', 'Codes'), refusals)}</details>"
     )
+
+
+def _shown(responses: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Show what answers look like, where the document has an example."""
+    for status, told in responses.items():
+        example = told.get("content", {}).get("application/json", {}).get("example")
+        if example is not None:
+            yield f"<details><summary>A {status}, for example</summary>"
+            yield f"<pre>{escape(pretty(example))}</pre></details>"
 
 
 def _code(code: str) -> str:

@@ -4,18 +4,17 @@
 part of the path that has no example, in capitals.
 """
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-import orjson
-
 from service.api.openapi.operation import JSON, Access, Operation
 
 _BREAK = " \\\n  "
-_LINE, _INDENTED = "\n", "\n  "
+_WIDTH = 76
 
 
 def samples_of(operation: Operation) -> dict[str, str]:
@@ -32,6 +31,22 @@ def samples_of(operation: Operation) -> dict[str, str]:
     for shows, fields in operation.body.form_examples.items():
         samples[shows] = _BREAK.join([call, *_form(fields)])
     return samples
+
+
+def pretty(value: Any, indent: str = "") -> str:
+    """Return the value as JSON, in lines only where one would be too long."""
+    line = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or len(indent) + len(line) <= _WIDTH:
+        return line
+    deeper = f"{indent}  "
+    if isinstance(value, dict):
+        inner = [f"{json.dumps(n)}: {pretty(v, deeper)}" for n, v in value.items()]
+        opening, closing = "{}"
+    else:
+        inner = [pretty(item, deeper) for item in value]
+        opening, closing = "[]"
+    lines = f",\n{deeper}".join(inner)
+    return f"{opening}\n{deeper}{lines}\n{indent}{closing}"
 
 
 def _call(operation: Operation) -> str:
@@ -62,8 +77,7 @@ def _target(operation: Operation) -> str:
 
 def _json(value: Any) -> Iterator[str]:
     yield f'-H "Content-Type: {JSON}"'
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    yield f"-d {shlex.quote(text.replace(_LINE, _INDENTED))}"
+    yield f"-d {shlex.quote(pretty(value, '  '))}"
 
 
 def _form(fields: Mapping[str, str]) -> Iterator[str]:

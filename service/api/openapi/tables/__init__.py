@@ -35,8 +35,11 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 TAGS: Mapping[str, str] = {
-    openai.TAG: "The contract of OpenAI, which rout.my and MultiRoute speak too. Point "
-    "any OpenAI client at `$URL/v1`.",
+    openai.TAG: "The contract of OpenAI, which rout.my and MultiRoute speak too. "
+    "OpenAI's own clients need but another base URL:\n\n"
+    "    from openai import OpenAI\n"
+    '    client = OpenAI(base_url=f"{URL}/v1", api_key=KEY)\n'
+    '    images = client.images.generate(model="test/test", prompt="a lighthouse")',
     imagerouter.TAG: "The contract of ImageRouter: point its clients at `$URL`.",
     embed.TAG: "Links that show one image, for pages and Markdown.",
     jobs.TAG: "The native resource, which says the most: submit, wait, list, cancel.",

@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from service.api.dialects.imagerouter import RouterDraft
 from service.api.openapi.operation import Body, Images, Operation
+from service.api.openapi.tables.answers import IMAGES
 from service.api.openapi.tables.openai import (
     ACCEPTED,
     CALL_PARAMETERS,
@@ -66,6 +67,7 @@ _GENERATE = Operation(
         200: replace(
             MADE,
             text="The images, with `latency` in milliseconds and `cost` in US dollars.",
+            example={**IMAGES, "latency": 3912, "cost": 0.004},
         ),
         202: ACCEPTED,
     },

@@ -10,6 +10,7 @@ from service.api.openapi.headers import (
 )
 from service.api.openapi.operation import Answer, Body, Images, Operation, Parameter
 from service.api.openapi.shapes.jobs import Job, JobList, Preview
+from service.api.openapi.tables.answers import DONE, QUEUED
 from service.api.wishes import LONGEST_POLL_S
 from service.core.jobs import JobState
 
@@ -74,7 +75,9 @@ OPERATIONS = (
         ),
         answers={
             200: Answer(text="What a dry run came to; nothing is made.", shape=Preview),
-            202: Answer(text="The job.", shape=Job, headers=OF_A_SUBMISSION),
+            202: Answer(
+                text="The job.", shape=Job, headers=OF_A_SUBMISSION, example=QUEUED
+            ),
         },
         refuses=(
             *codes.KEY,
@@ -138,6 +141,7 @@ OPERATIONS = (
                 text="The job as it stands.",
                 shape=Job,
                 headers=(*OF_A_JOB, "ETag", "Cache-Control", "Preference-Applied"),
+                example=DONE,
             ),
             304: Answer(text="Nothing has changed.", headers=(*OF_A_JOB, "ETag")),
         },

@@ -15,6 +15,7 @@ from service.api.openapi.operation import (
 from service.api.openapi.shapes.events import Event
 from service.api.openapi.shapes.images import ImagesObject
 from service.api.openapi.shapes.jobs import Job
+from service.api.openapi.tables.answers import IMAGES
 
 TAG = "OpenAI"
 
@@ -45,6 +46,7 @@ MADE = Answer(
     "`response_format` says otherwise, all others by URL. With `stream` they come as "
     "server-sent events: unfinished ones, then each finished one.",
     shape=ImagesObject,
+    example=IMAGES,
     events=Event,
     headers=OF_A_SUBMISSION,
 )

@@ -1,0 +1,83 @@
+"""Examples of answers; a test holds them to their shapes."""
+
+from typing import Any
+
+_BASE = "https://images.example.com"
+_ID = "job_3v1ex9c7kd2m8q4s6t0w5y7z9a"
+_LINK = f"{_BASE}/v1/jobs/{_ID}"
+_SHA256 = "5b1d6b8b5f3c0a3d6e1c8f0a9b7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f1a0b9c"
+
+IMAGE: dict[str, Any] = {
+    "url": f"{_BASE}/images/jobs/{_ID}/1/0?exp=1795274064&kid=8333f17e&sig=v0cXxYO...",
+    "url_expires_at": 1795274064,
+    "sha256": _SHA256,
+    "width": 768,
+    "height": 512,
+    "content_type": "image/png",
+    "bytes": 48213,
+    "revised_prompt": None,
+}
+
+IMAGES = {
+    "created": 1795270464,
+    "data": [IMAGE],
+    "size": "768x512",
+    "requested_size": "768x512",
+    "output_format": "png",
+}
+
+QUEUED: dict[str, Any] = {
+    "id": _ID,
+    "object": "image.job",
+    "status": "queued",
+    "progress": 0.0,
+    "queue": {"position": None, "eta_s": None, "priority": "normal"},
+    "created_at": 1795270460,
+    "started_at": None,
+    "completed_at": None,
+    "expires_at": None,
+    "request": {
+        "operation": "generate",
+        "model": "test/test",
+        "prompt": "a lighthouse in fog",
+        "n": 1,
+        "size": "768x512",
+        "requested_size": "768x512",
+        "output_format": "png",
+    },
+    "result": None,
+    "error": None,
+    "attempts": [],
+    "usage": None,
+    "cost": None,
+    "cost_source": None,
+    "metadata": {},
+    "links": {"self": _LINK, "cancel": f"{_LINK}/cancel"},
+}
+
+DONE = {
+    **QUEUED,
+    "status": "succeeded",
+    "progress": 1.0,
+    "queue": None,
+    "started_at": 1795270460,
+    "completed_at": 1795270464,
+    "expires_at": 1795875264,
+    "result": {"created": 1795270464, "data": [IMAGE]},
+    "attempts": [
+        {
+            "provider": "test",
+            "provider_model": "test",
+            "started_at": 1795270460,
+            "ms": 3912,
+            "outcome": "succeeded",
+            "error_code": None,
+            "upstream_id": None,
+            "cost": 0.0,
+            "cost_source": "reported",
+            "billed": True,
+        }
+    ],
+    "cost": 0.0,
+    "cost_source": "reported",
+}

@@ -1,0 +1,69 @@
+"""Every command line of the document does what it says, pasted into a shell."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.api.openapi.documents import document_of
+from tests.fakes.pictures import draw
+from tests.fuzz.sending import FILES
+from tests.fuzz.stand import SECRET, Stand, stand
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("curl") is None and "CI" not in os.environ, reason="needs curl"
+)
+
+_SAY_THE_STATUS = "curl() { command curl -sS -w '%{stderr}%{http_code}' \"$@\"; }\n"
+_YOURS = "/path/to/your/image.webp"
+_NOT_HERE = ("example.com", "/images/$KEY", "<img")
+"""What leads out of the house, wants a signature, or is no command at all."""
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Stand]:
+    with stand(jobs=3) as started:
+        yield started
+
+
+def samples() -> Iterator[Any]:
+    for methods in document_of("http://127.0.0.1")["paths"].values():
+        for operation in methods.values():
+            for sample in operation["x-codeSamples"]:
+                name = f"{operation['operationId']}-{sample['label']}"
+                if not any(word in sample["source"] for word in _NOT_HERE):
+                    yield pytest.param(operation, sample["source"], id=name)
+
+
+@pytest.mark.parametrize(("operation", "command"), list(samples()))
+def test_command_line_does_what_it_says(
+    operation: dict[str, Any], command: str, here: Stand, tmp_path: Path
+):
+    (tmp_path / "lighthouse.png").write_bytes(draw("a", width=16, height=16))
+    (tmp_path / "sky.png").write_bytes(FILES["@mask"])
+    good = {status for status in operation["responses"] if status < "400"}
+
+    ran = subprocess.run(
+        ["bash", "-euc", _SAY_THE_STATUS + command.replace(_YOURS, "lighthouse.png")],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], **variables(operation, here)},
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert ran.stderr.decode() in good, (ran.stdout, ran.stderr)
+
+
+def variables(operation: dict[str, Any], here: Stand) -> dict[str, str]:
+    """What differs from reader to reader."""
+    spent = operation["operationId"] == "delete_job"
+    job_id = here.jobs.pop() if spent else here.jobs[0]
+    if operation["operationId"] == "cancel_job":
+        slow = {"model": "test/slow-30", "prompt": "a snail"}
+        job_id = here.post("/v1/jobs", slow)["id"]
+    return {"URL": here.base_url, "KEY": SECRET, "JOB_ID": job_id}
