@@ -12,8 +12,6 @@ _MOST_FAULTS = 5
 """An answer 500 may be the request's own fault; more of them than this are."""
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 10.0
-_LONGEST_ASKED_S = 300.0
-"""A quota comes back with the month, or as soon as somebody raises it."""
 
 
 class Refused(Exception):
@@ -82,10 +80,9 @@ def _may_pass(response: httpx.Response, faults: int) -> bool:
 
 def _asked_s(response: httpx.Response) -> float:
     try:
-        asked_s = float(response.headers.get("Retry-After", "0"))
+        return max(0.0, float(response.headers.get("Retry-After", "0")))
     except ValueError:  # a date: nobody of ours sends one
         return 1.0
-    return min(max(0.0, asked_s), _LONGEST_ASKED_S)
 
 
 def _refusal(response: httpx.Response) -> Refused:
