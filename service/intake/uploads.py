@@ -63,11 +63,16 @@ def check_uploads(uploads: Uploads, operation: str, model: Model) -> None:
         raise InvalidRequest(
             "an image to start from is required", code="missing_field", param="image"
         )
-    if len(images) > MOST_IMAGES:
+    most = 1 if operation == "variation" else MOST_IMAGES
+    if len(images) > most:
         raise InvalidRequest(
-            f"there are more than {MOST_IMAGES} images",
-            code="too_many_images",
-            param="image",
+            f"there are more images than {most}", code="too_many_images", param="image"
+        )
+    if mask is not None and operation == "variation":
+        raise InvalidRequest(
+            "a variation is of the whole image; ask for an edit with this mask",
+            code="incompatible_options",
+            param="mask",
         )
     if mask is not None and "mask" not in model.features:
         raise InvalidRequest(
