@@ -8,6 +8,7 @@ many jobs as there are slots, Bob's only one.
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 
 import hypothesis.strategies as st
 from hypothesis.stateful import (
@@ -91,6 +92,22 @@ class Held:
     answers: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True)
+class World:
+    """What lies in Redis: records by job, numbers by account, entries by lane."""
+
+    records: dict[str, dict[str, str]]
+    uses: dict[str, dict[str, str]]
+    entries: dict[str, dict[str, float]]
+
+
+@cache
+def _ahead(name: str) -> str:
+    clock = "local now = time[1] * 1000 + math.floor(time[2] / 1000)"
+    assert clock in source(name)
+    return source(name).replace(clock, f"{clock} + (call('GET', 'test:skew') or 0)")
+
+
 class JobStoreSteps(RuleBasedStateMachine):
     """Takes steps and checks their answers."""
 
@@ -106,20 +123,14 @@ class JobStoreSteps(RuleBasedStateMachine):
         self.names: dict[tuple[str, str], str] = {}
         self.cached: dict[tuple[str, str], str] = {}
         self.numbers = itertools.count()
-        self.records: dict[str, dict[str, str]] = {}
+        self._world: World | None = None
         made = [self.submit(wish) for wish in crowd]
         return multiple(*(job_id for job_id in made if isinstance(job_id, str)))
 
     def run(self, name: str, *args: object) -> list:
-        """Run a step; the clock it sees is ours, ahead of Redis's by `skew`."""
-        skew = int(self.redis.get("test:skew") or 0)
-        moved = source(name).replace(
-            "local now = time[1] * 1000 + math.floor(time[2] / 1000)",
-            f"local now = time[1] * 1000 + math.floor(time[2] / 1000) + {skew}",
-        )
-        assert str(skew) in moved
-        self.records.clear()
-        return self.redis.eval(moved, 1, keys.QUEUE, *args)
+        """Run a step; the clock it sees is ours, ahead of Redis's by `test:skew`."""
+        self._world = None
+        return self.redis.register_script(_ahead(name))([keys.QUEUE], args)
 
     @rule(target=jobs, wish=WISHES)
     def submit(self, wish):
@@ -185,7 +196,7 @@ class JobStoreSteps(RuleBasedStateMachine):
             assert answer == 0
         elif stored["state"] == "running":
             assert answer == 1
-            assert self.redis.zscore(keys.QUEUE, held.job_id) > 0
+            assert self.world.entries[keys.QUEUE][held.job_id] > 0
 
     @rule(
         held=claims, images=st.sampled_from([0, ASKED - 1, ASKED]), twice=st.booleans()
@@ -288,11 +299,30 @@ class JobStoreSteps(RuleBasedStateMachine):
         lives = stored.get("state") in {"queued", "running"}
         return cached if whole or lives else None
 
+    @property
+    def world(self) -> World:
+        """All there is, read once between two steps."""
+        if self._world is None:
+            lanes, uses = LANES + WAITING, [keys.use(key) for key in KEYS.values()]
+            with self.redis.pipeline(transaction=False) as pipe:
+                for name in [*(keys.job(job_id) for job_id in self.seen), *uses]:
+                    pipe.hgetall(name)
+                for lane in lanes:
+                    pipe.zrange(lane, 0, -1, withscores=True)
+                found = pipe.execute()
+            hashes, entries = found[: -len(lanes)], found[-len(lanes) :]
+            self._world = World(
+                records=dict(zip(self.seen, hashes, strict=False)),
+                uses=dict(zip(KEYS, hashes[-len(KEYS) :], strict=True)),
+                entries={
+                    lane: dict(pairs)
+                    for lane, pairs in zip(lanes, entries, strict=True)
+                },
+            )
+        return self._world
+
     def record(self, job_id: str) -> dict[str, str]:
-        """Return the record; read once between two steps."""
-        if job_id not in self.records:
-            self.records[job_id] = self.redis.hgetall(keys.job(job_id))
-        return self.records[job_id]
+        return self.world.records[job_id]
 
     def unfinished(self, account: str | None = None) -> list[str]:
         return self.in_states("queued", "running", account=account)
