@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import inspect
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -374,6 +376,32 @@ async def test_a_batch_leaves_a_slot_for_interactive_work(store, shared_valkey):
         go.set()
 
     assert done.state is JobState.SUCCEEDED
+
+
+async def test_a_keys_next_job_starts_as_soon_as_one_ends(store, shared_valkey):
+    jobs = [replace(new_job(), most_running=2) for _ in range(20)]
+    running, most = 0, 0
+
+    async def draw(ctx, lease):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        return DONE
+
+    async with (
+        working(shared_valkey.url, draw, name="w1"),
+        working(shared_valkey.url, draw, name="w2"),
+    ):
+        began = time.monotonic()
+        await asyncio.gather(*(store.submit(job) for job in jobs))
+        for job in jobs:
+            await until(store, job, JobState.SUCCEEDED)
+        took_s = time.monotonic() - began
+
+    assert most == 2
+    assert took_s < 2.5, "ten rounds, none of which waits for a poll of 0.5 s"
 
 
 async def test_a_stock_arq_worker_on_the_queue_loses_nothing(
