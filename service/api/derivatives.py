@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from service.core.errors import JobDeleted, JobNotFound, StoreUnavailable
+from service.core.errors import JobDeleted, JobNotFound
 from service.core.jobs import Job, StoredImage
 from service.image_store import ImageStore
 from service.imaging import Imaging
@@ -66,7 +66,7 @@ class Derivatives:
     async def _make(self, job: Job, image: StoredImage, copy: StoredImage) -> bytes:
         data = await self._images.get(image.key)
         if data is None:
-            raise StoreUnavailable("this image is not in the store")
+            raise JobNotFound("this job has no such image")  # it is being deleted
         made, _ = await self._imaging.convert(
             data,
             output_format=_format(copy),

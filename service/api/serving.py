@@ -12,7 +12,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from service.api.problems import Problem, Refused
-from service.core.errors import StoreUnavailable
+from service.core.errors import JobNotFound
 from service.core.jobs import StoredImage
 from service.image_store import ImageStore
 
@@ -45,7 +45,8 @@ async def serve_image(
         headers: Beside those that describe the bytes.
 
     Raises:
-        StoreUnavailable: The bytes are not to be had.
+        JobNotFound: The store does not have it any more.
+        StoreUnavailable: The store is away.
         Refused: The range lies behind their end (`range_not_satisfiable`).
     """
     tag, size = f'"{image.sha256}"', image.size_bytes
@@ -58,7 +59,7 @@ async def serve_image(
     part = _asked_part(request, tag, size)
     data = await images.get(image.key)
     if data is None:
-        raise StoreUnavailable("this image is not in the store")
+        raise JobNotFound("this job has no such image")  # it is being deleted
     if part is None:
         return web.Response(body=data, headers=shown)
     shown["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"

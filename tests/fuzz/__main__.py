@@ -27,7 +27,7 @@ def run(here: Stand, *, examples: int, seed: int, more: list[str]) -> int:
             *("run", file.name, "--url", here.base_url, "--phases", PHASES),
             *("--header", f"Authorization: Bearer {SECRET}"),
             *("--max-examples", str(examples), "--seed", str(seed)),
-            *("--workers", "2", *more),
+            *more,
         ]
         return subprocess.run(command, cwd=ROOT, check=False).returncode
 
