@@ -82,6 +82,8 @@ class Worker(_Section):
     retry_base_s: float = Field(default=2, ge=0)
     retry_ceiling_s: float = Field(default=120, ge=0)
     imaging_processes: int = Field(default=2, ge=1)
+    input_bytes: int = Field(default=256 * 2**20, ge=0)
+    """Images that jobs in work start from are no more than this in memory."""
 
 
 class Limits(_Section):

@@ -27,6 +27,7 @@ from service.parent import watch_parent
 from service.settings import ConfigurationError, Settings, load_settings
 from workers.engine import LeaseWorker
 from workers.generate import WorkerContext, generate
+from workers.inputs import Inputs
 from workers.partials import Partials
 from workers.providers import open_providers
 from workers.sweep import Sweep
@@ -70,6 +71,7 @@ async def make_worker(
                     providers=open_providers(catalog, outbound, os.environ),
                     images=images,
                     imaging=imaging,
+                    inputs=Inputs(images, most_bytes=own.input_bytes),
                     partials=partials,
                     retries=_retries(settings),
                     attempt_timeout=timedelta(seconds=own.attempt_timeout_s),

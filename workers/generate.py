@@ -36,7 +36,7 @@ from service.imaging import Imaging
 from service.job_store.leases import Lease
 from service.job_store.records import Outcome
 from workers.engine import Later
-from workers.inputs import load_images, load_mask
+from workers.inputs import Inputs
 from workers.keeping import keep_images
 from workers.partials import Partials
 from workers.receipts import find_receipt, put_receipt
@@ -61,6 +61,7 @@ class WorkerContext:
     providers: Mapping[str, Provider]
     images: ImageStore
     imaging: Imaging
+    inputs: Inputs
     partials: Partials
     retries: RetryPolicy
     attempt_timeout: timedelta
@@ -90,13 +91,7 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
         return _unroutable(request, started)
     route = routes[lease.attempts % len(routes)]
     try:
-        call = Call(
-            attempt=lease.attempts + 1,
-            images=await load_images(worker.images, request),
-            mask=await load_mask(worker.images, request),
-            partial=worker.partials.of(lease, request),
-        )
-        generated = await _call(worker, route, request, call)
+        generated = await _generated(worker, lease, route, request)
         images = await keep_images(
             worker.images, worker.imaging, lease, request, generated
         )
@@ -126,6 +121,19 @@ def _routes(worker: WorkerContext, model: str) -> Sequence[Route]:
     except UnknownModel:  # the catalog of the front door was newer
         return ()
     return [route for route in routes if route.provider in worker.providers]
+
+
+async def _generated(
+    worker: WorkerContext, lease: Lease, route: Route, request: GenerationRequest
+) -> Generated:
+    async with worker.inputs.of(request) as loaded:
+        call = Call(
+            attempt=lease.attempts + 1,
+            images=loaded.images,
+            mask=loaded.mask,
+            partial=worker.partials.of(lease, request),
+        )
+        return await _call(worker, route, request, call)
 
 
 async def _call(

@@ -39,6 +39,7 @@ class InputImage:
         width: Pixels.
         height: Pixels.
         content_type: `image/png`, `image/jpeg` or `image/webp`.
+        size_bytes: Of what is stored.
     """
 
     key: str
@@ -46,6 +47,7 @@ class InputImage:
     width: int
     height: int
     content_type: str
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,6 +111,7 @@ class Inputs:
             width=facts.width,
             height=facts.height,
             content_type=facts.content_type,
+            size_bytes=len(made),
         )
         return _Checked(stored, facts.has_alpha)
 

@@ -30,6 +30,7 @@ from tests.fakes.images import encoded, noise
 from tests.fakes.providers import ScriptedProvider
 from workers.engine import Later
 from workers.generate import WorkerContext, generate
+from workers.inputs import Inputs
 from workers.partials import Partials
 
 CATALOG = """
@@ -97,6 +98,7 @@ def context(images, imaging, redis):
             providers=providers,
             images=store,
             imaging=imaging,
+            inputs=Inputs(store, most_bytes=1_000_000),
             partials=Partials(redis, store, imaging),
             retries=RetryPolicy(max_attempts=3),
             attempt_timeout=timedelta(seconds=0.5),

@@ -21,7 +21,12 @@ from workers.providers.openai import OpenAI
 REQUEST = GenerationRequest(model="openai/any", prompt="a cube", partial_images=2)
 INPUT = InputBytes(data=draw("in", width=64, height=64), content_type="image/png")
 STORED = InputImage(
-    key="jobs/j/inputs/0", sha256="0", width=64, height=64, content_type="image/png"
+    key="jobs/j/inputs/0",
+    sha256="0",
+    width=64,
+    height=64,
+    content_type="image/png",
+    size_bytes=100,
 )
 
 
