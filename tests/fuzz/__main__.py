@@ -13,7 +13,7 @@ from tests.fuzz.narrowed import narrowed
 from tests.fuzz.stand import ROOT, SECRET, Stand, stand
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-PHASES = "examples,coverage,fuzzing"
+PHASES = "examples,coverage,fuzzing,stateful"
 
 
 def run(here: Stand, *, examples: int, seed: int, more: list[str]) -> int:
