@@ -16,6 +16,7 @@ LINK = "ImageLink"
 _LINK: Schema = {"$ref": f"#/components/schemas/{LINK}"}
 _SEVERAL: Schema = {"type": "array", "minItems": 1, "maxItems": MOST_IMAGES}
 _IMAGES = "What to start from: PNG, JPEG or WebP, at most sixteen."
+_OR_IMAGES = f"{_IMAGES} `images` is the same field."
 _MASK = (
     "A PNG or WebP of the first image's size; where it is transparent the image may "
     "change."
@@ -40,7 +41,7 @@ def json_schema(body: Body, read: Schema) -> dict[str, Any]:
     if body.images is Images.NONE:
         return dict(read)
     several = {**_SEVERAL, "items": _LINK}
-    images = {"image": {"description": _IMAGES, "anyOf": [_LINK, several]}}
+    images = {"image": {"description": _OR_IMAGES, "anyOf": [_LINK, several]}}
     if body.mask:
         images["mask"] = {"description": _MASK, **_LINK}
     return _with(read, images, needed="image" if body.images is Images.NEEDED else None)

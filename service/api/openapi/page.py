@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from service.api.openapi.codes import MEANINGS
-from service.api.openapi.kinds import bounds_of, kind_of
 from service.api.openapi.prose import inline, paragraphs
-from service.api.openapi.samples import pretty
+from service.api.openapi.tabular import answers, fields, parameters, table
 
 STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
 
@@ -70,10 +69,12 @@ def _chapters(document: Mapping[str, Any]) -> Iterator[str]:
         for method, path, operation in _of_tag(document, name):
             yield from _section(method, path, operation, schemas)
     yield '<h2 id="objects">Objects</h2>'
+    bodies = set(_bodies(document))
     for name, schema in schemas.items():
-        yield f'<section id="{name}"><h3>{name}</h3>'
-        yield paragraphs(schema.get("description", ""))
-        yield f"{_fields(schema)}</section>"
+        if name not in bodies:  # they stand with their routes
+            yield f'<section id="{name}"><h3>{name}</h3>'
+            yield paragraphs(schema.get("description", ""))
+            yield f"{fields(schema, of_body=False)}</section>"
     yield '<h2 id="errors">Errors</h2>'
     yield '<p>Every error is an <a href="#Error">Error</a>, with one of these codes.'
     yield " Some routes answer another status with them; it stands there.</p>"
@@ -81,7 +82,18 @@ def _chapters(document: Mapping[str, Any]) -> Iterator[str]:
         (f'<code id="code-{code}">{code}</code>', str(meaning.status), meaning.text)
         for code, meaning in sorted(MEANINGS.items())
     )
-    yield _table(("Code", "Status", "Means"), ((c, s, inline(t)) for c, s, t in rows))
+    yield table(("Code", "Status", "Means"), ((c, s, inline(t)) for c, s, t in rows))
+
+
+def _bodies(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the name of the schema of each request body."""
+    for _, _, operation in _operations(document):
+        for content in operation.get("requestBody", _NO_BODY)["content"].values():
+            yield _named(content["schema"])
+
+
+def _named(schema: Mapping[str, str]) -> str:
+    return schema["$ref"].rpartition("/")[2]
 
 
 def _section(
@@ -95,14 +107,14 @@ def _section(
     yield paragraphs(operation.get("description", ""))
     yield from _samples(operation["x-codeSamples"])
     if operation["parameters"]:
-        yield f"<h4>Parameters</h4>{_parameters(operation['parameters'])}"
+        yield f"<h4>Parameters</h4>{parameters(operation['parameters'])}"
     taken = operation.get("requestBody", _NO_BODY)["content"].items()
     for media_type, content in taken:
-        schema = schemas[content["schema"]["$ref"].rpartition("/")[2]]
+        schema = schemas[_named(content["schema"])]
         opened = " open" if media_type == "application/json" else ""
         yield f"<details{opened}><summary>Fields, as <code>{media_type}</code>"
-        yield f"</summary>{_fields(schema)}</details>"
-    yield f"{_answers(operation['responses'])}</section>"
+        yield f"</summary>{fields(schema, of_body=True)}</details>"
+    yield f"{answers(operation['responses'])}</section>"
 
 
 def _samples(samples: Iterable[Mapping[str, str]]) -> Iterator[str]:
@@ -124,100 +136,5 @@ def _callers(security: list[dict[str, Any]]) -> str:
     return "everybody; a key narrows it" if {} in security else "whoever has a key"
 
 
-def _parameters(parameters: Iterable[Mapping[str, Any]]) -> str:
-    return _table(
-        ("Name", "In", "Takes", "Meaning"),
-        (
-            (
-                _name(p["name"], required=p["required"]),
-                p["in"],
-                _takes(p["schema"]),
-                inline(p["description"]),
-            )
-            for p in parameters
-        ),
-    )
-
-
-def _fields(schema: Mapping[str, Any]) -> str:
-    required = schema.get("required", ())
-    rows = (
-        (
-            _name(name, required=name in required),
-            _takes(field),
-            inline(field.get("description", "").partition("\n\n")[0]),
-        )
-        for name, field in schema.get("properties", {}).items()
-    )
-    return _table(("Field", "Is", "Meaning"), rows)
-
-
-def _answers(responses: Mapping[str, Mapping[str, Any]]) -> str:
-    good = (
-        (f"<code>{status}</code>", _contained(told) + inline(told["description"]))
-        for status, told in responses.items()
-        if "x-codes" not in told
-    )
-    refusals = [
-        (f"<code>{status}</code>", ", ".join(map(_code, told["x-codes"])))
-        for status, told in responses.items()
-        if "x-codes" in told
-    ]
-    statuses = ", ".join(status for status, _ in refusals)
-    return (
-        f"<h4>Answers</h4>{_table(('Status', 'Means'), good)}"
-        f"{''.join(_shown(responses))}"
-        f"<details><summary>Errors <small>{statuses}</small></summary>"
-        f"{_table(('Status', 'Codes'), refusals)}</details>"
-    )
-
-
-def _shown(responses: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Show what answers look like, where the document has an example."""
-    for status, told in responses.items():
-        example = told.get("content", {}).get("application/json", {}).get("example")
-        if example is not None:
-            yield f"<details><summary>A {status}, for example</summary>"
-            yield f"<pre>{escape(pretty(example))}</pre></details>"
-
-
-def _code(code: str) -> str:
-    return f'<a href="#code-{code}"><code>{code}</code></a>'
-
-
-def _contained(response: Mapping[str, Any]) -> str:
-    contents = response.get("content", {}).items()
-    kinds = [
-        _content(media_type, content["schema"]) for media_type, content in contents
-    ]
-    return f"{', '.join(kinds)}: " if kinds else ""
-
-
-def _content(media_type: str, schema: Mapping[str, Any]) -> str:
-    match media_type:
-        case "application/json":
-            return kind_of(schema)
-        case "text/event-stream":
-            return f"events of {kind_of(schema['properties']['data'])}"
-        case _:
-            return f"<code>{media_type}</code>"
-
-
-def _takes(schema: Mapping[str, Any]) -> str:
-    bounds = bounds_of(schema)
-    return kind_of(schema) + (f"<br><small>{bounds}</small>" if bounds else "")
-
-
-def _name(name: str, *, required: bool) -> str:
-    star = ' <small class="required">required</small>' if required else ""
-    return f"<code>{escape(name)}</code>{star}"
-
-
 def _method(method: str) -> str:
     return f'<b class="{method.lower()}">{method}</b>'
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = "".join(f"<th>{text}" for text in heads)
-    body = "".join("<tr>" + "".join(f"<td>{c}" for c in row) for row in rows)
-    return f'<div class="wide"><table><tr>{head}{body}</table></div>' if body else ""
