@@ -42,10 +42,10 @@ def fields(schema: Mapping[str, Any], *, of_body: bool) -> str:
 
 
 def _may_be_null(schema: Mapping[str, Any]) -> bool:
-    kinds = schema.get("type", ())
-    if {"type": "null"} in schema.get("anyOf", ()):
-        return True
-    return "null" in ([kinds] if isinstance(kinds, str) else kinds)
+    kinds = schema.get("type")
+    if isinstance(kinds, list):
+        return "null" in kinds
+    return {"type": "null"} in schema.get("anyOf", ())
 
 
 def answers(responses: Mapping[str, Mapping[str, Any]]) -> str:
