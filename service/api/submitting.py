@@ -8,7 +8,7 @@ from aiohttp import web
 from service.accounts import ApiKey
 from service.api import limits
 from service.api.auth import authorized
-from service.api.body import JSON, media_type, read_json
+from service.api.body import JSON, media_type
 from service.api.context import FRONT, TRACE
 from service.api.data_urls import read_json_with_images
 from service.api.input_images import InputImages
@@ -35,19 +35,6 @@ class Submission(NamedTuple, Generic[_D]):
     key: ApiKey
     draft: _D
     uploads: Uploads
-
-
-async def read_draft(request: web.Request, kind: type[_D]) -> tuple[ApiKey, _D]:
-    """Authenticate, count and read one submission.
-
-    Raises:
-        RequestError: No key, a key that sent too many, or a body that is wrong.
-    """
-    key = await authorized(request)
-    await limits.count(request, key)
-    own = request.app[FRONT].settings.limits
-    fields = await read_json(request, most_bytes=own.json_bytes, within_s=own.body_s)
-    return key, read_fields(kind, fields)
 
 
 async def read_submission(request: web.Request, kind: type[_D]) -> Submission[_D]:
