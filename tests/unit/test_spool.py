@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,15 @@ def spool():
     opened.close()
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """No file of this process may grow."""
+    """No file of this process may grow, the report of the tests neither."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, MEGABYTE - 1, MEGABYTE, 3 * MEGABYTE + 7])
@@ -69,14 +72,15 @@ async def test_many_may_read_at_once(spool):
     ]
 
 
-async def test_little_never_touches_the_disk(spool, full_disk):
-    await spool.add(b"x" * (MEGABYTE - 1))
+async def test_little_never_touches_the_disk(spool):
+    with full_disk():
+        await spool.add(b"x" * (MEGABYTE - 1))
 
     assert await spool.read(0, 1) == b"x"
 
 
-async def test_a_disk_that_is_full_is_said_so(spool, full_disk):
-    with pytest.raises(Unavailable):
+async def test_a_disk_that_is_full_is_said_so(spool):
+    with full_disk(), pytest.raises(Unavailable):
         await spool.add(b"x" * MEGABYTE)
 
 
