@@ -8,7 +8,7 @@ resolves twice nor a number in disguise gets past it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace, TracebackType
@@ -72,6 +72,19 @@ class Answer:
         return value if isinstance(value, dict) else None
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a multipart body."""
+
+    data: bytes = field(repr=False)
+    content_type: str
+    filename: str
+
+
+Form = Sequence[tuple[str, str | File]]
+"""Fields and files of a multipart body, in order; names may repeat."""
+
+
 class Outbound:
     """Opened once per process: `async with Outbound(settings.outbound) as outbound`.
 
@@ -128,6 +141,53 @@ class Outbound:
             URL(url),
             headers={**headers, "Content-Type": "application/json"},
             body=orjson.dumps(payload),
+            deadline=_deadline(within),
+            max_bytes=max_bytes,
+        )
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        payload: Any = None,
+        form: "Form | None" = None,
+        same_origin_as: str | None = None,
+        within: timedelta,
+        max_bytes: int = MAX_BYTES,
+    ) -> Answer:
+        """Call a URL of the operator's, or one that a provider named.
+
+        Args:
+            method: `GET`, `POST`, `PUT` or `DELETE`.
+            url: Where to.
+            headers: Beyond those of the body.
+            payload: What orjson can write, sent as JSON.
+            form: Sent as a multipart body instead.
+            same_origin_as: A URL of the operator's, where somebody else named `url`:
+                one of its origin is trusted, others go through the guard.
+            within: Time for everything, the reading of the answer included.
+            max_bytes: Longest answer that is read.
+
+        Raises:
+            OutboundError: See `post_json`; NotAllowed when not allowed.
+        """
+        session, target = self._trusted, _parsed(url)
+        if same_origin_as is not None:
+            session = self._session_for(target, URL(same_origin_as).origin())
+        body: Any = None
+        if payload is not None:
+            headers = {**headers, "Content-Type": "application/json"}
+            body = orjson.dumps(payload)
+        elif form is not None:
+            body = _multipart(form)
+        return await _call(
+            session,
+            method,
+            target,
+            headers=headers,
+            body=body,
             deadline=_deadline(within),
             max_bytes=max_bytes,
         )
@@ -207,7 +267,7 @@ async def _call(
     deadline: float,
     max_bytes: int,
     headers: Mapping[str, str] | None = None,
-    body: bytes | None = None,
+    body: bytes | aiohttp.FormData | None = None,
 ) -> Answer:
     progress = SimpleNamespace(sent=False)
     try:
@@ -255,3 +315,19 @@ def _parsed(text: str) -> URL:
         return URL(text)
     except ValueError as exc:
         raise NotAllowed("the URL cannot be read") from exc
+
+
+def _multipart(form: Form) -> aiohttp.FormData:
+    # Without a file aiohttp would send a form of another kind.
+    body = aiohttp.FormData(default_to_multipart=True)
+    for name, value in form:
+        if isinstance(value, File):
+            body.add_field(
+                name,
+                value.data,
+                content_type=value.content_type,
+                filename=value.filename,
+            )
+        else:
+            body.add_field(name, value)
+    return body
