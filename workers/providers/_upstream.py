@@ -17,7 +17,12 @@ import structlog
 from yarl import URL
 
 from service.core.catalog import ProviderEntry
-from service.core.errors import BadOutput, ProviderError, ProviderUnavailable
+from service.core.errors import (
+    BadOutput,
+    ProviderError,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
 from service.core.provider import GeneratedImage
 from service.outbound import MAX_BYTES, Answer, Form, Outbound, OutboundError
 from workers.providers._errors import outbound_errors, refusal
@@ -136,6 +141,11 @@ class Upstream:
         try:
             return self._judged(answer)
         except ProviderUnavailable as exc:
+            # What the provider itself calls a failure is the task's end; what only
+            # the status says may be a bad minute of the server that was asked.
+            said = self._verdict(Reply(answer, answer.json_object() or {}))
+            if said is not None and not isinstance(said, ProviderThrottled):
+                raise
             log.info("look.failed", reason=exc.code)
             return None
 

@@ -5,6 +5,8 @@ The suite in `tests/wire/test_provider_contract.py` runs over all of `FAKES`.
 
 from tests.fakes.upstreams.base import Fake
 from tests.fakes.upstreams.bfl import BFLFake
+from tests.fakes.upstreams.fal import FalFake
 from tests.fakes.upstreams.gemini import GeminiFake
+from tests.fakes.upstreams.replicate import ReplicateFake
 
-FAKES: tuple[type[Fake], ...] = (BFLFake, GeminiFake)
+FAKES: tuple[type[Fake], ...] = (BFLFake, FalFake, GeminiFake, ReplicateFake)
