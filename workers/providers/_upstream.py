@@ -7,7 +7,7 @@ is never shown to a host that the provider did not grow up with.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -177,14 +177,7 @@ class Upstream:
                 pause = min(pause * 1.3, _LONGEST_PAUSE_S)
             return found
 
-        ends = await asyncio.gather(*map(end_of, tasks), return_exceptions=True)
-        good = [end for end in ends if not isinstance(end, BaseException)]
-        for end in ends:
-            if isinstance(end, BaseException) and not (
-                good and isinstance(end, ProviderError)
-            ):
-                raise end
-        return good
+        return await all_of(map(end_of, tasks))
 
     async def fetched(self, links: Sequence[object]) -> list[GeneratedImage]:
         """Return what lies under the links of a result, those left out that fail.
@@ -230,6 +223,22 @@ class Upstream:
             and named
             and ("." + (theirs.host or "")).endswith(family)
         )
+
+
+async def all_of(calls: Iterable[Awaitable[_T]]) -> Sequence[_T]:
+    """Return what calls at once came to, those left out that failed.
+
+    Raises:
+        ProviderError: Of the first, where all failed.
+    """
+    ends = await asyncio.gather(*calls, return_exceptions=True)
+    good = [end for end in ends if not isinstance(end, BaseException)]
+    for end in ends:
+        if isinstance(end, BaseException) and not (
+            good and isinstance(end, ProviderError)
+        ):
+            raise end
+    return good
 
 
 def task_lost() -> ProviderUnavailable:

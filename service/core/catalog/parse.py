@@ -26,7 +26,16 @@ from service.core.catalog.table import Mistake, Table
 from service.core.errors import CatalogError, InvalidRequest, UnknownModel
 from service.core.sizing import TIERS, parse_size
 
-ADAPTERS = ("bfl", "fal", "gemini", "openai", "replicate", "test")
+ADAPTERS = (
+    "a1111",
+    "bfl",
+    "fal",
+    "gemini",
+    "openai",
+    "replicate",
+    "stability",
+    "test",
+)
 """Modules of `workers.providers`; listed here because `service` never imports it."""
 
 FEATURES = (

@@ -3,10 +3,19 @@
 The suite in `tests/wire/test_provider_contract.py` runs over all of `FAKES`.
 """
 
+from tests.fakes.upstreams.a1111 import A1111Fake
 from tests.fakes.upstreams.base import Fake
 from tests.fakes.upstreams.bfl import BFLFake
 from tests.fakes.upstreams.fal import FalFake
 from tests.fakes.upstreams.gemini import GeminiFake
 from tests.fakes.upstreams.replicate import ReplicateFake
+from tests.fakes.upstreams.stability import StabilityFake
 
-FAKES: tuple[type[Fake], ...] = (BFLFake, FalFake, GeminiFake, ReplicateFake)
+FAKES: tuple[type[Fake], ...] = (
+    A1111Fake,
+    BFLFake,
+    FalFake,
+    GeminiFake,
+    ReplicateFake,
+    StabilityFake,
+)

@@ -78,6 +78,7 @@ class Fake:
         tasks: Whether a call submits a task that is looked at later.
         links: Whether results are links.
         needs_key: Whether it refuses a call without its key.
+        refuses: Whether it has a policy of what may be drawn.
         calls: What was asked for in every call that costs money, in order.
     """
 
@@ -90,6 +91,7 @@ class Fake:
     tasks: ClassVar[bool] = False
     links: ClassVar[bool] = False
     needs_key: ClassVar[bool] = True
+    refuses: ClassVar[bool] = True
 
     def __init__(self, *, takes: timedelta = timedelta(0)) -> None:
         self.takes = takes
