@@ -32,7 +32,7 @@ from workers.providers import adapter
 
 REQUEST = GenerationRequest(model="any/model", prompt='a "blue" cube, größer')
 INPUT = InputBytes(data=draw("input", width=64, height=64), content_type="image/png")
-LISTENER = "http://127.0.0.1:{port}/inside.png"
+MASK = InputBytes(data=draw("mask", width=64, height=64), content_type="image/png")
 
 
 @pytest.fixture(params=FAKES, ids=lambda kind: kind.adapter)
@@ -125,6 +125,19 @@ async def test_an_edit_sends_the_images_along(upstream, provider):
     [asked] = upstream.calls
     assert len(made.images) == 1
     assert [size_of(data) for data in asked.images] == [(64, 64)]
+
+
+async def test_a_mask_goes_along_with_its_image(upstream, provider):
+    if not upstream.masks:
+        pytest.skip(f"{upstream.adapter} takes no mask")
+    request = replace(REQUEST, operation="edit")
+    model = upstream.edit_model or upstream.model
+
+    call = Call(images=[INPUT], mask=MASK)
+    await provider.generate(request, model=model, call=call)
+
+    [asked] = upstream.calls
+    assert asked.mask == MASK.data
 
 
 async def test_a_refused_prompt_is_the_callers_and_costs_no_other_call(

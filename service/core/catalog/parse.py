@@ -29,12 +29,16 @@ from service.core.sizing import TIERS, parse_size
 ADAPTERS = (
     "a1111",
     "bfl",
+    "deepinfra",
     "fal",
     "gemini",
     "openai",
+    "openrouter",
     "replicate",
     "stability",
     "test",
+    "together",
+    "xai",
 )
 """Modules of `workers.providers`; listed here because `service` never imports it."""
 

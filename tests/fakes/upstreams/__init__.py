@@ -6,16 +6,24 @@ The suite in `tests/wire/test_provider_contract.py` runs over all of `FAKES`.
 from tests.fakes.upstreams.a1111 import A1111Fake
 from tests.fakes.upstreams.base import Fake
 from tests.fakes.upstreams.bfl import BFLFake
+from tests.fakes.upstreams.deepinfra import DeepInfraFake
 from tests.fakes.upstreams.fal import FalFake
 from tests.fakes.upstreams.gemini import GeminiFake
+from tests.fakes.upstreams.openrouter import OpenRouterFake
 from tests.fakes.upstreams.replicate import ReplicateFake
 from tests.fakes.upstreams.stability import StabilityFake
+from tests.fakes.upstreams.together import TogetherFake
+from tests.fakes.upstreams.xai import XAIFake
 
 FAKES: tuple[type[Fake], ...] = (
     A1111Fake,
     BFLFake,
+    DeepInfraFake,
     FalFake,
     GeminiFake,
+    OpenRouterFake,
     ReplicateFake,
     StabilityFake,
+    TogetherFake,
+    XAIFake,
 )
