@@ -57,6 +57,7 @@ class ProviderEntry:
         max_in_flight: Calls at once over the whole fleet; None: no limit.
         requests_per_minute: Over the whole fleet; None: no limit.
         timeout: One call takes no longer than this.
+        workflow_file: A graph for ComfyUI, in its API format.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ProviderEntry:
     max_in_flight: int | None = None
     requests_per_minute: int | None = None
     timeout: timedelta = timedelta(minutes=3)
+    workflow_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,16 +28,23 @@ from service.core.sizing import TIERS, parse_size
 
 ADAPTERS = (
     "a1111",
+    "bedrock",
     "bfl",
+    "comfyui",
     "deepinfra",
     "fal",
     "gemini",
+    "horde",
+    "huggingface",
+    "ideogram",
     "openai",
     "openrouter",
     "replicate",
+    "runware",
     "stability",
     "test",
     "together",
+    "vertex_imagen",
     "xai",
 )
 """Modules of `workers.providers`; listed here because `service` never imports it."""
@@ -129,6 +136,7 @@ def _provider(name: str, value: object, path: str) -> ProviderEntry:
         max_in_flight=table.whole("max_in_flight", 1, 100_000),
         requests_per_minute=table.whole("requests_per_minute", 1, 1_000_000),
         timeout=timedelta(seconds=float(table.number("timeout_s", 1, 3600) or 180)),
+        workflow_file=table.text("workflow_file"),
     )
     if entry.api_key_env and entry.api_key_file:
         raise table.wrong("api_key_file", "cannot stand beside api_key_env")
