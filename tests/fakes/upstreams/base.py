@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from io import BytesIO
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -26,6 +27,7 @@ from aiohttp import web
 from PIL import Image
 
 from service.core.catalog import ProviderEntry
+from tests.fakes.certificate import server_context
 from tests.fakes.pictures import draw
 
 KEY = "key-of-ours"
@@ -93,8 +95,11 @@ class Fake:
     needs_key: ClassVar[bool] = True
     refuses: ClassVar[bool] = True
 
-    def __init__(self, *, takes: timedelta = timedelta(0)) -> None:
+    def __init__(
+        self, *, takes: timedelta = timedelta(0), tls: Path | None = None
+    ) -> None:
         self.takes = takes
+        self._tls = tls
         self.calls: list[Asked] = []
         self.called = asyncio.Event()
         self.most_at_once, self._at_once = 0, 0
@@ -157,8 +162,11 @@ class Fake:
             app, access_log=None, handler_cancellation=False, shutdown_timeout=0.2
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        context = None if self._tls is None else server_context(self._tls)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
+        await site.start()
+        scheme = "http" if context is None else "https"
+        self.origin = f"{scheme}://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(
@@ -171,6 +179,10 @@ class Fake:
 
     def fail_with(self, *faults: str) -> None:
         self._faults.extend(faults)
+
+    def fail_later(self, calls: int, *faults: str) -> None:
+        """Serve so many calls first, then misbehave."""
+        self.fail_with(*[""] * calls, *faults)
 
     def link_to(self, data: bytes) -> str:
         """Return a link of ours to `data`."""
@@ -254,8 +266,10 @@ class TaskFake(Fake):
 
     tasks: ClassVar[bool] = True
 
-    def __init__(self, *, takes: timedelta = timedelta(0)) -> None:
-        super().__init__(takes=takes)
+    def __init__(
+        self, *, takes: timedelta = timedelta(0), tls: Path | None = None
+    ) -> None:
+        super().__init__(takes=takes, tls=tls)
         self.looks: list[str] = []
         self._results: dict[str, list[Result] | str] = {}
         self._ready_at: dict[str, float] = {}

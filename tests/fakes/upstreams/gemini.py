@@ -19,6 +19,7 @@ _RATIOS = {
     "16:9": (1344, 768),
     "21:9": (1536, 672),
 }
+_STANDARD = str.maketrans("-_", "+/")
 _TIERS = {"1K": 1, "2K": 2, "4K": 4}
 _STATUS = {
     400: "INVALID_ARGUMENT",
@@ -139,7 +140,8 @@ def _parts(contents: list[dict[str, Any]]) -> tuple[str, list[bytes]]:
             if inline is None:
                 texts.append(part["text"])
                 continue
-            data = base64.b64decode(inline["data"])
+            # Google takes both alphabets, and its SDK uses the other one.
+            data = base64.b64decode(inline["data"].translate(_STANDARD))
             opened(data)
             images.append(data)
     return "\n".join(texts), images
