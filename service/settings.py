@@ -89,6 +89,8 @@ class Limits(_Section):
 
     queued_jobs: int = Field(default=100_000, ge=1)
     """Unfinished jobs one key may have."""
+    running_jobs: int | None = Field(default=None, ge=1)
+    """Jobs of one key in work at once; the others wait."""
     backlog: int = Field(default=1_000_000, ge=1)
     """Unfinished jobs in all."""
     requests_per_minute: int | None = Field(default=None, ge=1)
@@ -97,6 +99,12 @@ class Limits(_Section):
     json_bytes: int = Field(default=262_144, ge=1024)
     body_s: float = Field(default=30, gt=0)
     """A request body must have arrived whole by then."""
+    file_bytes: int = Field(default=20 * 2**20, ge=1024)
+    """Largest image that may be sent along, or that a link may lead to."""
+    upload_bytes: int = Field(default=64 * 2**20, ge=1024)
+    """Largest body with images in it."""
+    upload_s: float = Field(default=300, gt=0)
+    """A body longer than `json_bytes` must have arrived whole by then."""
 
 
 class Outbound(_Section):
@@ -133,6 +141,11 @@ class Settings(BaseSettings):
     retention_s: int = Field(default=7 * 86_400, ge=60, le=_TEN_YEARS_S)
     """Records and images of finished jobs are kept this long."""
     idempotency_s: int = Field(default=86_400, ge=60, le=_TEN_YEARS_S)
+    open_catalog: bool = True
+    """Whether maps of models, and which are popular, are shown without a key."""
+    billing: Literal["dialect", "always", "never"] = "dialect"
+    """Whether answers with images tell latency and cost: where the caller's dialect
+    has them, everywhere, or nowhere; a job always tells its owner."""
     json_logs: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     storage: Storage = Storage()

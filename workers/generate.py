@@ -13,7 +13,6 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -37,6 +36,7 @@ from service.imaging import Imaging
 from service.job_store.leases import Lease
 from service.job_store.records import Outcome
 from workers.engine import Later
+from workers.inputs import load_images, load_mask
 from workers.keeping import keep_images
 from workers.receipts import find_receipt, put_receipt
 
@@ -85,20 +85,27 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
         return _unroutable(request, started)
     route = routes[lease.attempts % len(routes)]
     try:
-        generated = await _call(worker, lease, route, request)
+        call = Call(
+            attempt=lease.attempts + 1,
+            images=await load_images(worker.images, request),
+            mask=await load_mask(worker.images, request),
+        )
+        generated = await _call(worker, route, request, call)
         images = await keep_images(
             worker.images, worker.imaging, lease, request, generated
         )
     except ProviderError as error:
         attempt = _failed(route, started, error)
         return _after(worker, lease, attempt, error, routes=len(routes))
+    cost_usd, cost_source = _cost(worker, request, generated, len(images))
     attempt = Attempt(
         provider=route.provider,
         model=route.provider_model,
         started_at=started,
         ms=_ms_since(started),
         upstream_id=generated.upstream_id,
-        cost_usd=_cost(worker, request, generated, len(images)),
+        cost_usd=cost_usd,
+        cost_source=cost_source,
         billed=True,
     )
     outcome = _succeeded(request, attempt, images, generated.usage)
@@ -116,7 +123,7 @@ def _routes(worker: WorkerContext, model: str) -> Sequence[Route]:
 
 
 async def _call(
-    worker: WorkerContext, lease: Lease, route: Route, request: GenerationRequest
+    worker: WorkerContext, route: Route, request: GenerationRequest, call: Call
 ) -> Generated:
     patience = min(
         worker.catalog.providers[route.provider].timeout, worker.attempt_timeout
@@ -124,9 +131,7 @@ async def _call(
     try:
         async with asyncio.timeout(patience.total_seconds()):
             return await worker.providers[route.provider].generate(
-                request,
-                model=route.provider_model,
-                call=Call(attempt=lease.attempts + 1),
+                request, model=route.provider_model, call=call
             )
     except TimeoutError as exc:
         raise ProviderAmbiguous(
@@ -158,7 +163,9 @@ def _succeeded(
         error=error,
         usage=usage,
         cost_usd=attempt.cost_usd,
+        cost_source=attempt.cost_source,
         asked=request.n,
+        model=request.model,
     )
 
 
@@ -225,16 +232,16 @@ def _given_up(attempt: Attempt, error: ServiceError) -> Outcome:
 
 def _cost(
     worker: WorkerContext, request: GenerationRequest, made: Generated, count: int
-) -> str | None:
-    """Return US dollars as decimal text; the provider's own word wins."""
+) -> tuple[str | None, str | None]:
+    """Return US dollars as decimal text, and who says so; the provider's word wins."""
     if made.cost_usd is not None:
-        return str(made.cost_usd)
-    price = worker.catalog.model(request.model).price_for(
+        return str(made.cost_usd), "reported"
+    quote = worker.catalog.model(request.model).quote_for(
         quality=request.quality,
         size=request.size,
         tier=Size(request.width, request.height).tier,
     )
-    return None if price is None else str(Decimal(price) * count)
+    return (None, None) if quote is None else (str(quote.usd * count), quote.source)
 
 
 def _ms_since(started: datetime) -> int:

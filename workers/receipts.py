@@ -57,5 +57,7 @@ def _read(receipt: dict[str, Any]) -> Outcome:
         error=receipt["error"],
         usage=receipt["usage"],
         cost_usd=receipt["cost_usd"],
+        cost_source=receipt["cost_source"],
         asked=receipt["asked"],
+        model=receipt["model"],
     )

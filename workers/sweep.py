@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -48,6 +47,7 @@ class Sweep:
         self._expire = script(redis, "expire")
         self._audit = script(redis, "audit")
         self._repair = script(redis, "repair")
+        self._due = script(redis, "due")
         self._forget = script(redis, "forget")
         self._chores = (
             _Chore("expire", timedelta(seconds=1), self.expire),
@@ -99,8 +99,12 @@ class Sweep:
         log.error("entries.restored", entries=healed, missing=missing)
 
     async def forget_old(self) -> None:
-        """Delete images, then records, of jobs whose retention is over."""
-        while ids := await self._due():
+        """Delete images, then records, of jobs whose retention is over.
+
+        Images that came with a request which never became a job go the same way.
+        """
+        while found := await self._due([_SOME]):
+            ids = [job_id.decode() for job_id in found]
             for job_id in ids:
                 for key in await self._images.list(f"jobs/{job_id}/"):
                     await self._images.delete(key)
@@ -111,14 +115,6 @@ class Sweep:
         """Strike off workers that were killed; the others sign off themselves."""
         silent_since_ms = (time.time() - _SILENCE.total_seconds()) * 1000
         await self._redis.zremrangebyscore(keys.WORKERS, "-inf", silent_since_ms)
-
-    async def _due(self) -> list[str]:
-        seconds, micros = await self._redis.time()  # no host's clock deletes anything
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
-        ids: list[Any] = await self._redis.zrangebyscore(
-            keys.RETENTION, "-inf", now_ms, start=0, num=_SOME
-        )
-        return [job_id.decode() for job_id in ids]
 
     async def _is_ours(self, chore: _Chore) -> bool:
         period_ms = chore.period // timedelta(milliseconds=1)

@@ -11,7 +11,8 @@ import hashlib
 import re
 import secrets
 import time
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from redis.exceptions import RedisError
 
 from service.accounts.apikey import ApiKey, Grant, Scope, read_record, to_record
 from service.accounts.rate import Allowance, Rate, RateExceeded
+from service.accounts.usage import Balance, DayUsage, read_balance, read_usage
 from service.core.errors import QueueUnavailable, Unauthenticated
 from service.settings import ConfigurationError, Limits
 
@@ -27,6 +29,8 @@ __all__ = [
     "Accounts",
     "Allowance",
     "ApiKey",
+    "Balance",
+    "DayUsage",
     "Grant",
     "RateExceeded",
     "Scope",
@@ -97,6 +101,20 @@ class Accounts:
             self._rate.take(key.id, per_minute=key.requests_per_minute)
         )
         return allowance
+
+    async def usage(
+        self, account: str, first_day: date, last_day: date
+    ) -> Sequence[DayUsage]:
+        """Return what the account's keys used, both days included, by day and key."""
+        rows: Sequence[DayUsage] = await _within(
+            read_usage(self._redis, account, first_day, last_day)
+        )
+        return rows
+
+    async def balance(self, key: ApiKey) -> Balance:
+        """Return what the key has reserved and used of this month's quota."""
+        balance: Balance = await _within(read_balance(self._redis, key))
+        return balance
 
     async def list(self) -> list[ApiKey]:
         """Return all keys, oldest first, revoked and expired ones too."""

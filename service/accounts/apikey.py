@@ -26,6 +26,7 @@ class ApiKey:
         account: Who owns its jobs and shares a part of the fleet.
         requests_per_minute: Submissions; None: no limit.
         queued_jobs: Most unfinished jobs.
+        running_jobs: Most of them in work at once, the others wait; None: no limit.
         quota_units: Units per calendar month (UTC); None: no limit.
         models: Canonical names it may ask for; None: all.
         weight: The account's share of the fleet next to others, at least 1.
@@ -39,6 +40,7 @@ class ApiKey:
     created_at: datetime
     requests_per_minute: int | None = None
     queued_jobs: int = 100_000
+    running_jobs: int | None = None
     quota_units: int | None = None
     models: frozenset[str] | None = None
     weight: int = 1
@@ -58,6 +60,7 @@ class Grant:
     scopes: frozenset[Scope] = frozenset({Scope.GENERATE})
     requests_per_minute: int | None = None
     queued_jobs: int | None = None
+    running_jobs: int | None = None
     quota_units: int | None = None
     models: frozenset[str] | None = None
     weight: int = 1
@@ -70,11 +73,10 @@ class Grant:
             )
         if not self.scopes:
             raise ValueError("a key needs at least one scope")
-        least = {"requests_per_minute": 1, "queued_jobs": 1, "weight": 1}
-        for name in ("requests_per_minute", "queued_jobs", "quota_units", "weight"):
-            value = getattr(self, name)
-            if value is not None and not least.get(name, 0) <= value <= _MOST:
-                raise ValueError(f"{name} is {least.get(name, 0)} to {_MOST}")
+        for name in (*_LIMITS, "weight"):
+            value, least = getattr(self, name), 0 if name == "quota_units" else 1
+            if value is not None and not least <= value <= _MOST:
+                raise ValueError(f"{name} is {least} to {_MOST}")
         if self.expires_at is not None:
             _check_expiry(self.expires_at)
 
@@ -88,6 +90,7 @@ def _check_expiry(at: datetime) -> None:
         raise ValueError("the time of expiry is out of range") from exc
 
 
+_LIMITS = ("requests_per_minute", "queued_jobs", "running_jobs", "quota_units")
 _MOST = 2**53
 """Redis's scripts count in doubles."""
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -102,7 +105,7 @@ def to_record(grant: Grant, *, key_id: str, created_at: datetime) -> dict[str, s
         "weight": str(grant.weight),
         "created_ms": _to_ms(created_at),
     }
-    for name in ("requests_per_minute", "queued_jobs", "quota_units"):
+    for name in _LIMITS:
         if (value := getattr(grant, name)) is not None:
             fields[name] = str(value)
     if grant.models is not None:
@@ -127,6 +130,7 @@ def read_record(stored: Mapping[bytes, bytes], limits: Limits) -> ApiKey:
         created_at=_from_ms(fields["created_ms"]),
         requests_per_minute=number("requests_per_minute"),
         queued_jobs=number("queued_jobs") or limits.queued_jobs,
+        running_jobs=number("running_jobs"),
         quota_units=number("quota_units"),
         models=None if models is None else frozenset(models.split()),
         weight=int(fields["weight"]),

@@ -8,17 +8,21 @@ import structlog
 from aiohttp import web
 
 from service.accounts import Accounts, Grant, Scope, checked_secret
-from service.api import health, images, jobs, models
+from service.api import around, health, images, jobs, models
 from service.api.context import FRONT, Front
-from service.api.dialects import openai
+from service.api.dialects import imagerouter, openai
+from service.api.openapi import documents
 from service.api.pulse import Pulse
 from service.api.views import Views
 from service.backends import open_backends
 from service.core.catalog import Catalog
 from service.core.errors import QueueUnavailable
+from service.imaging import Imaging
 from service.intake import Intake
+from service.intake.inputs import Inputs
 from service.intake.repeats import Repeats
 from service.metrics import Metrics
+from service.outbound import Outbound
 from service.settings import Settings
 from service.waiters import Waiters
 
@@ -49,6 +53,9 @@ def make_app(
     async def front(app: web.Application) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             backends = await stack.enter_async_context(open_backends(settings))
+            outbound = await stack.enter_async_context(Outbound(settings.outbound))
+            imaging = Imaging(processes=settings.worker.imaging_processes)
+            stack.push_async_callback(imaging.close)
             waiters = Waiters(backends.redis, backends.jobs)
             pulse = Pulse(backends.redis, backends.jobs, backends.images, beat_s=beat_s)
             app[FRONT] = Front(
@@ -61,10 +68,19 @@ def make_app(
                     jobs=backends.jobs,
                     images=backends.images,
                     repeats=Repeats(backends.redis),
+                    inputs=Inputs(
+                        backends.images,
+                        imaging,
+                        outbound,
+                        most_bytes=settings.limits.file_bytes,
+                    ),
                 ),
                 pulse=await stack.enter_async_context(pulse),
                 views=Views(backends.images, base_url=settings.base_url),
                 metrics=Metrics(),
+                imaging=imaging,
+                outbound=outbound,
+                large_body=asyncio.Lock(),
             )
             if secret is not None:
                 adoption = asyncio.create_task(_adopt(backends.accounts, secret))
@@ -74,8 +90,18 @@ def make_app(
             yield
 
     app = web.Application()
+    app[documents.DOCUMENTS] = documents.write(settings.base_url)
     app.cleanup_ctx.append(front)
-    for part in (health, jobs, images, models, openai):
+    for part in (
+        health,
+        jobs,
+        images,
+        models,
+        openai,
+        imagerouter,
+        around,
+        documents,
+    ):
         app.add_routes(part.routes)
     return app
 

@@ -23,6 +23,18 @@ async def authorized(request: web.Request, *, scope: Scope = Scope.GENERATE) -> 
     return key
 
 
+async def authorized_unless_open(request: web.Request) -> ApiKey | None:
+    """Return the key; None: there is none, and the catalog is open to everybody.
+
+    Raises:
+        RequestError: See `authorized`; a key that was sent must be right.
+    """
+    sent = "Authorization" in request.headers or "X-API-Key" in request.headers
+    if not sent and request.app[FRONT].settings.open_catalog:
+        return None
+    return await authorized(request)
+
+
 def _secret(request: web.Request) -> str:
     bearer = request.headers.getall("Authorization", ())
     plain = request.headers.getall("X-API-Key", ())

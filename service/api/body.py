@@ -1,4 +1,4 @@
-"""The one way to read a request body: JSON, UTF-8, bounded in size, time and depth.
+"""The one way to read a request body, and JSON strictly: bounded in all it does.
 
 aiohttp alone would inflate, recode and wait for ever; nothing else in this package
 touches `request.content`.
@@ -7,20 +7,99 @@ touches `request.content`.
 import asyncio
 import json
 import math
-from typing import Any
+from typing import Any, Self
 
 import orjson
-from aiohttp import StreamReader, web
+from aiohttp import web
 
 from service.core.errors import InvalidRequest
 
 MOST_DEPTH = 32
 
-_JSON = "application/json"
-_PLAIN_TYPES = frozenset({_JSON, "application/json; charset=utf-8"})
+JSON = "application/json"
+_PLAIN_TYPES = frozenset({JSON, "application/json; charset=utf-8"})
 _CHARSETS = frozenset({"utf-8", "utf8"})
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _HEAD = 4
+
+
+class Body:
+    """A body as it arrives, chunk by chunk: bounded in size and in time.
+
+    Iterating may raise InvalidRequest: `body_too_large`, `body_timeout` (both close
+    the connection behind the answer) or `body_incomplete`.
+
+    Args:
+        request: Nobody else may read its content.
+        most_bytes: In all.
+        within_s: From now on, for all of it.
+    """
+
+    def __init__(
+        self, request: web.Request, *, most_bytes: int, within_s: float
+    ) -> None:
+        self._content, self._length = request.content, request.content_length
+        self._most_bytes, self._within_s = most_bytes, within_s
+        self._begun = asyncio.get_running_loop().time()
+        self.arrived = 0
+
+    def allow(self, *, within_s: float) -> None:
+        """Wait longer than was said at first."""
+        self._within_s = within_s
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._length is not None and self._length > self._most_bytes:
+            raise too_large(self._most_bytes)
+        chunk = await self._next()
+        if not chunk:
+            raise StopAsyncIteration
+        self.arrived += len(chunk)
+        if self.arrived > self._most_bytes:
+            raise too_large(self._most_bytes)
+        return chunk
+
+    async def _next(self) -> bytes:
+        try:
+            if self._content.is_eof():
+                # Nearly all bodies come in one piece with the headers: no timer needed.
+                return self._content.read_nowait()
+            async with asyncio.timeout_at(self._begun + self._within_s):
+                return await self._content.readany()
+        except TimeoutError:
+            raise InvalidRequest(
+                f"the body did not arrive within {self._within_s:g} s",
+                code="body_timeout",
+            ) from None
+        except (web.RequestPayloadError, ConnectionError) as exc:
+            raise InvalidRequest(
+                "the body ended before its end", code="body_incomplete"
+            ) from exc
+
+
+def media_type(request: web.Request) -> str:
+    """Return what the body is, in lower case and without parameters.
+
+    Raises:
+        InvalidRequest: `unsupported_encoding` or `unsupported_charset`.
+    """
+    if "Content-Encoding" in request.headers:
+        raise InvalidRequest(
+            "send the body without Content-Encoding", code="unsupported_encoding"
+        )
+    given = request.headers.get("Content-Type", "")
+    if given in _PLAIN_TYPES:
+        return JSON
+    kind, *params = (part.strip().lower() for part in given.split(";"))
+    for param in params if kind == JSON else ():
+        name, _, value = param.partition("=")
+        if name.strip() == "charset" and value.strip(' "') not in _CHARSETS:
+            raise InvalidRequest(
+                "the charset must be utf-8", code="unsupported_charset"
+            )
+    return kind
 
 
 async def read_json(
@@ -32,28 +111,12 @@ async def read_json(
         InvalidRequest: It carries none, or one that is too much of something; a body
             that was not read to its end closes the connection behind the answer.
     """
-    _check_headers(request)
-    length = request.content_length
-    if length is not None and length > most_bytes:
-        raise _too_large(most_bytes)
-    try:
-        if request.content.is_eof():
-            # It came in one piece with the headers, as nearly all do: no timer needed.
-            data = request.content.read_nowait()
-        else:
-            async with asyncio.timeout(within_s):
-                data = await _read(request.content, most_bytes)
-    except TimeoutError:
+    if media_type(request) != JSON:
         raise InvalidRequest(
-            f"the body did not arrive within {within_s:g} s", code="body_timeout"
-        ) from None
-    except (web.RequestPayloadError, ConnectionError) as exc:
-        raise InvalidRequest(
-            "the body ended before its end", code="body_incomplete"
-        ) from exc
-    if len(data) > most_bytes:
-        raise _too_large(most_bytes)
-    return parse_object(data)
+            f"Content-Type must be {JSON}", code="unsupported_media_type"
+        )
+    body = Body(request, most_bytes=most_bytes, within_s=within_s)
+    return parse_object(b"".join([chunk async for chunk in body]))
 
 
 def parse_object(data: bytes) -> dict[str, Any]:
@@ -77,38 +140,8 @@ def parse_object(data: bytes) -> dict[str, Any]:
     return value
 
 
-def _check_headers(request: web.Request) -> None:
-    if "Content-Encoding" in request.headers:
-        raise InvalidRequest(
-            "send the body without Content-Encoding", code="unsupported_encoding"
-        )
-    given = request.headers.get("Content-Type", "")
-    if given in _PLAIN_TYPES:
-        return
-    media_type, *params = (part.strip().lower() for part in given.split(";"))
-    if media_type != _JSON:
-        raise InvalidRequest(
-            f"Content-Type must be {_JSON}", code="unsupported_media_type"
-        )
-    for param in params:
-        name, _, value = param.partition("=")
-        if name.strip() == "charset" and value.strip(' "') not in _CHARSETS:
-            raise InvalidRequest(
-                "the charset must be utf-8", code="unsupported_charset"
-            )
-
-
-async def _read(content: StreamReader, most_bytes: int) -> bytes:
-    data = bytearray()
-    while len(data) <= most_bytes:
-        chunk = await content.readany()
-        if not chunk:
-            break
-        data += chunk
-    return bytes(data)
-
-
-def _too_large(most_bytes: int) -> InvalidRequest:
+def too_large(most_bytes: int) -> InvalidRequest:
+    """Return the error for a body that is longer than that."""
     return InvalidRequest(
         f"the body has more than {most_bytes:,} bytes", code="body_too_large"
     )

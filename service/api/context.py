@@ -1,25 +1,34 @@
 """What handlers find on the application and on a request."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from service.accounts import ApiKey
+from service.api.problems import Problem
 from service.api.pulse import Pulse
 from service.api.views import Views
 from service.backends import Backends
 from service.core.catalog import Catalog
 from service.core.jobs import JobId
+from service.imaging import Imaging
 from service.intake import Intake
+from service.intake.spool import Spool
 from service.metrics import Metrics
+from service.outbound import Outbound
 from service.settings import Settings
 from service.waiters import Waiters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """One running front door."""
+    """One running front door.
+
+    Attributes:
+        large_body: Held while a body with images in JSON is in memory.
+    """
 
     settings: Settings
     catalog: Catalog
@@ -29,6 +38,9 @@ class Front:
     pulse: Pulse
     views: Views
     metrics: Metrics
+    imaging: Imaging
+    outbound: Outbound
+    large_body: asyncio.Lock
 
 
 @dataclass(slots=True)
@@ -41,6 +53,8 @@ class Trace:
         job_id: The job this request made or found; named in the answer's headers.
         headers: More headers for whatever answer comes.
         code: Of the error, where the answer is one.
+        reworded: Says a problem as the caller's dialect does; None: as OpenAI does.
+        spool: The images that came along; closed behind the answer, at the latest.
         answered: Called once the answer went out whole, and only then.
     """
 
@@ -49,6 +63,8 @@ class Trace:
     job_id: JobId | None = None
     headers: dict[str, str] = field(default_factory=dict)
     code: str | None = None
+    reworded: Callable[[Problem], Problem] | None = None
+    spool: Spool | None = None
     answered: Callable[[], Awaitable[None]] | None = None
 
 

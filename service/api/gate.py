@@ -29,9 +29,18 @@ log = structlog.get_logger()
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
+_QUIET_ROUTES = frozenset({"/health", "/healthz", "/readyz", "/metrics"})
 _NO_ROUTE = "-"
-_UNREAD = frozenset({"body_incomplete", "body_timeout", "body_too_large"})
+_UNREAD = frozenset(
+    {
+        "body_incomplete",
+        "body_timeout",
+        "body_too_large",
+        "file_too_large",
+        "invalid_multipart",
+        "too_many_parts",
+    }
+)
 """Codes behind which the rest of a body may still be on its way."""
 
 SERVER = "darkroom"
@@ -58,6 +67,8 @@ class Gate:
         try:
             response = await self._served(request, trace)
         finally:
+            if trace.spool is not None:
+                trace.spool.close()
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
@@ -86,6 +97,8 @@ class Gate:
         except Exception:
             log.exception("request.crashed", request_id=trace.request_id)
             problem = INTERNAL
+        if trace.reworded is not None:
+            problem = trace.reworded(problem)
         trace.code = problem.code
         response = problem.response(trace.request_id)
         if problem.code in _UNREAD:

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics`.
+"""`/healthz` (`/health` at ImageRouter), `/readyz` and `/metrics`.
 
 `/readyz` is red only when Redis takes no writes or the process drains: a long batch
 or a store that is down must not take every front door out of the balancer. What
@@ -21,6 +21,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 
 @routes.get("/healthz")
+@routes.get("/health")
 async def get_health(_: web.Request) -> web.Response:
     """Answer as long as the process does."""
     return answer({"status": "ok"}, headers=_NO_STORE)

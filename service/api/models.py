@@ -1,6 +1,11 @@
-"""`/v1/models` as OpenAI's list, with what each model can do beside."""
+"""Which models there are: OpenAI's list, and ImageRouter's maps keyed by name.
+
+The list is for keys. The maps answer everybody, as at ImageRouter, unless a setting
+closes the catalog; who sends a key all the same sees what that key may ask for.
+"""
 
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -8,9 +13,10 @@ from aiohttp import web
 
 from service.accounts import ApiKey
 from service.api.answers import answer
-from service.api.auth import authorized
+from service.api.auth import authorized, authorized_unless_open
 from service.api.context import FRONT
-from service.api.wishes import refuse_unknown
+from service.api.models_map import described, described_v2
+from service.api.models_query import ModelQuery, read_query
 from service.core.catalog import Catalog, Model
 from service.core.errors import UnknownModel
 from service.intake.compose import allows
@@ -23,14 +29,29 @@ _SINCE_S = int(time.time())
 
 @routes.get("/v1/models")
 async def list_models(request: web.Request) -> web.Response:
-    """List the models that the key may ask for, and their aliases."""
+    """List the models and their aliases; with a filter, map them by name."""
+    query = read_query(request)
+    if query is not None:
+        return await _mapped(request, query, described)
     key = await authorized(request)
-    refuse_unknown(request)
     catalog = request.app[FRONT].catalog
     named = [(name, m) for name, m in catalog.models.items() if not m.is_pattern]
     named += [(alias, catalog.model(name)) for alias, name in catalog.aliases.items()]
     data = [_shown(name, m) for name, m in named if allows(key, m, catalog)]
     return answer({"object": "list", "data": data})
+
+
+@routes.get("/v1/openai/models")
+@routes.get("/v1/openai/images/models")
+async def map_models(request: web.Request) -> web.Response:
+    """Map the models by name, as version 1 does."""
+    return await _mapped(request, read_query(request), described)
+
+
+@routes.get("/v2/models")
+async def map_models_v2(request: web.Request) -> web.Response:
+    """Map the models by name, as version 2 does."""
+    return await _mapped(request, read_query(request), described_v2)
 
 
 @routes.get("/v1/models/{name:.+}")
@@ -39,6 +60,19 @@ async def get_model(request: web.Request) -> web.Response:
     key = await authorized(request)
     name = unquote(request.match_info["name"])
     return answer(_shown(name, _allowed(name, key, request.app[FRONT].catalog)))
+
+
+async def _mapped(
+    request: web.Request,
+    query: ModelQuery | None,
+    describe: Callable[[Model], dict[str, Any]],
+) -> web.Response:
+    key = await authorized_unless_open(request)
+    catalog = request.app[FRONT].catalog
+    models = (m for m in catalog.models.values() if not m.is_pattern)
+    seen = [m for m in models if key is None or allows(key, m, catalog)]
+    wanted = (query or ModelQuery()).select(seen)
+    return answer({model.name: describe(model) for model in wanted})
 
 
 def _allowed(name: str, key: ApiKey, catalog: Catalog) -> Model:
@@ -55,9 +89,5 @@ def _shown(name: str, model: Model) -> dict[str, Any]:
         "created": _SINCE_S,
         "owned_by": model.routes[0].provider,
         "canonical": model.name,
-        "features": sorted(model.features),
-        "output_formats": list(model.output_formats),
-        "default_size": str(model.sizing.offer.default),
-        "max_n": model.max_n,
-        "token_multiplier": float(model.token_multiplier),
+        **described(model),
     }

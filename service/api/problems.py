@@ -26,6 +26,7 @@ _STATUS: Mapping[type[errors.ServiceError], int] = {
     errors.JobNotFound: HTTPStatus.NOT_FOUND,
     errors.JobDeleted: HTTPStatus.GONE,
     errors.AlreadyFinished: HTTPStatus.CONFLICT,
+    errors.InvalidReference: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.IdempotencyMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooMuch: HTTPStatus.TOO_MANY_REQUESTS,
     errors.RequestError: HTTPStatus.BAD_REQUEST,
@@ -34,11 +35,12 @@ _STATUS: Mapping[type[errors.ServiceError], int] = {
 _BODY_STATUS: Mapping[str, int] = {
     "body_timeout": HTTPStatus.REQUEST_TIMEOUT,
     "body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "file_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "unsupported_charset": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "unsupported_encoding": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "unsupported_media_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
-"""Codes of `service.api.body` that have a status of their own."""
+"""Codes of reading a body that have a status of their own."""
 
 _FAILED_STATUS: Mapping[str, int] = {
     "content_policy": HTTPStatus.BAD_REQUEST,
@@ -74,19 +76,24 @@ _NO_RETRY = {"x-should-retry": "false"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """An error as it goes over the wire."""
+    """An error as it goes over the wire.
+
+    Attributes:
+        kind: What `type` says; None: OpenAI's word for the status.
+    """
 
     status: int
     code: str
     message: str
     param: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    kind: str | None = None
 
     def response(self, request_id: str) -> web.Response:
         """Return the answer, in the envelope."""
         body = envelope(
             message=self.message,
-            kind=_kind(self.status),
+            kind=self.kind or _kind(self.status),
             code=self.code,
             param=self.param,
             request_id=request_id,

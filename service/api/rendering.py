@@ -1,6 +1,7 @@
 """Finished images in the body of an answer: as links, or inline as base64."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -10,12 +11,21 @@ from service.api.calls import Made
 from service.api.context import Front
 from service.api.views import warnings
 from service.core.errors import StoreUnavailable
-from service.core.jobs import StoredImage
+from service.core.jobs import Job, StoredImage
 from service.image_store import ImageStore
 
 
-async def images_body(front: Front, made: Made, *, inline: bool) -> dict[str, Any]:
+async def images_body(
+    front: Front, made: Made, *, inline: bool, billing: bool = False
+) -> dict[str, Any]:
     """Return OpenAI's images object for the job, with what we know beside it.
+
+    Args:
+        front: The front door.
+        made: The job.
+        inline: As base64 instead of links.
+        billing: Whether the caller's dialect tells latency and cost; the operator's
+            setting may know better.
 
     Raises:
         StoreUnavailable: An image that is to stand inline cannot be read.
@@ -44,7 +54,26 @@ async def images_body(front: Front, made: Made, *, inline: bool) -> dict[str, An
         body["error"] = job.error
     if dropped:
         body["warnings"] = warnings(dropped)
+    if _tells_billing(front, by_dialect=billing):
+        body |= _billing(job)
     return body
+
+
+def _tells_billing(front: Front, *, by_dialect: bool) -> bool:
+    match front.settings.billing:
+        case "always":
+            return True
+        case "never":
+            return False
+        case _:
+            return by_dialect
+
+
+def _billing(job: Job) -> dict[str, Any]:
+    """Return whole milliseconds from acceptance to the images, and US dollars."""
+    took = (job.completed_at or job.created_at) - job.created_at
+    cost = None if job.cost_usd is None else float(job.cost_usd)
+    return {"latency": took // timedelta(milliseconds=1), "cost": cost}
 
 
 async def _inline(images: ImageStore, image: StoredImage) -> dict[str, Any]:

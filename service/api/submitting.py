@@ -1,22 +1,40 @@
 """What every route that makes a job does alike."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from aiohttp import web
 
 from service.accounts import ApiKey
 from service.api import limits
 from service.api.auth import authorized
-from service.api.body import read_json
+from service.api.body import JSON, media_type, read_json
 from service.api.context import FRONT, TRACE
+from service.api.data_urls import read_json_with_images
+from service.api.input_images import InputImages
+from service.api.multipart import read_form
 from service.core.errors import InvalidRequest
 from service.intake import Accepted, Terms
 from service.intake.draft import Draft
 from service.intake.fields import read_fields
+from service.intake.spool import Spool
 from service.intake.uploads import NO_UPLOADS, Uploads
 
 _D = TypeVar("_D", bound=Draft)
+
+
+class Submission(NamedTuple, Generic[_D]):
+    """Who sent what.
+
+    Attributes:
+        key: Who calls.
+        draft: The fields.
+        uploads: The images that came along.
+    """
+
+    key: ApiKey
+    draft: _D
+    uploads: Uploads
 
 
 async def read_draft(request: web.Request, kind: type[_D]) -> tuple[ApiKey, _D]:
@@ -30,6 +48,54 @@ async def read_draft(request: web.Request, kind: type[_D]) -> tuple[ApiKey, _D]:
     own = request.app[FRONT].settings.limits
     fields = await read_json(request, most_bytes=own.json_bytes, within_s=own.body_s)
     return key, read_fields(kind, fields)
+
+
+async def read_submission(request: web.Request, kind: type[_D]) -> Submission[_D]:
+    """Authenticate, count and read one submission, in JSON or as a form, with images.
+
+    Images stand in `image`, `image[]`, `images`, `images[]`, `mask` or `mask[]`,
+    which `kind` need not know. Their bytes are there until the answer is made.
+
+    Raises:
+        RequestError: No key, a key that sent too many, or a body that is wrong.
+        Unavailable: There is no room for it.
+    """
+    key = await authorized(request)
+    await limits.count(request, key)
+    if media_type(request) == "multipart/form-data":
+        own = request.app[FRONT].settings.limits
+        form = await read_form(request, limits=own, spool=_spool(request))
+        return Submission(key, read_fields(kind, form.fields, text=True), form.uploads)
+    fields, images = await read_object(request), InputImages()
+    images.take_from(fields)
+    return Submission(key, read_fields(kind, fields), images.uploads())
+
+
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """Read a JSON object in which a `Held` stands for each image given as data URL.
+
+    Raises:
+        RequestError: The body is none.
+        Unavailable: There is no room for it.
+    """
+    if media_type(request) != JSON:
+        raise InvalidRequest(
+            f"Content-Type must be {JSON}", code="unsupported_media_type"
+        )
+    front = request.app[FRONT]
+    return await read_json_with_images(
+        request,
+        limits=front.settings.limits,
+        spool=_spool(request),
+        turn=front.large_body,
+    )
+
+
+def _spool(request: web.Request) -> Spool:
+    trace = request[TRACE]
+    if trace.spool is None:
+        trace.spool = Spool()
+    return trace.spool
 
 
 async def submit(
@@ -50,6 +116,8 @@ async def submit(
     accepted = await front.intake.submit(
         draft, key=key, terms=terms, operation=operation, uploads=uploads
     )
+    if trace.spool is not None:
+        trace.spool.close()  # a call that waits for its images waits without them
     trace.job_id = accepted.job.id
     front.metrics.submitted(joined=accepted.joined)
     if accepted.joined:

@@ -30,6 +30,9 @@ def create(
     queued_jobs: Annotated[
         int | None, typer.Option(min=1, help="Most unfinished jobs.")
     ] = None,
+    running_jobs: Annotated[
+        int | None, typer.Option(min=1, help="Most jobs in work at once.")
+    ] = None,
     quota_units: Annotated[
         int | None, typer.Option(min=0, help="Units per calendar month (UTC).")
     ] = None,
@@ -56,6 +59,7 @@ def create(
         scopes=_words(scope),
         requests_per_minute=requests_per_minute,
         queued_jobs=queued_jobs,
+        running_jobs=running_jobs,
         quota_units=quota_units,
         models=None if models is None else _canonical(settings, _words(models)),
         weight=weight,
@@ -177,6 +181,7 @@ def _described(key: "ApiKey") -> dict[str, Any]:
         "scopes": sorted(key.scopes),
         "requests_per_minute": key.requests_per_minute,
         "queued_jobs": key.queued_jobs,
+        "running_jobs": key.running_jobs,
         "quota_units": key.quota_units,
         "models": None if key.models is None else sorted(key.models),
         "weight": key.weight,

@@ -5,6 +5,7 @@
     * InvalidRequest          a field or body is wrong; `code` says how
       * UnknownModel
       * BadImage              not an image we take; a provider's becomes a BadOutput
+      * InvalidReference      a link that leads to no image we can have
     * Unauthenticated         no key, or not one of ours
     * Forbidden               a key of ours that may not do this
     * JobNotFound
@@ -78,6 +79,16 @@ class BadImage(InvalidRequest):
     """
 
     code = "invalid_image"
+
+
+class InvalidReference(InvalidRequest):
+    """The request is sound, and a link in it leads to no image that we take.
+
+    Codes: `reference_unreachable` (whatever the reason), `reference_not_image`,
+    `reference_too_large`.
+    """
+
+    code = "reference_unreachable"
 
 
 class Unauthenticated(RequestError):

@@ -91,6 +91,7 @@ class Attempt:
         error_code: Stable code of what went wrong.
         upstream_id: The provider's id of the request.
         cost_usd: Decimal text, such as `0.042`.
+        cost_source: See `Job`.
         billed: Whether the provider charges for it; None: unknown.
     """
 
@@ -102,6 +103,7 @@ class Attempt:
     error_code: str | None = None
     upstream_id: str | None = None
     cost_usd: str | None = None
+    cost_source: str | None = None
     billed: bool | None = None
 
 
@@ -138,7 +140,11 @@ class Job:
         error: `{"code", "message"}` of a failure, or of what a partial success lacks.
         usage: The provider's usage figures.
         cost_usd: Decimal text of what the images cost; None: unknown or none.
+        cost_source: `reported` by the provider; `priced` by the catalog; `estimated`
+            where the catalog's default stands for a case it does not name.
         units: Quota units reserved while unfinished, charged when final.
+        ephemeral: Whether nothing of the caller's stays once it was delivered: the
+            request of a final one has no prompt, no inputs, no user.
     """
 
     id: JobId
@@ -161,7 +167,9 @@ class Job:
     error: dict[str, Any] | None = None
     usage: dict[str, int] | None = None
     cost_usd: str | None = None
+    cost_source: str | None = None
     units: int = 0
+    ephemeral: bool = False
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property

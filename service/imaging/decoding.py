@@ -65,6 +65,7 @@ def convert(
         width=image.width,
         height=image.height,
         content_type=f"image/{output_format}",
+        has_alpha=image.mode == "RGBA",
     )
     return file.getvalue(), facts
 
@@ -97,7 +98,10 @@ def _decoded(data: bytes) -> tuple[Image.Image, ImageFacts]:
         raise _animated()
     image.load()
     facts = ImageFacts(
-        width=image.width, height=image.height, content_type=content_type
+        width=image.width,
+        height=image.height,
+        content_type=content_type,
+        has_alpha=image.has_transparency_data,
     )
     return image, facts
 

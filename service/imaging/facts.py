@@ -16,11 +16,13 @@ class ImageFacts:
         width: Pixels, as they lie in the file: an EXIF rotation is not applied.
         height: Pixels.
         content_type: `image/png`, `image/jpeg` or `image/webp`.
+        has_alpha: Whether parts of it may be transparent.
     """
 
     width: int
     height: int
     content_type: str
+    has_alpha: bool = False
 
 
 def sniff(data: bytes) -> str | None:

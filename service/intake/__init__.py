@@ -2,25 +2,31 @@
 
 import asyncio
 import contextlib
-import hashlib
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import NamedTuple
-
-import orjson
 
 from service.accounts import ApiKey
 from service.core.catalog import Catalog
-from service.core.errors import AlreadyFinished, JobDeleted, JobNotFound
+from service.core.errors import (
+    AlreadyFinished,
+    JobDeleted,
+    JobNotFound,
+    RequestError,
+    ServiceError,
+    StoreUnavailable,
+)
 from service.core.jobs import Job, new_job_id
-from service.core.requests import GenerationRequest, Priority
+from service.core.requests import Priority
 from service.image_store import ImageStore
 from service.intake.compose import Composed, compose
+from service.intake.digests import cache_key_of, content_of
 from service.intake.draft import Draft
+from service.intake.inputs import Inputs
 from service.intake.repeats import Repeats
 from service.intake.uploads import NO_UPLOADS, Uploads
 from service.intake.words import check_metadata
-from service.job_store import JobStore
+from service.job_store import JobStore, Submitted
 from service.job_store.records import NewJob
 
 __all__ = ["Accepted", "Intake", "Terms"]
@@ -35,6 +41,10 @@ class Terms:
         idempotency_name: The caller's `Idempotency-Key`.
         sdk_retry: How often an SDK without such a key has sent this call before;
             None: the caller does not count, or does not wait for the images.
+        cache_key: Hex digest of what decides the images: an equal request's job
+            answers for this one, without charge; None: it is made anew, unless the
+            draft itself asks for the cache.
+        ephemeral: Nothing of it is kept once the answer has gone out.
     """
 
     priority: Priority = Priority.NORMAL
@@ -42,6 +52,15 @@ class Terms:
     start_within: timedelta | None = None
     idempotency_name: str | None = None
     sdk_retry: int | None = None
+    cache_key: str | None = None
+    ephemeral: bool = False
+
+    @property
+    def conditions(self) -> tuple[object, ...]:
+        """What two calls must agree in to be repeats of one, beside the request."""
+        within = self.start_within
+        seconds = None if within is None else within.total_seconds()
+        return (self.metadata or {}, self.priority, seconds, self.ephemeral)
 
 
 class Accepted(NamedTuple):
@@ -72,6 +91,7 @@ class Intake:
     jobs: JobStore
     images: ImageStore
     repeats: Repeats
+    inputs: Inputs
 
     async def submit(
         self,
@@ -93,28 +113,36 @@ class Intake:
 
         Raises:
             InvalidRequest: The draft cannot be honored; nothing was written.
+            InvalidReference: A link leads to no image that can be had.
             Forbidden: The key may not ask for this model.
             IdempotencyMismatch: The name was used for another request.
             TooMuch: `queue_full` or `quota_exceeded`.
             QueueUnavailable: Nothing was written, nor will be.
+            StoreUnavailable: Likewise.
         """
-        _ = uploads  # nobody takes them yet: `compose` lets none come so far
-        composed = compose(draft, key=key, catalog=self.catalog, operation=operation)
+        composed = compose(
+            draft,
+            key=key,
+            catalog=self.catalog,
+            operation=operation,
+            uploads=uploads,
+        )
         check_metadata(terms.metadata or {})
+        if draft.cache:
+            terms = replace(terms, cache_key=cache_key_of(composed.request, uploads))
         counts = terms.sdk_retry is not None and terms.idempotency_name is None
         repeatable = counts or terms.idempotency_name is not None
-        content = _content(composed.request, terms) if repeatable else ""
+        content = ""
+        if repeatable:
+            content = content_of(composed.request, uploads, *terms.conditions)
         job = None
         if counts and terms.sdk_retry:
             job = await self._earlier(key, content, terms.sdk_retry)
+        if job is None and uploads.images:
+            job = await self._known(key, terms, content)
         if job is None:
             new = _new_job(composed, key=key, terms=terms, content=content)
-            submission = self.jobs.submit(new)
-            if counts:
-                opened = self.repeats.opened(new.id, key_id=key.id, content=content)
-                submitted, _ = await asyncio.gather(submission, opened)
-            else:
-                submitted = await submission
+            new, submitted = await self._written(new, uploads, counts=counts)
             if not submitted.joined:
                 return Accepted(new, content, composed.dropped)
             job = await self.jobs.get(submitted.job_id, account=key.account)
@@ -148,6 +176,53 @@ class Intake:
             await self.images.delete(image_key)
         await self.jobs.forget([job.id])
 
+    async def _written(
+        self, new: NewJob, uploads: Uploads, *, counts: bool
+    ) -> tuple[NewJob, Submitted]:
+        """Submit, the images first: a worker must never meet a job without them."""
+        if uploads.images:
+            new = await self._with_inputs(new, uploads)
+        submission = self.jobs.submit(new)
+        try:
+            if counts:
+                opened = self.repeats.opened(
+                    new.id, key_id=new.key_id, content=new.content_hash
+                )
+                submitted, _ = await asyncio.gather(submission, opened)
+            else:
+                submitted = await submission
+        except RequestError:
+            await self._without_inputs(new)
+            raise
+        # Behind a QueueUnavailable the job may live all the same: nothing is removed
+        # then, and the sweep looks whether it does.
+        if submitted.joined:
+            await self._without_inputs(new)
+        return new, submitted
+
+    async def _with_inputs(self, new: NewJob, uploads: Uploads) -> NewJob:
+        await self.jobs.announce(new.id)
+        try:
+            stored = await self.inputs.store(new.id, uploads)
+        except ServiceError:
+            await self._without_inputs(new)
+            raise
+        request = replace(new.request, images=stored.images, mask=stored.mask)
+        return replace(new, request=request)
+
+    async def _without_inputs(self, new: NewJob) -> None:
+        with contextlib.suppress(StoreUnavailable):  # the sweep finds what is left
+            await self.inputs.drop(new.id)
+
+    async def _known(self, key: ApiKey, terms: Terms, content: str) -> Job | None:
+        """Return the job that would be joined; nothing needs to be stored for that."""
+        job = None
+        if terms.idempotency_name is not None:
+            job = await self.jobs.named(key.account, terms.idempotency_name, content)
+        if job is None and terms.cache_key is not None and not terms.ephemeral:
+            job = await self.jobs.cached(key.account, terms.cache_key)
+        return job
+
     async def _earlier(self, key: ApiKey, content: str, count: int) -> Job | None:
         job_id = await self.repeats.join(key_id=key.id, content=content, count=count)
         if job_id is None:
@@ -159,7 +234,6 @@ class Intake:
 
 
 def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> NewJob:
-    now = datetime.now(UTC)
     return NewJob(
         id=new_job_id(),
         account=key.account,
@@ -169,22 +243,12 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
         weight=key.weight,
         units=composed.units,
         quota=key.quota_units,
-        period=f"{now.year}-{now.month:02}",
         most_queued=key.queued_jobs,
+        most_running=key.running_jobs,
         start_within=terms.start_within,
         metadata=terms.metadata,
         idempotency_name=terms.idempotency_name,
         content_hash=content,
+        cache_key=terms.cache_key,
+        ephemeral=terms.ephemeral,
     )
-
-
-def _content(request: GenerationRequest, terms: Terms) -> str:
-    within = terms.start_within
-    matter = [
-        request.to_record(),
-        terms.metadata or {},
-        terms.priority,
-        None if within is None else within.total_seconds(),
-    ]
-    canonical = orjson.dumps(matter, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(canonical).hexdigest()

@@ -1,14 +1,16 @@
 """From what a caller wrote to a request the catalog can honor."""
 
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from service.accounts import ApiKey
-from service.core.catalog import Catalog, Model
+from service.core.catalog import Catalog, Model, Quote
 from service.core.errors import Forbidden, InvalidRequest, UnknownModel
 from service.core.requests import GenerationRequest
 from service.core.sizing import Sized, Sizing, resolve
 from service.intake.draft import Draft
+from service.intake.uploads import NO_UPLOADS, Uploads, check_uploads
 from service.intake.words import check_prompt, check_words
 
 _HINTS = ("quality", "style", "background", "moderation", "seed", "negative_prompt")
@@ -23,24 +25,61 @@ class Composed(NamedTuple):
 
     Attributes:
         units: Quota units of all its images.
+        price: Of all its images; None: the catalog does not say.
         dropped: Fields the model cannot honor, dropped because the caller said so.
     """
 
     request: GenerationRequest
     units: int
+    price: Quote | None
     dropped: tuple[str, ...]
 
 
 def compose(
-    draft: Draft, *, key: ApiKey, catalog: Catalog, operation: str = "generate"
+    draft: Draft,
+    *,
+    key: ApiKey,
+    catalog: Catalog,
+    operation: str = "generate",
+    uploads: Uploads = NO_UPLOADS,
 ) -> Composed:
-    """Check the draft against the catalog and the key.
+    """Check the draft, and what came along with it, against the catalog and the key.
+
+    Nobody has looked at the images yet; `Inputs` puts them into the request.
 
     Raises:
         UnknownModel: The catalog has no such model.
         Forbidden: The key may not ask for it (`model_not_allowed`).
         InvalidRequest: Anything else, by its code.
     """
+    model = _permitted(draft, key, catalog, operation)
+    check_uploads(uploads, operation, model)
+    prompt = _prompt(draft, operation)
+    check_words(negative_prompt=draft.negative_prompt, user=draft.user)
+    n = _count(draft, model)
+    sized = _size(draft, model)
+    output_format, compression = _format(draft)
+    hints, dropped = _hints(draft, model)
+    request = GenerationRequest(
+        model=model.name,
+        prompt=prompt,
+        n=n,
+        width=sized.width,
+        height=sized.height,
+        requested_size=sized.requested,
+        output_format=output_format,
+        output_compression=compression,
+        user=draft.user,
+        operation=operation,
+        **hints,
+    )
+    price = _price(request, sized, model)
+    _check_cost(price, draft.max_cost)
+    units = model.units_for(sized.tier) * n
+    return Composed(request, units=units, price=price, dropped=dropped)
+
+
+def _permitted(draft: Draft, key: ApiKey, catalog: Catalog, operation: str) -> Model:
     model = catalog.model(draft.model)
     if not allows(key, model, catalog):
         raise Forbidden(
@@ -54,26 +93,7 @@ def compose(
             code="unsupported_operation",
             param="model",
         )
-    check_prompt(draft.prompt)
-    check_words(negative_prompt=draft.negative_prompt, user=draft.user)
-    n = _count(draft, model)
-    sized = _size(draft, model)
-    output_format, compression = _format(draft)
-    hints, dropped = _hints(draft, model)
-    request = GenerationRequest(
-        model=model.name,
-        prompt=draft.prompt,
-        n=n,
-        width=sized.width,
-        height=sized.height,
-        requested_size=sized.requested,
-        output_format=output_format,
-        output_compression=compression,
-        user=draft.user,
-        operation=operation,
-        **hints,
-    )
-    return Composed(request, units=model.units_for(sized.tier) * n, dropped=dropped)
+    return model
 
 
 def allows(key: ApiKey, model: Model, catalog: Catalog) -> bool:
@@ -90,6 +110,16 @@ def _names(name: str, model: Model, catalog: Catalog) -> bool:
         return catalog.model(name).name == model.name
     except UnknownModel:
         return False
+
+
+def _prompt(draft: Draft, operation: str) -> str:
+    """Return the prompt; images to start from say enough without words."""
+    if not draft.prompt and operation != "generate":
+        return ""
+    if draft.prompt is None:
+        raise InvalidRequest("prompt is required", code="missing_field", param="prompt")
+    check_prompt(draft.prompt)
+    return draft.prompt
 
 
 def _count(draft: Draft, model: Model) -> int:
@@ -165,3 +195,25 @@ def _hints(draft: Draft, model: Model) -> tuple[dict[str, Any], tuple[str, ...]]
     for name in foreign:
         del given[name]
     return given, dropped
+
+
+def _price(request: GenerationRequest, sized: Sized, model: Model) -> Quote | None:
+    one = model.quote_for(quality=request.quality, size=request.size, tier=sized.tier)
+    return None if one is None else one._replace(usd=one.usd * request.n)
+
+
+def _check_cost(price: Quote | None, most: float | None) -> None:
+    if most is None:
+        return
+    if price is None:
+        raise InvalidRequest(
+            "nobody has told the catalog what this model costs",
+            code="unknown_price",
+            param="max_cost",
+        )
+    if price.usd > Decimal(repr(most)):
+        raise InvalidRequest(
+            f"this would cost {price.usd} US dollars",
+            code="max_cost_exceeded",
+            param="max_cost",
+        )

@@ -43,13 +43,20 @@ _NAME_LIMIT = 64
 _M = TypeVar("_M", bound=BaseModel)
 
 
-def read_fields(model: type[_M], fields: object) -> _M:
+def read_fields(model: type[_M], fields: object, *, text: bool = False) -> _M:
     """Check `fields` by `model`.
+
+    Args:
+        model: Of what they should be.
+        fields: Values by name.
+        text: Whether numbers and truth values come as text, as in a form.
 
     Raises:
         InvalidRequest: The first thing wrong.
     """
     try:
+        if text:
+            return model.model_validate_strings(fields)
         return model.model_validate(fields)
     except ValidationError as exc:
         raise _first(exc.errors(include_url=False)[0]) from None

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -25,10 +25,12 @@ from service.core.errors import (
     TooMuch,
 )
 from service.core.jobs import Job, JobId, JobState, is_job_id
+from service.core.requests import Priority
 from service.job_store import keys
 from service.job_store.clock import RedisClock
 from service.job_store.gather import Gather
-from service.job_store.records import NewJob, read_job, request_json
+from service.job_store.outlook import place_of_next
+from service.job_store.records import NewJob, read_job, request_json, shown_json
 from service.job_store.scripting import script
 
 _SUBMIT_BUDGET_S = 2.0
@@ -40,6 +42,7 @@ the front door and Redis wait for each other: 64 callers on two quiet cores got
 _SCAN_LIMIT = 10_000
 _STEP = 200
 _GONE_FOR = timedelta(days=30)
+_UNWRITTEN_FOR = timedelta(hours=1)
 
 _Arrival = tuple[NewJob, float]
 """A job and when it arrived, in monotonic seconds."""
@@ -82,6 +85,7 @@ class JobStore:
         self._submit = script(redis, "submit")
         self._cancel = script(redis, "cancel")
         self._forget = script(redis, "forget")
+        self._purge = script(redis, "purge")
         self._clock = RedisClock()
         self._submissions: Gather[_Arrival, tuple[bytes, Any]] = Gather(
             self._send, most=_ABOARD, abreast=_ABREAST
@@ -103,9 +107,7 @@ class JobStore:
             case b"joined":
                 return Submitted(JobId(value.decode()), joined=True)
             case b"mismatch":
-                raise IdempotencyMismatch(
-                    "this Idempotency-Key was used for a request with other content"
-                )
+                raise _mismatch()
             case b"queue_full":
                 raise TooMuch(
                     f"this key already has {new.most_queued} unfinished jobs",
@@ -142,6 +144,46 @@ class JobStore:
                 raise JobDeleted("this job was deleted")
         raise JobNotFound("no such job")
 
+    async def cached(self, account: str, cache_key: str) -> Job | None:
+        """Return the job that a submission with that key would join now, if any.
+
+        For those who would rather not upload or fetch anything first; it may have
+        changed by the time they submit.
+        """
+        job = await self.latest(account, cache_key)
+        return job if job is not None and _answers(job) else None
+
+    async def latest(self, account: str, cache_key: str) -> Job | None:
+        """Return the last job with that key, if any, whatever became of it."""
+        job_id = await _within(self._redis.get(keys.cache(account, cache_key)))
+        if job_id is None:
+            return None
+        jobs = await self._jobs([JobId(job_id.decode())])
+        return jobs[0] if jobs else None
+
+    async def named(self, account: str, name: str, content_hash: str) -> Job | None:
+        """Return the job that a submission under that name would join, if any.
+
+        Raises:
+            IdempotencyMismatch: The name was used for a request with other content.
+        """
+        stored = await _within(self._redis.get(keys.named(account, name)))
+        if stored is None:
+            return None
+        job_id, _, seen = stored.decode().partition(" ")
+        found = await self._jobs([JobId(job_id)])
+        if found and seen != content_hash:
+            raise _mismatch()
+        return found[0] if found else None
+
+    async def announce(self, job_id: JobId) -> None:
+        """Say that images of a job come before its record, an hour at most.
+
+        Whatever lies in the store under an id announced and never submitted, the
+        sweep removes.
+        """
+        await _within(self._announce(job_id))
+
     async def list_jobs(
         self,
         account: str,
@@ -176,12 +218,31 @@ class JobStore:
         return Page(tuple(found[:limit]), more=len(found) > limit)
 
     async def position(self, job: Job) -> int | None:
-        """How many jobs of its lane start before it, and itself: 1 is next."""
+        """How many jobs of its lane start before it, and itself: 1 is next.
+
+        Where its key has as many running as it may: how many of the key's.
+        """
         if job.state is not JobState.QUEUED or job.due_at is not None:
             return None
         lane = keys.lane(job.priority, job.interruptions)
-        rank = await _within(self._redis.zrank(lane, job.id))
-        return None if rank is None else int(rank) + 1
+        ranks = await _within(self._ranks(job.id, lane, keys.waiting(job.key_id)))
+        return next((int(rank) + 1 for rank in ranks if rank is not None), None)
+
+    async def place_of_next(
+        self,
+        account: str,
+        priority: Priority,
+        *,
+        key_id: str,
+        running: int | None = None,
+    ) -> int:
+        """Return the `position` that a job submitted now would have."""
+        place: int = await _within(
+            place_of_next(
+                self._redis, account, priority, key_id=key_id, running=running
+            )
+        )
+        return place
 
     async def cancel(self, job_id: str, *, account: str) -> Job:
         """Make the job canceled, a running one too; twice is the same as once.
@@ -202,9 +263,37 @@ class JobStore:
         """Delete the records of final jobs; their owner is told so for 30 days."""
         await _within(self._forget([_ms(_GONE_FOR), *job_ids]))
 
+    async def purge(self, job_id: str) -> None:
+        """Forget where a delivered ephemeral job's images lie; cost and usage stay.
+
+        Its words went when it became final. Others, and unfinished ones, are left
+        alone; twice is the same as once.
+        """
+        await _within(self._purge([job_id]))
+
+    async def popular(self, *, days: int = 7, limit: int = 10) -> list[str]:
+        """Return the models that drew most on the last days, most first."""
+        today = datetime.now(UTC).date()
+        drawn = [keys.popular(today - timedelta(days=ago)) for ago in range(days)]
+        counted = await _within(self._redis.zunion(drawn, withscores=True))
+        ranked = sorted(counted, key=lambda pair: (-pair[1], pair[0]))
+        return [model.decode() for model, _ in ranked[:limit]]
+
     async def ping(self) -> None:
         """Prove that Redis takes a write; measures its clock by the way."""
         await _within(self._ping())
+
+    async def _ranks(self, job_id: JobId, *lanes: str) -> list[int | None]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for lane in lanes:
+                pipe.zrank(lane, job_id)
+            ranks: list[int | None] = await pipe.execute()
+        return ranks
+
+    async def _announce(self, job_id: JobId) -> None:
+        seconds, _ = await self._redis.time()
+        due_ms = int(seconds) * 1000 + _ms(_UNWRITTEN_FOR)
+        await self._redis.zadd(keys.RETENTION, {job_id: due_ms})
 
     async def _ping(self) -> None:
         sent = time.monotonic()
@@ -234,7 +323,7 @@ class JobStore:
             if not self._clock.is_known:
                 await self._ping()
             sent = time.monotonic()
-            args: list[Any] = [self._backlog]
+            args: list[Any] = [self._backlog, self._idempotency_ms, self._retention_ms]
             for new, arrived in batch:
                 args += self._fields(new, self._clock.at(arrived + _SUBMIT_BUDGET_S))
             answers = await self._submit(args)
@@ -254,13 +343,26 @@ class JobStore:
             0 if new.start_within is None else max(1, _ms(new.start_within)),
             new.units,
             "" if new.quota is None else new.quota,
-            new.period,
             new.most_queued,
+            "" if new.most_running is None else new.most_running,
             new.idempotency_name or "",
             new.content_hash,
-            self._idempotency_ms,
             int(new.notify),
+            "" if new.cache_key is None or new.ephemeral else new.cache_key,
+            shown_json(new.request) if new.ephemeral else b"",
         )
+
+
+def _mismatch() -> IdempotencyMismatch:
+    return IdempotencyMismatch(
+        "this Idempotency-Key was used for a request with other content"
+    )
+
+
+def _answers(job: Job) -> bool:
+    """Whether its images answer for an equal request; as in `submit.lua`."""
+    whole = job.state is JobState.SUCCEEDED and job.error is None
+    return whole or not job.state.is_final
 
 
 async def _within(work: Any) -> Any:

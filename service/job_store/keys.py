@@ -6,6 +6,8 @@
                                               by their due time (positive, in ms)
     darkroom:queue:batch              zset    ready jobs of priority batch, by tag
     darkroom:queue:suspects:{1..5}    zset    jobs interrupted so often, by tag
+    darkroom:queue:wait:key:{key id}  zset    jobs whose key runs as many as it may,
+                                              by tag; darkroom:queue:waits names all
     darkroom:queue:broken             zset    entries without a record, by time met
     darkroom:queue:open               int     unfinished jobs = entries of all lanes
     darkroom:queue:clock              int     virtual clock: the highest tag claimed
@@ -13,34 +15,51 @@
     darkroom:queue:bell               list    rung when work is ready
     darkroom:claimed:{worker}         text    the worker's last claim
     darkroom:flow:{new|retry}:{account}:{priority}  int   next tag of the flow
-    darkroom:use:{key id}             hash    open jobs; units reserved, used:{YYYY-MM}
+    darkroom:use:{key id}             hash    jobs open, running; units reserved,
+                                              used:{YYYY-MM} (of jobs submitted then)
+    darkroom:usage:{account}:{YYYY-MM-DD}  hash  the ledger of what was submitted that
+                                              day; {key id}:{jobs|succeeded|failed|
+                                              canceled|expired|images|units} and
+                                              :cost_micros:{source}; kept 400 days
+    darkroom:popular:{YYYY-MM-DD}     zset    models by images drawn that day
     darkroom:idem:{account}:{name}    text    job id and content hash
+    darkroom:cache:{account}:{digest} text    job id: its images answer equal requests
     darkroom:jobs:{account}           zset    job ids by time of creation, for listing
     darkroom:deadlines                zset    queued jobs by their deadline
-    darkroom:retention                zset    final jobs by the time they are deleted
+    darkroom:retention                zset    final jobs by the time they are deleted;
+                                              ids whose images came before the record
+    darkroom:ephemeral                zset    final ephemeral jobs by the time they
+                                              count as delivered
     darkroom:gone:{id}                text    account of a deleted job, for a 410
     darkroom:outbox                   zset    final jobs somebody wants to be told of
     darkroom:events:{account}         stream  changes of state, newest 10,000
     darkroom:key:{sha256}             hash    an API key; all: darkroom:keys
+    darkroom:secret:embed             bytes   what signs embed links
     darkroom:rate:{key id}            us      when its next submission is due (GCRA)
     darkroom:calls:{key id}:{content} hash    calls without an answer, for SDK retries
     darkroom:workers                  zset    worker processes by when they last spoke
     darkroom:sweep:{chore}            text    taken by whoever does the chore this time
     darkroom:canary                   text    what `/readyz` writes
 
-    channels: darkroom:finals (lines of "{id} {state}"), darkroom:cancels ("{id}")
+    channels: darkroom:finals (lines of "{id} {state}"), darkroom:cancels ("{id}"),
+    darkroom:partials ("{id} {fence} {index}": an unfinished image is in the store)
 
 Fields of a record: state, account, key_id, priority, cost, tag, fence, request (JSON),
 created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,
 due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), result (JSON), error
-(JSON), metadata (JSON), units, period, notify.
+(JSON), metadata (JSON), units, most_running, notify, shown (what is left of the
+request of an ephemeral job once it is final; from then on empty).
 """
+
+from datetime import date
 
 QUEUE = "darkroom:queue"
 BELL = "darkroom:queue:bell"
 FINALS = "darkroom:finals"
 CANCELS = "darkroom:cancels"
+PARTIALS = "darkroom:partials"
 RETENTION = "darkroom:retention"
+EPHEMERAL = "darkroom:ephemeral"
 BROKEN = "darkroom:queue:broken"
 WORKERS = "darkroom:workers"
 CANARY = "darkroom:canary"
@@ -54,6 +73,11 @@ def lane(priority: str, interruptions: int) -> str:
     return f"{QUEUE}:batch" if priority == "batch" else QUEUE
 
 
+def waiting(key_id: str) -> str:
+    """Return the key of the lane where a key's jobs wait until others of it end."""
+    return f"{QUEUE}:wait:key:{key_id}"
+
+
 def job(job_id: str) -> str:
     """Return the key of a record."""
     return f"darkroom:job:{job_id}"
@@ -62,6 +86,16 @@ def job(job_id: str) -> str:
 def jobs_of(account: str) -> str:
     """Return the key of an account's listing."""
     return f"darkroom:jobs:{account}"
+
+
+def named(account: str, name: str) -> str:
+    """Return the key that remembers a caller's `Idempotency-Key`."""
+    return f"darkroom:idem:{account}:{name}"
+
+
+def cache(account: str, cache_key: str) -> str:
+    """Return the key that names the job whose images answer such requests."""
+    return f"darkroom:cache:{account}:{cache_key}"
 
 
 def gone(job_id: str) -> str:
@@ -75,8 +109,13 @@ def events(account: str) -> str:
 
 
 def use(key_id: str) -> str:
-    """Return the key of what an API key has open, reserved and used."""
+    """Return the key of what an API key has open, running, reserved and used."""
     return f"darkroom:use:{key_id}"
+
+
+def popular(day: date) -> str:
+    """Return the key of what was drawn on one day."""
+    return f"darkroom:popular:{day.isoformat()}"
 
 
 def sweep(chore: str) -> str:

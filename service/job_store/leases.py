@@ -41,6 +41,7 @@ class Lease:
         attempts: Attempts made before this one.
         interruptions: How often a worker died over the job.
         payload: The request as stored; decoded by `request`.
+        ephemeral: Whether no words of it may enter the record.
         taken_at: Monotonic seconds of the claim.
     """
 
@@ -51,6 +52,7 @@ class Lease:
     interruptions: int
     priority: Priority
     account: str
+    ephemeral: bool = False
     taken_at: float
 
     @property
@@ -150,6 +152,8 @@ class Leases:
     async def commit(self, lease: Lease, outcome: Outcome) -> bool:
         """Make the outcome final; False when the job is no longer ours to end."""
         error = b"" if outcome.error is None else orjson.dumps(outcome.error)
+        if lease.ephemeral:
+            outcome = outcome.without_words()
         done = await self._commits(
             (
                 lease.job_id,
@@ -160,6 +164,7 @@ class Leases:
                 attempt_json(outcome.attempt),
                 len(outcome.images),
                 outcome.asked,
+                outcome.counted(),
             )
         )
         return bool(done)
@@ -190,7 +195,7 @@ class Leases:
 
 
 def _lease(job: Sequence[Any], taken_at: float) -> Lease:
-    job_id, fence, payload, attempts, interruptions, priority, account = job
+    job_id, fence, payload, attempts, interruptions, priority, account, ephemeral = job
     return Lease(
         job_id=JobId(job_id.decode()),
         fence=fence,
@@ -199,5 +204,6 @@ def _lease(job: Sequence[Any], taken_at: float) -> Lease:
         interruptions=interruptions,
         priority=Priority(priority.decode()),
         account=account.decode(),
+        ephemeral=bool(ephemeral),
         taken_at=taken_at,
     )

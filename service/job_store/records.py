@@ -1,8 +1,9 @@
 """How a job is written down, and read back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -18,13 +19,18 @@ class NewJob:
     Attributes:
         weight: Of the account, at least 1: its share of the fleet.
         units: Quota units to reserve.
-        quota: Most units the key may use in `period`; None: no limit.
-        period: `YYYY-MM`, whose account is charged.
+        quota: Most units the key may use in the calendar month; None: no limit.
         most_queued: Most unfinished jobs the key may have.
+        most_running: Most jobs of the key that may run at once, the others wait;
+            None: no limit.
         start_within: It expires unless it has started by then; None: never.
         idempotency_name: At most 255 characters, of the caller's choosing.
         content_hash: Equal for equal requests; decides whether a name was reused.
         notify: Whether a final state leaves a row in the outbox.
+        cache_key: Hex digest of what decides the images; a job of the account that
+            has it, under way or done whole, answers for this one. None: never.
+        ephemeral: Whether prompt, inputs and images go when it was delivered; such a
+            job answers for no other.
     """
 
     id: JobId
@@ -35,13 +41,15 @@ class NewJob:
     weight: int = 1
     units: int = 0
     quota: int | None = None
-    period: str = ""
     most_queued: int = 100_000
+    most_running: int | None = None
     start_within: timedelta | None = None
     metadata: dict[str, str] | None = None
     idempotency_name: str | None = None
     content_hash: str = ""
     notify: bool = False
+    cache_key: str | None = None
+    ephemeral: bool = False
 
     @property
     def cost(self) -> int:
@@ -59,6 +67,7 @@ class Outcome:
         error: What failed, or what a partial success lacks.
         asked: How many images the request wanted; reserved quota units are charged
             for the part that was delivered.
+        model: The canonical name of the model that is counted as used; None: none.
     """
 
     state: JobState
@@ -67,24 +76,53 @@ class Outcome:
     error: dict[str, Any] | None = None
     usage: dict[str, int] | None = None
     cost_usd: str | None = None
+    cost_source: str | None = None
     asked: int = 1
+    model: str | None = None
 
     def result_json(self) -> bytes:
         """Return what the record's `result` holds; empty without images."""
         if not self.images:
             return b""
-        return orjson.dumps(
-            {
-                "images": [_fields(image) for image in self.images],
-                "usage": self.usage,
-                "cost_usd": self.cost_usd,
-            }
-        )
+        result = {
+            "images": [_fields(image) for image in self.images],
+            "usage": self.usage,
+            "cost_usd": self.cost_usd,
+        }
+        if self.cost_source is not None:
+            result["cost_source"] = self.cost_source
+        return orjson.dumps(result)
+
+    def counted(self) -> str:
+        """Return cost (in millionths of a US dollar), its source and the model."""
+        if not self.images:
+            return ""
+        micros = round(Decimal(self.cost_usd or 0) * 1_000_000)
+        return f"{micros} {self.cost_source or ''} {self.model or ''}"
+
+    def without_words(self) -> "Outcome":
+        """Return it without revised prompts, which tell what the prompt was."""
+        images = tuple(replace(image, revised_prompt=None) for image in self.images)
+        return replace(self, images=images)
 
 
 def request_json(request: GenerationRequest) -> bytes:
     """Return the stored form of a request."""
     return orjson.dumps(request.to_record())
+
+
+def shown_json(request: GenerationRequest) -> bytes:
+    """Return what is left of an ephemeral job's request: nothing of the caller's."""
+    said = replace(
+        request,
+        prompt="",
+        negative_prompt=None,
+        user=None,
+        images=(),
+        mask=None,
+        extra={},
+    )
+    return request_json(said)
 
 
 def read_request(stored: bytes) -> GenerationRequest:
@@ -126,7 +164,9 @@ def read_job(job_id: JobId, stored: Mapping[bytes, bytes]) -> Job:
         error=orjson.loads(fields["error"]) if "error" in fields else None,
         usage=result.get("usage"),
         cost_usd=result.get("cost_usd"),
+        cost_source=result.get("cost_source"),
         units=int(fields.get("units", 0)),
+        ephemeral="shown" in fields,
         metadata=orjson.loads(fields["metadata"]) if "metadata" in fields else {},
     )
 

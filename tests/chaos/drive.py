@@ -2,6 +2,7 @@
 
 python -m tests.chaos.drive --jobs 1632 --seed 7
 python -m tests.chaos.drive --scenario fairness|poison|outage|stock-arq|freeze
+python -m tests.chaos.drive --scenario embeds|quota|cut
 """
 
 import argparse
@@ -11,11 +12,24 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.chaos import fairness, freeze, kills, outage, poison, stock_arq
+from tests.chaos import (
+    cut,
+    embeds,
+    fairness,
+    freeze,
+    kills,
+    outage,
+    poison,
+    quota,
+    stock_arq,
+)
 from tests.chaos.report import Report
 from tests.chaos.stage import Cast, end_on_sigterm
 
-_SCENARIOS = ("kills", "fairness", "poison", "outage", "stock-arq", "freeze")
+_SCENARIOS = (
+    *("kills", "fairness", "poison", "outage", "stock-arq", "freeze"),
+    *("embeds", "quota", "cut"),
+)
 
 
 async def _reports(arguments: argparse.Namespace) -> AsyncIterator[Report]:
@@ -43,6 +57,15 @@ async def _reports(arguments: argparse.Namespace) -> AsyncIterator[Report]:
             yield await stock_arq.run(jobs=300, cast=cast)
         case "freeze":
             yield await freeze.run(rounds=3, cast=cast)
+        case "embeds":
+            yield await embeds.run(visitors=200, later=500, cast=cast)
+        case "quota":
+            yield await quota.run(
+                clients=50, images=1000, seed=arguments.seed, cast=cast
+            )
+        case "cut":
+            slow = Cast(workers=2, slots=25, latency_ms=3000)
+            yield await cut.run(callers=50, cast=slow)
 
 
 async def _play(arguments: argparse.Namespace) -> bool:

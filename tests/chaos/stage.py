@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 SECRET = "sk_chaos"
 MODEL = "chaos/image"
 POISON = "chaos/poison"
+SHORT = "chaos-image"
+"""Another name of the model, without a slash."""
 
 _CATALOG = """
 [providers.openai]
@@ -36,11 +38,15 @@ timeout_s = 120
 [models."{image}"]
 routes = ["openai/gpt-image-1"]
 sizes = ["1024x1024"]
+max_n = 4
+embed = true
 [providers.test]
 adapter = "test"
 [models."{poison}"]
 routes = ["test/poison"]
 sizes = ["64x64"]
+[aliases]
+"{short}" = "{image}"
 """
 _START_S = 60
 _LOOK_S = 0.05
@@ -70,14 +76,16 @@ class Stage:
     """Everything that runs.
 
     Attributes:
+        base_url: Of the front door.
         program: Makes another process, `python -m COMMAND...`, from a name for its log
-            and the command; it ends with the stage.
+            and the command; variables may be named besides. It ends with the stage.
         deaths: Workers that ended without being told to.
         kills: How often each of them was killed here.
     """
 
     cast: Cast
     folder: Path
+    base_url: str
     valkey: Valkey
     upstream: Program
     door: Program
@@ -167,10 +175,10 @@ async def on_stage(cast: Cast, *, folder: Path | None = None) -> AsyncIterator[S
             "DARKROOM_PARENT_FD": str(read_end)
         }
 
-        def program(name: str, *command: str | Path) -> Program:
+        def program(name: str, *command: str | Path, **variables: str) -> Program:
             made = Program(
                 command,
-                environ=environ,
+                environ=environ | variables,
                 log=folder / f"{name}.log",
                 parent_fd=read_end,
             )
@@ -180,6 +188,7 @@ async def on_stage(cast: Cast, *, folder: Path | None = None) -> AsyncIterator[S
         stage = Stage(
             cast=cast,
             folder=folder,
+            base_url=base_url,
             valkey=valkey,
             upstream=program("upstream", *_upstream(cast, folder)),
             door=program("door", "service"),
@@ -193,6 +202,7 @@ async def on_stage(cast: Cast, *, folder: Path | None = None) -> AsyncIterator[S
             base_url=await asyncio.to_thread(first_line, folder / "upstream.log"),
             image=MODEL,
             poison=POISON,
+            short=SHORT,
         )
         (folder / "catalog.toml").write_text(text)
         for started in (stage.door, *stage.workers):

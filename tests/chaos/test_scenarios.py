@@ -2,7 +2,16 @@
 
 import pytest
 
-from tests.chaos import fairness, freeze, outage, poison, stock_arq
+from tests.chaos import (
+    cut,
+    embeds,
+    fairness,
+    freeze,
+    outage,
+    poison,
+    quota,
+    stock_arq,
+)
 from tests.chaos.stage import Cast
 
 pytestmark = pytest.mark.slow
@@ -46,5 +55,29 @@ async def test_a_frozen_valkey_refuses_in_time_and_for_good():
     cast = Cast(workers=1, slots=4, latency_ms=50)
 
     report = await freeze.run(rounds=1, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_calls_cut_off_twice_make_one_job_and_one_call_upstream():
+    cast = Cast(workers=1, slots=10, latency_ms=1500)
+
+    report = await cut.run(callers=5, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_two_hundred_equal_embeds_make_one_call_and_hits_cost_nothing():
+    cast = Cast(workers=1, slots=10, latency_ms=500)
+
+    report = await embeds.run(visitors=200, later=100, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_quota_shared_by_many_is_spent_to_the_last_unit_and_no_further():
+    cast = Cast(workers=2, slots=10, latency_ms=100)
+
+    report = await quota.run(clients=50, images=200, seed=7, cast=cast)
 
     assert report.is_good, report.as_table()

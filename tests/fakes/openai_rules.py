@@ -18,6 +18,9 @@ _GPT = _COMMON | {
     "partial_images",
 }
 _DALLE = _COMMON | {"response_format"}
+_EDITS = {"input_fidelity"}
+_NOT_IN_EDITS = {"moderation", "style"}
+_VARIATIONS = {"model", "n", "size", "response_format", "user"}
 _GPT_SIZES = {"auto", "1024x1024", "1536x1024", "1024x1536"}
 _GPT_CHOICES = {
     "size": _GPT_SIZES,
@@ -105,11 +108,14 @@ class Call:
     fields: dict[str, Any]
 
 
-def check(fields: dict[str, Any], *, compatible: bool) -> Call:
+def check(
+    fields: dict[str, Any], *, operation: str = "generation", compatible: bool
+) -> Call:
     """Return what to draw.
 
     Args:
         fields: The body of the request.
+        operation: `generation`, `edit` or `variation`.
         compatible: Whether to be as easy as the servers that imitate OpenAI: any
             model, any field.
 
@@ -117,15 +123,15 @@ def check(fields: dict[str, Any], *, compatible: bool) -> Call:
         Refusal: OpenAI would not draw it.
     """
     model = fields.get("model", "dall-e-2")
-    prompt = fields.get("prompt")
-    if not prompt or not isinstance(prompt, str):
+    prompt = "" if operation == "variation" else fields.get("prompt")
+    if operation != "variation" and (not prompt or not isinstance(prompt, str)):
         raise Refusal(
             "Missing required parameter: 'prompt'.",
             code="missing_required_parameter",
             param="prompt",
         )
     if not compatible:
-        _check_fields(model, fields)
+        _check_fields(model, fields, operation)
     size = fields.get("size", "auto")
     width, height = map(int, ("1024x1024" if size == "auto" else size).split("x"))
     is_gpt = str(model).startswith("gpt-image-")
@@ -141,12 +147,17 @@ def check(fields: dict[str, Any], *, compatible: bool) -> Call:
     )
 
 
-def _check_fields(model: str, fields: dict[str, Any]) -> None:
+def _check_fields(model: str, fields: dict[str, Any], operation: str) -> None:
     rules = MODELS.get(model)
     if rules is None:
         raise _invalid("model", model)
+    known = rules.fields
+    if operation != "generation":
+        known = (known | _EDITS) - _NOT_IN_EDITS
+    if operation == "variation":
+        known = _VARIATIONS
     for name in fields:
-        if name not in rules.fields:
+        if name not in known:
             raise Refusal(
                 f"Unknown parameter: '{name}'.", code="unknown_parameter", param=name
             )
@@ -156,7 +167,7 @@ def _check_fields(model: str, fields: dict[str, Any]) -> None:
     n = fields.get("n", 1)
     if type(n) is not int or not 1 <= n <= rules.max_n:
         raise _invalid("n", n)
-    if len(fields["prompt"]) > rules.max_prompt:
+    if len(fields.get("prompt", "")) > rules.max_prompt:
         raise Refusal("Too long.", code="string_above_max_length", param="prompt")
     if model == "gpt-image-2":
         _check_free_size(fields.get("size", "auto"))

@@ -25,6 +25,7 @@ import orjson
 from aiohttp import web
 
 from tests.fakes.openai_faults import FAULTS
+from tests.fakes.openai_forms import File, check_files, read_form
 from tests.fakes.openai_rules import Call, Refusal, check
 from tests.fakes.pictures import draw
 
@@ -42,7 +43,8 @@ class OpenAIUpstream:
         thumbnails: Draw 182x182 whatever was asked for, to save time.
 
     Attributes:
-        requests: Bodies of all requests for images, in order of arrival.
+        requests: Fields of all requests for images, in order of arrival.
+        files: Their files.
         called: Set once the first of them has come.
         drawn: Set once the images of the first of them are made.
     """
@@ -57,6 +59,7 @@ class OpenAIUpstream:
         thumbnails: bool = False,
     ) -> None:
         self.requests: list[dict[str, Any]] = []
+        self.files: list[list[File]] = []
         self.called = asyncio.Event()
         self.drawn = asyncio.Event()
         self.base_url = ""
@@ -71,6 +74,7 @@ class OpenAIUpstream:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=1_000_000)
         app.router.add_post("/v1/images/generations", self._generate)
+        app.router.add_post("/v1/images/{operation:edit|variation}s", self._generate)
         app.router.add_get("/images/{name}", self._download)
         app.router.add_post("/control/faults", self._control)
         # As OpenAI does, it finishes (and bills) what a caller no longer waits for.
@@ -128,13 +132,18 @@ class OpenAIUpstream:
             raise Refusal(
                 "Incorrect API key provided.", code="invalid_api_key", status=401
             )
-        try:
-            fields = orjson.loads(await request.read())
-        except orjson.JSONDecodeError as exc:
-            raise Refusal("We could not parse the JSON body.", code=None) from exc
+        operation, files = request.match_info.get("operation", "generation"), []
+        if operation == "generation":
+            fields = _json(await request.read())
+        else:
+            fields, files = await read_form(request)
         self.requests.append(fields)
+        self.files.append(files)
         self.called.set()
-        return check(fields, compatible=self._compatible)
+        call = check(fields, operation=operation, compatible=self._compatible)
+        if operation != "generation":
+            check_files(fields, files, operation=operation, compatible=self._compatible)
+        return call
 
     def _drawn(self, call: Call) -> dict[str, Any]:
         width, height = (182, 182) if self._thumbnails else (call.width, call.height)
@@ -185,6 +194,14 @@ class OpenAIUpstream:
             os.write(fd, orjson.dumps(line) + b"\n")
         finally:
             os.close(fd)
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        fields: dict[str, Any] = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise Refusal("We could not parse the JSON body.", code=None) from exc
+    return fields
 
 
 def _now() -> datetime:

@@ -1,6 +1,7 @@
 """A provider that does as it was told, and remembers what it was asked."""
 
 import asyncio
+from decimal import Decimal
 from typing import ClassVar
 
 from service.core.errors import ProviderError
@@ -18,8 +19,11 @@ class ScriptedProvider:
 
     adapter: ClassVar[str] = "scripted"
 
-    def __init__(self, *errors: ProviderError, picture: bytes) -> None:
+    def __init__(
+        self, *errors: ProviderError, picture: bytes, cost_usd: Decimal | None = None
+    ) -> None:
         self._errors, self._picture = list(errors), picture
+        self._cost_usd = cost_usd
         self.asked: list[str] = []
         self.models: list[str] = []
         self.gate = asyncio.Event()
@@ -34,4 +38,8 @@ class ScriptedProvider:
         if self._errors:
             raise self._errors.pop(0)
         picture = GeneratedImage(data=self._picture)
-        return Generated(images=[picture] * request.n, upstream_id=f"up-{call.attempt}")
+        return Generated(
+            images=[picture] * request.n,
+            upstream_id=f"up-{call.attempt}",
+            cost_usd=self._cost_usd,
+        )

@@ -54,6 +54,7 @@ class FakeWorker:
             attempt=_attempt("succeeded"),
             images=tuple(images),
             asked=lease.request.n,
+            model=lease.request.model,
             **outcome,
         )
 

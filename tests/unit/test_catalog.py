@@ -155,6 +155,28 @@ def test_a_single_price_is_the_price_of_everything():
     assert model.price_for(quality="hd", size="1x1", tier="4K") == Decimal("0.042")
 
 
+@pytest.mark.parametrize(
+    ("quality", "size", "source"),
+    [
+        ("low", "1024x1024", "priced"),
+        ("low", "1536x1024", "estimated"),
+        (None, "1024x1024", "estimated"),
+        ("high", "1x1", "priced"),
+    ],
+)
+def test_a_price_that_a_default_stands_for_is_an_estimate(quality, size, source):
+    prices = (
+        "[models.m.price_usd]\nhigh = 0.3\ndefault = 0.1\n"
+        'low = {"1024x1024" = 0.01, default = 0.02}'
+    )
+    model = parse_catalog(MODEL + prices, file="c").model("m")
+
+    quote = model.quote_for(quality=quality, size=size, tier="1K")
+
+    assert quote is not None
+    assert quote.source == source
+
+
 def test_a_model_without_a_price_has_none(catalog):
     assert catalog.model("dog").price_for(quality=None, size="1x1", tier="1K") is None
 

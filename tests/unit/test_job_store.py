@@ -72,6 +72,17 @@ def job(**changes: object) -> NewJob:
     return replace(plain, **changes)
 
 
+def charged(use: dict[bytes, bytes]) -> int:
+    """Return what a key was charged in all months."""
+    return sum(int(units) for name, units in use.items() if name.startswith(b"used:"))
+
+
+async def finish(leases: Leases, outcome: Outcome) -> None:
+    """Claim the one job that waits, and bring it to its end."""
+    [lease] = (await leases.claim(1, held={})).leases
+    assert await leases.commit(lease, outcome)
+
+
 async def test_a_job_is_read_back_as_it_was_submitted(store):
     new = job(metadata={"shop": "münchen"})
 
@@ -152,7 +163,7 @@ async def test_the_backlog_of_all_is_bounded(store):
 
 
 async def test_reserved_units_count_against_the_quota_until_they_come_back(store):
-    new = job(units=6, quota=10, period="2026-11")
+    new = job(units=6, quota=10)
     await store.submit(new)
 
     with pytest.raises(TooMuch) as refused:
@@ -165,24 +176,24 @@ async def test_reserved_units_count_against_the_quota_until_they_come_back(store
 
 
 async def test_units_are_charged_for_delivered_images_only(store, leases, redis):
-    await store.submit(job(units=8, quota=10, period="2026-11"))
+    await store.submit(job(units=8, quota=10))
     [lease] = (await leases.claim(1, held={})).leases
 
     await leases.commit(lease, replace(DONE, asked=4))
 
     use = await redis.hgetall(keys.use("key_1"))
-    assert use[b"used:2026-11"] == b"2"
+    assert charged(use) == 2
     assert use[b"reserved"] == b"0"
 
 
 async def test_failed_jobs_cost_no_units(store, leases, redis):
-    await store.submit(job(units=8, quota=10, period="2026-11"))
+    await store.submit(job(units=8, quota=10))
     [lease] = (await leases.claim(1, held={})).leases
 
     failed = Outcome(state=JobState.FAILED, attempt=ATTEMPT, error={"code": "x"})
     await leases.commit(lease, failed)
 
-    assert await redis.hget(keys.use("key_1"), "used:2026-11") is None
+    assert charged(await redis.hgetall(keys.use("key_1"))) == 0
 
 
 async def test_foreign_and_unknown_jobs_look_the_same(store):
@@ -365,3 +376,73 @@ async def test_every_change_of_state_is_an_event(store, leases, redis):
         b"running",
         b"succeeded",
     ]
+
+
+async def test_an_equal_request_joins_the_job_under_way(store, redis):
+    first = await store.submit(job(cache_key="c0ffee", units=5, quota=5))
+
+    second = await store.submit(job(cache_key="c0ffee", units=5, quota=5))
+
+    assert (second.job_id, second.joined) == (first.job_id, True)
+    assert await redis.hget(keys.use("key_1"), "reserved") == b"5"
+    found = await store.cached("ada", "c0ffee")
+    assert found is not None
+    assert found.id == first.job_id
+
+
+async def test_an_equal_request_joins_the_job_that_was_done_whole(store, leases):
+    first = await store.submit(job(cache_key="c0ffee"))
+    await finish(leases, DONE)
+
+    second = await store.submit(job(cache_key="c0ffee"))
+
+    assert (second.job_id, second.joined) == (first.job_id, True)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome(state=JobState.FAILED, attempt=ATTEMPT, error={"code": "x"}),
+        replace(DONE, error={"code": "partial_result"}, asked=2),
+    ],
+    ids=["failed", "partial"],
+)
+async def test_what_was_not_done_whole_answers_for_nobody(store, leases, outcome):
+    first = await store.submit(job(cache_key="c0ffee"))
+    await finish(leases, outcome)
+
+    found = await store.cached("ada", "c0ffee")
+    second = await store.submit(job(cache_key="c0ffee"))
+    third = await store.submit(job(cache_key="c0ffee"))
+
+    assert found is None
+    assert not second.joined
+    assert second.job_id != first.job_id
+    assert (third.job_id, third.joined) == (second.job_id, True)
+
+
+async def test_another_accounts_images_answer_for_nobody_else(store):
+    await store.submit(job(cache_key="c0ffee"))
+
+    theirs = await store.submit(job(account="bob", cache_key="c0ffee"))
+
+    assert not theirs.joined
+
+
+async def test_a_joined_submission_can_be_repeated_by_its_name(store, leases):
+    first = await store.submit(job(cache_key="c0ffee"))
+    named = job(cache_key="c0ffee", idempotency_name="one", content_hash="h")
+    await store.submit(named)
+
+    again = await store.submit(replace(named, id=new_job_id(), cache_key=None))
+
+    assert (again.job_id, again.joined) == (first.job_id, True)
+
+
+async def test_two_hundred_parallel_equal_requests_are_one_job(store):
+    answers = await asyncio.gather(
+        *(store.submit(job(cache_key="c0ffee")) for _ in range(200))
+    )
+
+    assert len({answer.job_id for answer in answers}) == 1
+    assert sum(not answer.joined for answer in answers) == 1

@@ -26,7 +26,8 @@ from service.imaging.decoding import check
 from service.outbound import Outbound
 from service.settings import Outbound as Rules
 from tests.fakes.images import decoded
-from workers.providers.test import POISON, TestProvider, draw
+from workers.providers._drawing import draw
+from workers.providers.test import POISON, TestProvider
 
 REQUEST = GenerationRequest(
     model="test/test", prompt="a lighthouse", width=256, height=128

@@ -26,9 +26,11 @@ async def test_healthy_door_says_so_without_a_key(door: FrontDoor, redis: Redis)
     await redis.zadd(keys.WORKERS, {"w1": time.time() * 1000, "w0": 1})
 
     health = await door.get("/healthz", secret=None)
+    alias = await door.get("/health", secret=None)
     ready = await door.get("/readyz", secret=None)
 
     assert (health.status, health.body) == (200, {"status": "ok"})
+    assert (alias.status, alias.body) == (200, {"status": "ok"})
     assert ready.status == 200
     assert (ready.body["status"], ready.body["queue"]) == ("ready", "ok")
     assert ready.headers["Cache-Control"] == "no-store"

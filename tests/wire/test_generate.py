@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import orjson
@@ -40,6 +41,13 @@ routes = ["cheap/fox", "dear/fox"]
 sizes = ["64x64"]
 max_n = 4
 price_usd = 0.25
+[models."fox/table"]
+routes = ["cheap/fox"]
+sizes = ["64x64"]
+price_usd = { low = 0.1, default = 0.3 }
+[models."fox/unpriced"]
+routes = ["cheap/fox"]
+sizes = ["64x64"]
 """
 PICTURE = encoded(noise(64, 64), "PNG")
 
@@ -129,8 +137,32 @@ async def test_the_images_are_stored_and_described(context, images):
     assert stored == PICTURE
     assert done.images[0].sha256 == hashlib.sha256(PICTURE).hexdigest()
     assert (done.images[0].width, done.images[0].height) == (64, 64)
-    assert done.cost_usd == "0.50"
+    assert (done.cost_usd, done.cost_source) == ("0.50", "priced")
+    assert done.model == "fox/one"
     assert done.error is None
+
+
+@pytest.mark.parametrize(
+    ("model", "quality", "reported", "cost"),
+    [
+        ("fox/one", None, "0.02", ("0.02", "reported")),
+        ("fox/table", "low", None, ("0.1", "priced")),
+        ("fox/table", "high", None, ("0.3", "estimated")),
+        ("fox/unpriced", None, None, (None, None)),
+    ],
+)
+async def test_a_cost_says_who_knows_it(context, model, quality, reported, cost):
+    provider = ScriptedProvider(
+        picture=PICTURE, cost_usd=None if reported is None else Decimal(reported)
+    )
+    request = GenerationRequest(model=model, prompt="a fox", quality=quality)
+
+    done = await generate(
+        context(cheap=provider), lease(payload=orjson.dumps(request.to_record()))
+    )
+
+    assert (done.cost_usd, done.cost_source) == cost
+    assert (done.attempt.cost_usd, done.attempt.cost_source) == cost
 
 
 async def test_a_later_claim_takes_the_receipt_and_calls_nobody(context):

@@ -31,7 +31,7 @@ from service.job_store import keys
 from service.job_store.scripting import source
 from tests.fakes.valkey import Valkey
 
-LEASE_MS = 15_000
+LEASE_MS, DAY_MS = 15_000, 86_400_000
 KEY, ACCOUNTS = "key_1", ["ada", "bob"]
 LANES = [keys.QUEUE, f"{keys.QUEUE}:batch"] + [
     f"{keys.QUEUE}:suspects:{k}" for k in range(1, 6)
@@ -98,8 +98,8 @@ class JobStoreMachine(RuleBasedStateMachine):
         job_id, far = new_job_id(), 2**52
         request = '{"prompt":"a fox"}'
         line = [job_id, account, KEY, priority, 250, request, "", far, deadline_ms]
-        line += [units, QUOTA, "2026-11", MOST_OPEN, name, "hash", 86_400_000]
-        _, code, value = self.run("submit", 20, *line, int(notify))
+        line += [units, QUOTA, MOST_OPEN, "", name, "hash", int(notify)]
+        _, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line, "", "")
         open_jobs = self.unfinished()
         if code == "made":
             assert len(open_jobs) <= MOST_OPEN
@@ -121,9 +121,9 @@ class JobStoreMachine(RuleBasedStateMachine):
             return
         seen = self.seen[job_id]
         line = [job_id, seen.account, KEY, "normal", 250, "{}", "", 2**52, 0]
-        line += [seen.units, "", "2026-11", 12, "", "hash", 1000, 0]
+        line += [seen.units, "", 12, "", "", "hash", 0, "", ""]
 
-        _, code, value = self.run("submit", 20, *line)
+        _, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
 
         assert (code, value) == ("made", job_id)
 
@@ -171,7 +171,7 @@ class JobStoreMachine(RuleBasedStateMachine):
     def commit(self, held, state, twice):
         before = self.record(held.job_id)
         delivered = int(state == "succeeded")
-        line = [held.job_id, held.fence, state, "", "", "{}", delivered, 1]
+        line = [held.job_id, held.fence, state, "", "", "{}", delivered, 1, ""]
 
         answers = [self.run("commit", 60_000, *line)[0] for _ in range(1 + twice)]
 
@@ -305,7 +305,8 @@ class JobStoreMachine(RuleBasedStateMachine):
         return int(self.redis.hget(keys.use(KEY), "reserved") or 0)
 
     def charged(self) -> int:
-        return int(self.redis.hget(keys.use(KEY), "used:2026-11") or 0)
+        use = self.redis.hgetall(keys.use(KEY))
+        return sum(int(n) for name, n in use.items() if name.startswith("used:"))
 
     def teardown(self) -> None:
         self.redis.close()

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from io import BytesIO
 
 import pytest
@@ -19,9 +20,10 @@ from service.core.errors import (
     ProviderThrottled,
     ProviderUnavailable,
 )
-from service.core.provider import Call
+from service.core.provider import Call, InputBytes
 from service.core.requests import GenerationRequest
 from service.outbound import Outbound
+from tests.fakes.images import encoded, noise
 from tests.fakes.openai_upstream import KEY, OpenAIUpstream
 from workers.providers.openai import OpenAI
 
@@ -327,3 +329,71 @@ async def test_a_canceled_call_ends_at_once(provider, upstream):
 
     with pytest.raises(asyncio.CancelledError):
         await call
+
+
+def given(image_format: str = "PNG", mode: str = "RGB") -> InputBytes:
+    data = encoded(noise(64, 64, mode), image_format)
+    return InputBytes(data=data, content_type=f"image/{image_format.lower()}")
+
+
+def edit(provider: OpenAI, call: Call, model: str = "gpt-image-1", **fields):
+    request = replace(REQUEST, **{"operation": "edit", **fields})
+    return provider.generate(request, model=model, call=call)
+
+
+async def test_an_edit_sends_its_image_byte_for_byte(provider, upstream):
+    photo = given("JPEG")
+
+    made = await edit(provider, Call(images=[photo]), n=2, moderation="low", user="u")
+
+    [[file]] = upstream.files
+    assert file.sha256 == sha256(photo.data).hexdigest()
+    assert (file.name, file.content_type) == ("image", "image/jpeg")
+    assert upstream.requests[0]["prompt"] == REQUEST.prompt
+    assert len(made.images) == 2
+
+
+async def test_many_images_come_in_order_with_their_mask_last(provider, upstream):
+    photos, mask = [given(), given("WEBP"), given("JPEG")], given(mode="RGBA")
+
+    await edit(provider, Call(images=photos, mask=mask))
+
+    sent = [(file.name, file.sha256) for file in upstream.files[0]]
+    expected = [*(("image[]", photo) for photo in photos), ("mask", mask)]
+    assert sent == [(name, sha256(i.data).hexdigest()) for name, i in expected]
+
+
+async def test_an_imitator_hears_more_of_an_edit(imitating, imitator):
+    await edit(imitating, Call(images=[given()]), "qwen-edit", seed=7, quality="high")
+
+    assert imitator.requests[0]["seed"] == "7"
+    assert imitator.requests[0]["response_format"] == "b64_json"
+
+
+async def test_a_variation_has_no_words(provider, upstream):
+    call = Call(images=[given(), given("JPEG")])
+
+    made = await edit(
+        provider, call, "dall-e-2", operation="variation", width=256, height=256, n=3
+    )
+
+    assert len(made.images) == 3
+    assert upstream.requests == [
+        {"model": "dall-e-2", "n": 3, "size": "256x256", "response_format": "b64_json"}
+    ]
+    assert [file.name for file in upstream.files[0]] == ["image"]
+
+
+async def test_an_edit_that_is_refused_costs_nothing(provider):
+    with pytest.raises(ProviderRefused) as refusal:
+        await edit(provider, Call(images=[given("WEBP")]), "dall-e-2")
+
+    assert refusal.value.code == "provider_invalid_request"
+    assert not refusal.value.billed
+
+
+async def test_an_edit_cut_off_may_have_been_billed(provider, upstream):
+    upstream.fail_with("reset")
+
+    with pytest.raises(ProviderAmbiguous):
+        await edit(provider, Call(images=[given()]))

@@ -12,6 +12,7 @@ import openai
 import pytest
 from PIL import Image
 
+from tests.fakes.images import encoded
 from tests.fakes.openai_upstream import KEY, OpenAIUpstream
 
 
@@ -190,3 +191,69 @@ async def test_the_fake_runs_as_a_process_of_its_own(process, sdk, tmp_path):
     assert await process.wait() == 0
     assert opened(base64.b64decode(answer.data[0].b64_json)).size == (182, 182)
     assert len((tmp_path / "ledger").read_text().splitlines()) == 2
+
+
+def picture(image_format: str = "PNG", side: int = 64, mode: str = "RGB") -> BytesIO:
+    file = BytesIO(encoded(Image.new(mode, (side, side)), image_format))
+    file.name = f"picture.{image_format.lower()}"
+    return file
+
+
+async def test_the_sdk_edits_one_image(sdk, upstream):
+    answer = await sdk.images.edit(
+        model="gpt-image-1", image=picture("JPEG"), prompt="a hat", n=2, size="auto"
+    )
+
+    assert len(answer.data) == 2
+    [[file]] = upstream.files
+    assert (file.name, file.content_type) == ("image", "image/jpeg")
+    assert upstream.requests[0]["n"] == 2
+
+
+async def test_the_sdk_edits_many_images_with_a_mask(sdk, upstream):
+    await sdk.images.edit(
+        model="gpt-image-1",
+        image=[picture(), picture("WEBP")],
+        mask=picture(mode="RGBA"),
+        prompt="a hat",
+    )
+
+    assert [file.name for file in upstream.files[0]] == ["image[]", "image[]", "mask"]
+
+
+async def test_the_sdk_gets_variations_from_dall_e(sdk, upstream):
+    with pytest.deprecated_call():
+        answer = await sdk.images.create_variation(
+            model="dall-e-2", image=picture(), n=2, size="256x256"
+        )
+
+    assert [item.url.startswith(upstream.origin) for item in answer.data] == [True] * 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"model": "dall-e-3"}, "invalid_value"),
+        ({"model": "dall-e-2", "image": picture("WEBP")}, "invalid_image"),
+        ({"model": "dall-e-2", "image": [picture(), picture()]}, "invalid_value"),
+        ({"image": [picture() for _ in range(17)]}, "invalid_value"),
+        ({"mask": picture()}, "invalid_image"),
+        ({"mask": picture(mode="RGBA", side=32)}, "invalid_image"),
+        ({"extra_body": {"moderation": "low"}}, "unknown_parameter"),
+        ({"image": ("x.png", b"<html>", "image/png")}, "invalid_image"),
+    ],
+)
+async def test_what_openai_would_not_edit_is_refused(sdk, fields, code):
+    fields = {"model": "gpt-image-1", "image": picture(), "prompt": "a hat", **fields}
+
+    with pytest.raises(openai.BadRequestError) as refusal:
+        await sdk.images.edit(**fields)
+
+    assert refusal.value.code == code
+
+
+async def test_only_dall_e_2_makes_variations(sdk):
+    with pytest.deprecated_call(), pytest.raises(openai.BadRequestError) as refusal:
+        await sdk.images.create_variation(model="gpt-image-1", image=picture())
+
+    assert refusal.value.code == "invalid_value"

@@ -1,10 +1,9 @@
 """OpenAI's images API, and by `base_url` every server that imitates it.
 
-The model's name decides what may be sent: the gpt-image family refuses
-`response_format`, which dall-e and most imitators need in order to send images
-instead of links. Links are followed at once, because they expire.
+What is sent, `workers.providers._openai_requests` says. Where images come as links,
+these are followed at once, because they expire.
 
-Source: OpenAI API reference, "Create image" (read 2026-11).
+Source: OpenAI API reference, "Images" (read 2026-11).
 """
 
 from typing import Any, ClassVar
@@ -18,11 +17,10 @@ from service.core.provider import Call, Generated, GeneratedImage
 from service.core.requests import GenerationRequest
 from service.outbound import MAX_BYTES, Answer, Outbound, OutboundError
 from workers.providers._errors import outbound_errors, refusal, unpaid
+from workers.providers._openai_requests import fields_for, files_for, payload_for
 
 log = structlog.get_logger()
 
-_GPT_QUALITY = {"standard": "medium", "hd": "high"}
-_DALLE_QUALITY = {"low": "standard", "medium": "standard", "high": "hd"}
 _REJECTED = frozenset({"moderation_blocked", "content_policy_violation"})
 _UNPAID = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 
@@ -35,7 +33,7 @@ class OpenAI:
     def __init__(
         self, entry: ProviderEntry, outbound: Outbound, api_key: str | None
     ) -> None:
-        self._url = f"{entry.base_url}/images/generations"
+        self._url = f"{entry.base_url}/images"
         self._timeout = entry.timeout
         self._outbound = outbound
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
@@ -44,15 +42,8 @@ class OpenAI:
         self, request: GenerationRequest, *, model: str, call: Call
     ) -> Generated:
         """See `Provider.generate`."""
-        _ = call
         with outbound_errors():
-            answer = await self._outbound.post_json(
-                self._url,
-                headers=self._headers,
-                payload=payload_for(request, model=model),
-                within=self._timeout,
-                max_bytes=request.n * MAX_BYTES,
-            )
+            answer = await self._answer(request, model, call)
         upstream_id = answer.headers.get("x-request-id", "")[:128] or None
         body = answer.json_object()
         if not answer.ok or body is None or body.get("error"):
@@ -61,6 +52,27 @@ class OpenAI:
             images=await self._images(body, request.n, upstream_id),
             upstream_id=upstream_id,
             usage=_usage(body),
+        )
+
+    async def _answer(
+        self, request: GenerationRequest, model: str, call: Call
+    ) -> Answer:
+        max_bytes = request.n * MAX_BYTES
+        if request.operation == "generate":
+            return await self._outbound.post_json(
+                f"{self._url}/generations",
+                headers=self._headers,
+                payload=payload_for(request, model=model),
+                within=self._timeout,
+                max_bytes=max_bytes,
+            )
+        return await self._outbound.post_form(
+            f"{self._url}/{request.operation}s",
+            headers=self._headers,
+            fields=fields_for(request, model=model),
+            files=files_for(request, call),
+            within=self._timeout,
+            max_bytes=max_bytes,
         )
 
     async def _images(
@@ -108,56 +120,6 @@ class OpenAI:
         except OutboundError as exc:
             log.warning("download.failed", reason=str(exc))
             return None
-
-
-def payload_for(request: GenerationRequest, *, model: str) -> dict[str, Any]:
-    """Return the body for `model`, with nothing in it that the model refuses."""
-    payload: dict[str, Any] = {
-        "model": model,
-        "prompt": request.prompt,
-        "n": request.n,
-        "size": request.size,
-        "user": request.user,
-    }
-    if model.startswith(("gpt-image-", "chatgpt-image-")):
-        payload |= _for_gpt_image(request)
-    elif model.startswith("dall-e-"):
-        payload |= _for_dall_e(request, model)
-    else:
-        payload |= _for_imitators(request)
-    return {name: value for name, value in payload.items() if value is not None}
-
-
-def _for_gpt_image(request: GenerationRequest) -> dict[str, Any]:
-    lossy = request.output_format != "png"
-    return {
-        "quality": _GPT_QUALITY.get(request.quality or "", request.quality),
-        "background": request.background,
-        "moderation": request.moderation,
-        "output_format": request.output_format,
-        "output_compression": request.output_compression if lossy else None,
-    }
-
-
-def _for_dall_e(request: GenerationRequest, model: str) -> dict[str, Any]:
-    fields: dict[str, Any] = {"response_format": "b64_json"}
-    if model == "dall-e-3":
-        quality = request.quality if request.quality != "auto" else None
-        fields["quality"] = _DALLE_QUALITY.get(quality or "", quality)
-        fields["style"] = request.style
-    return fields
-
-
-def _for_imitators(request: GenerationRequest) -> dict[str, Any]:
-    """Whatever the caller said; the catalog's features have let it through."""
-    return {
-        "response_format": "b64_json",
-        "quality": request.quality,
-        "style": request.style,
-        "background": request.background,
-        "seed": request.seed,
-        "negative_prompt": request.negative_prompt,
-    }
 
 
 def _failure(

@@ -5,6 +5,7 @@ from service.core.catalog.model import (
     Model,
     Price,
     ProviderEntry,
+    Quote,
     Route,
 )
 from service.core.catalog.parse import ADAPTERS, FEATURES, parse_catalog
@@ -16,6 +17,7 @@ __all__ = [
     "Model",
     "Price",
     "ProviderEntry",
+    "Quote",
     "Route",
     "parse_catalog",
 ]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from service.core.errors import UnknownModel
 from service.core.sizing import Sizing
@@ -21,6 +21,8 @@ Price: TypeAlias = "Decimal | Mapping[str, Price]"
 
 DEFAULT_PRICE = "default"
 """Key of a price table that stands for everything it does not name."""
+
+_PRICED, _ESTIMATED = "priced", "estimated"
 
 _UNITS = {"4K": 12_500}
 _USUAL_UNITS = 5_000
@@ -71,6 +73,19 @@ class ProviderEntry:
     workflow_file: str | None = None
 
 
+class Quote(NamedTuple):
+    """What one image should cost.
+
+    Attributes:
+        usd: US dollars.
+        source: `priced` where the catalog names the very case, `estimated` where a
+            table's default stands for it.
+    """
+
+    usd: Decimal
+    source: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One model that clients may ask for.
@@ -82,7 +97,7 @@ class Model:
         sizing: What it can draw.
         output_formats: What it sends by itself; others are transcoded.
         max_n: Greatest number of images in one request.
-        price_usd: See `price_for`; None: unknown.
+        price_usd: See `quote_for`; None: unknown.
         token_multiplier: See `units_for`.
         embed: Whether `GET /embed/image:{model}` may ask for it.
         strategy: Which of `STRATEGIES` orders its routes.
@@ -107,16 +122,27 @@ class Model:
     def price_for(self, *, quality: str | None, size: str, tier: str) -> Decimal | None:
         """Return US dollars for one image; None where the catalog does not say.
 
+        Takes what `quote_for` does.
+        """
+        quote = self.quote_for(quality=quality, size=size, tier=tier)
+        return None if quote is None else quote.usd
+
+    def quote_for(self, *, quality: str | None, size: str, tier: str) -> Quote | None:
+        """Return what one image costs; None where the catalog does not say.
+
         Args:
             quality: As requested; None: unsaid.
             size: `WIDTHxHEIGHT`.
             tier: `1K`, `2K` or `4K`.
         """
-        price = self.price_usd
+        price, source = self.price_usd, _PRICED
         keys = (quality, size, tier, DEFAULT_PRICE)
         while isinstance(price, Mapping):
-            price = next((price[k] for k in keys if k is not None and k in price), None)
-        return price
+            key = next((k for k in keys if k is not None and k in price), None)
+            if key == DEFAULT_PRICE:
+                source = _ESTIMATED
+            price = None if key is None else price[key]
+        return None if price is None else Quote(price, source)
 
     def units_for(self, tier: str) -> int:
         """Return the quota units of one image: 5,000, or 12,500 at 4K, times ours."""

@@ -53,6 +53,7 @@ FEATURES = (
     "generate",
     "edit",
     "mask",
+    "variation",
     "quality",
     "style",
     "background",

@@ -2,17 +2,21 @@
 -- ARGV 1 worker, 2 sequence, 3 want, 4 lease ms, 5 stale ms, 6 slots of the worker, 7 room for batch jobs,
 --      8 interruptions that park a job, 9 retention ms, 10.. jobs held with at least 1, 2, .. interruptions
 -- Returns ms until the next entry falls due (-1: none), whether ready work is left (0|1), then per job:
---   id, fence, request, attempts so far, interruptions, priority, account
+--   id, fence, request, attempts so far, interruptions, priority, account, whether it is ephemeral (0|1)
 local worker, sequence, want, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local slots, batch_room, park_after = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local receipt = 'darkroom:claimed:' .. worker
 local taken, noted = { -1, 0 }, { sequence }
 local WINDOW = 500
-local REQUEST, CLAIMED = NOTIFY + 1, NOTIFY + 2
 local lease_end = whole(now + lease)
 
+-- `job` was read with these behind the usual fields.
+local REQUEST = ALSO + 1
+local function open(id) return read(id, 'most_running', 'request') end
+
 local function give(id, fence, job, interruptions)
-  taken[#taken + 1] = { id, fence, job[REQUEST], tonumber(job[ATTEMPTS] or 0), interruptions, job[PRIORITY], job[ACCOUNT] }
+  taken[#taken + 1] = { id, fence, job[REQUEST], tonumber(job[ATTEMPTS] or 0), interruptions, job[PRIORITY], job[ACCOUNT],
+    job[SHOWN] and 1 or 0 }
 end
 
 -- A repeat: the first answer was lost on its way.
@@ -22,7 +26,7 @@ if last then
   for word in string.gmatch(last, '%S+') do words[#words + 1] = word end
   if words[1] == sequence then
     for i = 2, #words, 2 do
-      local job = read(words[i], 'request')
+      local job = open(words[i])
       if job and job[STATE] == 'running' and job[FENCE] == words[i + 1] then
         give(words[i], tonumber(job[FENCE]), job, tonumber(job[INTERRUPTIONS] or 0))
       end
@@ -37,7 +41,12 @@ local grace = beat(tonumber(ARGV[5]), lease)
 local function discard(from, id)
   call('ZREM', from, id)
   call('ZADD', queue .. ':broken', now_text, id)
-  if call('EXISTS', job_key(id)) == 1 then count(queue, -1) end
+  local seen = redis.pcall('HMGET', job_key(id), 'state', 'key_id')
+  if call('EXISTS', job_key(id)) == 1 then opened = opened - 1 end
+  if seen.err or not seen[2] then return end
+  count(use(seen[2]), 'open', -1)
+  if seen[1] == 'running' then count(use(seen[2]), 'running', -1) end
+  left[seen[2]] = true
 end
 
 -- Passed clock values: a lapsed lease keeps its tag and is watched; a retry that falls due gets a fresh tag.
@@ -75,20 +84,31 @@ local function is_poison(interruptions)
   return interruptions >= park_after and class > 0 and limit[class] == 1
 end
 
+-- Move one that is ready to where it waits for a permit; it keeps its tag, and nobody looks at it until one is free.
+local function park(from, id, job, name)
+  add(removed, from, id)
+  add(scores, waiting(name), job[TAG], id)
+  call('SADD', WAITS, name)
+end
+
 -- Lease one entry of a lane; false when it was none that can run.
 local function take(from, id)
-  local job = read(id, 'request', 'claimed_ms')
+  local job = open(id)
   if not job then discard(from, id) return false end
   if job[STATE] ~= 'queued' and job[STATE] ~= 'running' then call('ZREM', from, id) return false end
   if job[DEADLINE] and not job[STARTED] and tonumber(job[DEADLINE]) < now then
     finish(id, job, 'expired', 0, ARGV[9])
     return false
   end
+  if job[STATE] == 'queued' then
+    if not may_run(job) then park(from, id, job, permit_of(job[KEY_ID])) return false end
+    count(use(job[KEY_ID]), 'running', 1)
+  end
   local key, fence, interruptions = job_key(id), tonumber(job[FENCE]) + 1, tonumber(job[INTERRUPTIONS] or 0)
   if job[STATE] == 'running' then
     interruptions = interruptions + 1
     call('HSET', key, 'interruptions', interruptions, 'attempt:' .. job[FENCE],
-      '{"outcome":"interrupted","started_ms":' .. (job[CLAIMED] or now_text) .. '}')
+      '{"outcome":"interrupted","started_ms":' .. (call('HGET', key, 'claimed_ms') or now_text) .. '}')
     if is_poison(interruptions) then
       finish(id, job, 'failed', 0, ARGV[9], 'error',
         '{"code":"poison","message":"Each worker that ran this job died; it was parked."}')
@@ -124,19 +144,34 @@ for k = SUSPECT_LANES, 1, -1 do
   end
 end
 
--- Then the two lanes of the rest, by tag.
-local free = want - (#taken - 2)
-local first = free > 0 and call('ZRANGEBYSCORE', queue, '-inf', '(0', 'WITHSCORES', 'LIMIT', 0, free) or {}
-local batch = math.min(free, batch_room) > 0 and call('ZRANGE', BATCH, 0, math.min(free, batch_room) - 1, 'WITHSCORES') or {}
-local i, j = 1, 1
-while free > 0 and (first[i] or batch[j]) do
-  if first[i] and (not batch[j] or tonumber(first[i + 1]) <= tonumber(batch[j + 1])) then
-    if take(queue, first[i]) then free = free - 1 end
-    i = i + 2
-  else
-    if take(BATCH, batch[j]) then free = free - 1 end
-    j = j + 2
+-- Returns what gives the ready entries of a lane and their tags, lowest first; fetched `at_once` and then by the hundred.
+-- What is taken stays in its lane until `flush`, so the offset only grows.
+local function ready(from, at_once)
+  local chunk, at, offset, size = {}, -1, 0, at_once
+  return function()
+    at = at + 2
+    if not chunk[at] and size > 0 then
+      chunk, at = call('ZRANGEBYSCORE', from, '-inf', '(0', 'WITHSCORES', 'LIMIT', offset, size), 1
+      offset, size = offset + size, #chunk < 2 * size and 0 or 100
+    end
+    return chunk[at], tonumber(chunk[at + 1])
   end
+end
+
+-- Then the two lanes of the rest, by tag. Entries that cannot run are stepped over, but not without end.
+local free = want - (#taken - 2)
+local for_batch, passed = math.max(0, math.min(free, batch_room)), 0
+local next_first, next_batch = ready(queue, math.max(0, free)), ready(BATCH, for_batch)
+local first, first_tag, batch, batch_tag
+while free > 0 and passed < WINDOW do
+  if not first then first, first_tag = next_first() end
+  if not batch and for_batch > 0 then batch, batch_tag = next_batch() end
+  local from_batch = batch and for_batch > 0 and not (first and first_tag <= batch_tag)
+  if not (first or from_batch) then break end
+  local taken_one = take(from_batch and BATCH or queue, from_batch and batch or first)
+  if taken_one then free = free - 1 else passed = passed + 1 end
+  if taken_one and from_batch then for_batch = for_batch - 1 end
+  if from_batch then batch = nil else first = nil end
 end
 
 flush()
@@ -150,12 +185,13 @@ local function anything_ready()
   return false
 end
 
-local left = anything_ready()
-if left then taken[2] = 1 end
+local is_left = anything_ready()
+if is_left then taken[2] = 1 end
 if #taken > 2 then
   call('SET', receipt, table.concat(noted, ' '), 'PX', whole(lease * 4))
-  if left then ring() end -- what is left behind is somebody else's (decisions.md 9)
 end
+-- What is left behind is somebody else's (decisions.md 9).
+if is_left and (#taken > 2 or passed >= WINDOW) then ring() end
 local next = call('ZRANGEBYSCORE', queue, '(0', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 if next[2] then taken[1] = math.max(0, tonumber(next[2]) - now) end
 return taken

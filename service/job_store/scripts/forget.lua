@@ -14,7 +14,8 @@ for at = 2, #ARGV do
     if job then
       call('SET', 'darkroom:gone:' .. id, job[ACCOUNT], 'PX', ARGV[1])
       call('ZREM', 'darkroom:jobs:' .. job[ACCOUNT], id)
-      if now - job[NOTIFY + 1] < LATE_MS then call('ZADD', 'darkroom:retention', whole(now + LATE_MS), id) end
+      if job[SHOWN] then call('ZREM', EPHEMERAL, id) end
+      if now - job[ALSO] < LATE_MS then call('ZADD', 'darkroom:retention', whole(now + LATE_MS), id) end
     end
     call('DEL', job_key(id))
     answers[#answers + 1] = 1

@@ -11,6 +11,7 @@ for at = 1, #ARGV, 4 do
     if attempt ~= '' then call('HSETNX', job_key(id), 'attempt:' .. fence, attempt) end
     answers[#answers + 1] = job[STATE] == 'queued' and 1 or 0
   else
+    local key_id = job[KEY_ID]
     local key, to, score = job_key(id), lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0)), job[TAG]
     call('HSET', key, 'state', 'queued')
     if wait >= 0 then
@@ -23,6 +24,8 @@ for at = 1, #ARGV, 4 do
       score = whole(next_tag(flow_key(job[ACCOUNT], job[PRIORITY], 'retry'), tonumber(job[COST])))
       call('HSET', key, 'tag', score)
     end
+    count(use(key_id), 'running', -1)
+    left[key_id] = true
     add(removed, queue, id)
     add(scores, to, score, id)
     tell(job[ACCOUNT], id, 'queued')

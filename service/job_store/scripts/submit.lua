@@ -1,14 +1,15 @@
 -- Write down new jobs and put each in the queue at its fair place. All or nothing per job, idempotent by job id.
--- ARGV 1 most unfinished jobs in all; then 17 per job:
+-- ARGV 1 most unfinished jobs in all, 2 life of an idempotency name, 3 life of a cache key (ms); then 18 per job:
 --   id, account, key id, priority, cost, request, metadata or '', accept until (ms), deadline (ms from now, 0: none), units,
---   quota (units, '': none), period, most unfinished jobs of the key, idempotency name or '', content hash, its life (ms), notify (0|1)
+--   quota (units, '': none), most unfinished jobs of the key, most running ones ('': no limit), idempotency name or '',
+--   content hash, notify (0|1), cache key or '', the request without its words or '' (takes its place when the job is final)
 -- Returns now, then per job a code and a value:
 --   made id | joined id | mismatch id | late 0 | queue_full 0 | backlog 0 | quota (1: reservations are open, 0: used up)
-local WIDTH = 17
+local WIDTH = 18
 local answers = { now }
 local backlog = tonumber(call('GET', queue .. ':open') or 0)
-local most_in_all = tonumber(ARGV[1])
-local uses = {}
+local most_in_all, name_life, cache_life = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local known = {}
 
 local function answer(code, value)
   answers[#answers + 1] = code
@@ -16,41 +17,53 @@ local function answer(code, value)
 end
 
 -- What the key has open, reserved and used, with what this batch adds.
-local function use_of(key_id, period)
-  local name = key_id .. ' ' .. period
-  if not uses[name] then
-    local seen = call('HMGET', use_key(key_id), 'open', 'reserved', 'used:' .. period)
-    uses[name] = { tonumber(seen[1] or 0), tonumber(seen[2] or 0), tonumber(seen[3] or 0) }
+local function known_use(key_id)
+  if not known[key_id] then
+    local seen = call('HMGET', use_key(key_id), 'open', 'reserved', used_in(now))
+    known[key_id] = { tonumber(seen[1] or 0), tonumber(seen[2] or 0), tonumber(seen[3] or 0) }
   end
-  return uses[name]
+  return known[key_id]
 end
 
-for at = 2, #ARGV, WIDTH do
+-- The job whose result, made or in the making, answers for that name; partial results and failures answer for nobody.
+local function cached(name)
+  local id = call('GET', name)
+  local seen = id and call('HMGET', job_key(id), 'state', 'error') or {}
+  local lives = seen[1] == 'queued' or seen[1] == 'running' or seen[1] == 'succeeded' and not seen[2]
+  return lives and id
+end
+
+for at = 4, #ARGV, WIDTH do
   local id, account, key_id, priority, cost = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
   local request, metadata, accept_until = ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
-  local deadline, asked, quota, period = tonumber(ARGV[at + 8]), tonumber(ARGV[at + 9]), tonumber(ARGV[at + 10]), ARGV[at + 11]
-  local most, name, hash, name_life, notify = tonumber(ARGV[at + 12]), ARGV[at + 13], ARGV[at + 14], ARGV[at + 15], ARGV[at + 16]
+  local deadline, asked, quota, most = tonumber(ARGV[at + 8]), tonumber(ARGV[at + 9]), tonumber(ARGV[at + 10]), tonumber(ARGV[at + 11])
+  local most_running, name, hash, notify = ARGV[at + 12], ARGV[at + 13], ARGV[at + 14], ARGV[at + 15]
+  local cache, shown = ARGV[at + 16], ARGV[at + 17]
   local key, joined = job_key(id), nil
-  local name_key = 'darkroom:idem:' .. account .. ':' .. name
+  local name_key, cache_key = 'darkroom:idem:' .. account .. ':' .. name, 'darkroom:cache:' .. account .. ':' .. cache
   if name ~= '' then
     local seen = call('GET', name_key)
     if seen and call('EXISTS', job_key(string.sub(seen, 1, 30))) == 1 then joined = seen end
   end
-  local use = use_of(key_id, period)
+  local made = not joined and cache ~= '' and cached(cache_key)
+  local seen = known_use(key_id)
   if call('EXISTS', key) == 1 then
     answer('made', id)
   elseif joined and string.sub(joined, 32) ~= hash then
     answer('mismatch', string.sub(joined, 1, 30))
   elseif joined then
     answer('joined', string.sub(joined, 1, 30))
+  elseif made then
+    if name ~= '' then call('SET', name_key, made .. ' ' .. hash, 'PX', name_life) end
+    answer('joined', made)
   elseif now > accept_until then
     answer('late', 0)
   elseif backlog >= most_in_all then
     answer('backlog', 0)
-  elseif use[1] >= most then
+  elseif seen[1] >= most then
     answer('queue_full', 0)
-  elseif quota and asked > 0 and use[3] + use[2] + asked > quota then
-    answer('quota', use[2] > 0 and 1 or 0)
+  elseif quota and asked > 0 and seen[3] + seen[2] + asked > quota then
+    answer('quota', seen[2] > 0 and 1 or 0)
   else
     local tag = whole(next_tag(flow_key(account, priority, 'new'), cost))
     local fields = { 'state', 'queued', 'account', account, 'key_id', key_id, 'priority', priority, 'cost', ARGV[at + 4],
@@ -61,26 +74,26 @@ for at = 2, #ARGV, WIDTH do
     end
     if metadata ~= '' then also('metadata', metadata) end
     if notify == '1' then also('notify', '1') end
-    if asked > 0 then
-      also('units', ARGV[at + 9])
-      also('period', period)
-      units[#units + 1] = { key_id, 'reserved', asked }
-    end
+    if shown ~= '' then also('shown', shown) end
+    if most_running ~= '' then also('most_running', most_running) end
+    if asked > 0 then also('units', ARGV[at + 9]) end
     if deadline > 0 then
       also('deadline_ms', whole(now + deadline))
       add(scores, 'darkroom:deadlines', whole(now + deadline), id)
     end
     call('HSET', key, unpack(fields))
     if name ~= '' then call('SET', name_key, id .. ' ' .. hash, 'PX', name_life) end
+    if cache ~= '' then call('SET', cache_key, id, 'PX', cache_life) end
     add(scores, 'darkroom:jobs:' .. account, now_text, id)
     add(scores, lane(priority, 0), tag, id)
     tell(account, id, 'queued')
-    use[1], use[2], backlog = use[1] + 1, use[2] + asked, backlog + 1
-    count(key_id, 1)
-    count(queue, 1)
+    seen[1], seen[2], backlog, opened = seen[1] + 1, seen[2] + asked, backlog + 1, opened + 1
+    count(use(key_id), 'open', 1)
+    count(use(key_id), 'reserved', asked)
+    count(row(account, key_id, now), 'jobs', 1)
     answer('made', id)
   end
 end
 flush()
-if counts[queue] then ring() end
+if opened > 0 then ring() end
 return answers

@@ -9,9 +9,9 @@ resolves twice nor a number in disguise gets past it.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
-from types import SimpleNamespace, TracebackType
+from io import BytesIO
+from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
@@ -19,70 +19,39 @@ import orjson
 from yarl import URL
 
 from service import settings
-from service.guard import AddressRefused, Guard
+from service.guard import Guard
+from service.outbound.answers import (
+    Answer,
+    FormFile,
+    NoAnswer,
+    NotAllowed,
+    NotSent,
+    OutboundError,
+    TooLong,
+    WrongAnswer,
+)
+from service.outbound.calling import REDIRECTS, Sink, call, open_session
+from service.outbound.forms import File, Form, multipart
+
+__all__ = [
+    "MAX_BYTES",
+    "Answer",
+    "File",
+    "Form",
+    "FormFile",
+    "NoAnswer",
+    "NotAllowed",
+    "NotSent",
+    "Outbound",
+    "OutboundError",
+    "TooLong",
+    "WrongAnswer",
+]
 
 MAX_BYTES = 32 * 1024 * 1024
 """Longest answer that is read, unless the caller says otherwise."""
 
-_CONNECT = timedelta(seconds=10)
 _HOPS = 3
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_HEADERS = {"User-Agent": "darkroom", "Accept-Encoding": "identity"}
-
-
-class OutboundError(Exception):
-    """A call came to nothing; callers turn it into an error of their own."""
-
-
-class NotSent(OutboundError):
-    """Nothing has left this process: name, connection, TLS, or time ran out first."""
-
-
-class NotAllowed(NotSent):
-    """The URL leads where URLs of its kind may not lead."""
-
-
-class NoAnswer(OutboundError):
-    """The request was sent, and no answer came that could be read to its end."""
-
-
-class WrongAnswer(OutboundError):
-    """An answer came that is of no use: too long, or not what was asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the other side said, read to its end."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the status says that it went well."""
-        return self.status in range(200, 300)
-
-    def json_object(self) -> dict[str, Any] | None:
-        """Return the body as a JSON object; None when it is none."""
-        try:
-            value = orjson.loads(self.body)
-        except orjson.JSONDecodeError:
-            return None
-        return value if isinstance(value, dict) else None
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file of a multipart body."""
-
-    data: bytes = field(repr=False)
-    content_type: str
-    filename: str
-
-
-Form = Sequence[tuple[str, str | File]]
-"""Fields and files of a multipart body, in order; names may repeat."""
 
 
 class Outbound:
@@ -98,9 +67,11 @@ class Outbound:
         self._guarded: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
-        self._trusted = _session(aiohttp.TCPConnector(limit=0))
+        self._trusted = open_session(aiohttp.TCPConnector(limit=0))
         guard = Guard(tuple(self._rules.allowed_networks))
-        self._guarded = _session(aiohttp.TCPConnector(limit=0, socket_factory=guard))
+        self._guarded = open_session(
+            aiohttp.TCPConnector(limit=0, socket_factory=guard)
+        )
         return self
 
     async def __aexit__(
@@ -135,12 +106,52 @@ class Outbound:
             NoAnswer: It left, and what became of it nobody knows.
             WrongAnswer: The answer is too long.
         """
-        return await _call(
+        return await call(
             self._trusted,
             "POST",
             URL(url),
             headers={**headers, "Content-Type": "application/json"},
             body=orjson.dumps(payload),
+            deadline=_deadline(within),
+            max_bytes=max_bytes,
+        )
+
+    async def post_form(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        fields: Mapping[str, str],
+        files: Sequence[FormFile],
+        within: timedelta,
+        max_bytes: int = MAX_BYTES,
+    ) -> Answer:
+        """POST `multipart/form-data`; see `post_json`, which raises the same.
+
+        Args:
+            url: Where to; it is not checked.
+            headers: Beyond those of the form.
+            fields: Text by name.
+            files: Behind it, in this order.
+            within: Time for everything, both ways.
+            max_bytes: Longest answer that is read.
+        """
+        form = aiohttp.FormData(default_to_multipart=True, quote_fields=False)
+        for name, text in fields.items():
+            form.add_field(name, text)
+        for file in files:
+            form.add_field(
+                file.name,
+                BytesIO(file.data),
+                filename=f"image.{file.content_type.partition('/')[2]}",
+                content_type=file.content_type,
+            )
+        return await call(
+            self._trusted,
+            "POST",
+            URL(url),
+            headers=headers,
+            body=form,
             deadline=_deadline(within),
             max_bytes=max_bytes,
         )
@@ -152,7 +163,7 @@ class Outbound:
         *,
         headers: Mapping[str, str],
         payload: Any = None,
-        form: "Form | None" = None,
+        form: Form | None = None,
         same_origin_as: str | None = None,
         within: timedelta,
         max_bytes: int = MAX_BYTES,
@@ -176,13 +187,13 @@ class Outbound:
         session, target = self._trusted, _parsed(url)
         if same_origin_as is not None:
             session = self._session_for(target, URL(same_origin_as).origin())
-        body: Any = None
+        body: bytes | aiohttp.FormData | None = None
         if payload is not None:
             headers = {**headers, "Content-Type": "application/json"}
             body = orjson.dumps(payload)
         elif form is not None:
-            body = _multipart(form)
-        return await _call(
+            body = multipart(form)
+        return await call(
             session,
             method,
             target,
@@ -200,9 +211,7 @@ class Outbound:
         within: timedelta = timedelta(seconds=60),
         max_bytes: int = MAX_BYTES,
     ) -> bytes:
-        """Return what lies under a URL that somebody else named.
-
-        Up to three redirects are followed, and each is checked anew.
+        """Return what lies under a URL that somebody else named; see `fetch`.
 
         Args:
             url: Where from.
@@ -214,21 +223,56 @@ class Outbound:
             OutboundError: There is nothing to be had; NotAllowed when not allowed.
         """
         origin = None if same_origin_as is None else URL(same_origin_as).origin()
-        target, deadline = _parsed(url), _deadline(within)
+        chunks = list[bytes]()
+
+        async def keep(chunk: bytes) -> None:
+            chunks.append(chunk)
+
+        await self._get(url, keep, origin, _deadline(within), max_bytes)
+        return b"".join(chunks)
+
+    async def fetch(
+        self, url: str, sink: Sink, *, within: timedelta, max_bytes: int
+    ) -> None:
+        """Pour what lies under a URL that somebody else named into `sink`.
+
+        Up to three redirects are followed, and each is checked anew. The sink may
+        have got a part of the body when it turns out that there is no whole.
+
+        Args:
+            url: Where from.
+            sink: Where to.
+            within: Time for everything, redirects included.
+            max_bytes: Longest body that is read.
+
+        Raises:
+            OutboundError: See `download`.
+        """
+        await self._get(url, sink, None, _deadline(within), max_bytes)
+
+    async def _get(
+        self,
+        url: str,
+        sink: Sink,
+        trusted: URL | None,
+        deadline: float,
+        max_bytes: int,
+    ) -> None:
+        target = _parsed(url)
         for _ in range(_HOPS + 1):
-            answer = await _call(
-                self._session_for(target, origin),
+            answer = await call(
+                self._session_for(target, trusted),
                 "GET",
                 target,
                 deadline=deadline,
                 max_bytes=max_bytes,
+                sink=sink,
             )
-            if answer.status not in _REDIRECTS:
+            if answer.status not in REDIRECTS:
                 break
             target = target.join(_parsed(answer.headers.get("Location", "")))
         if not answer.ok:
             raise WrongAnswer("the answer is an error, or one redirect too many")
-        return answer.body
 
     def _session_for(self, url: URL, trusted: URL | None) -> aiohttp.ClientSession:
         if trusted is not None and url.is_absolute() and url.origin() == trusted:
@@ -237,73 +281,6 @@ class Outbound:
         if url.scheme not in schemes or not url.host or url.user or url.password:
             raise NotAllowed("the URL is not one that may be called")
         return self._guarded
-
-
-def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(_mark_sent)
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers=_HEADERS,
-        timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT.total_seconds()),
-        trace_configs=[trace],
-    )
-
-
-async def _mark_sent(
-    _: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    __: aiohttp.TraceRequestHeadersSentParams,
-) -> None:
-    context.trace_request_ctx.sent = True
-
-
-async def _call(
-    session: aiohttp.ClientSession,
-    method: str,
-    url: URL,
-    *,
-    deadline: float,
-    max_bytes: int,
-    headers: Mapping[str, str] | None = None,
-    body: bytes | aiohttp.FormData | None = None,
-) -> Answer:
-    progress = SimpleNamespace(sent=False)
-    try:
-        async with (
-            asyncio.timeout_at(deadline),
-            session.request(
-                method,
-                url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                trace_request_ctx=progress,
-            ) as response,
-        ):
-            content = await _read(response, max_bytes)
-            return Answer(response.status, response.headers, content)
-    # ValueError: a host name that IDNA cannot encode comes out of the resolver so.
-    except (aiohttp.ClientError, OSError, ValueError) as exc:
-        if isinstance(getattr(exc, "os_error", None), AddressRefused):
-            raise NotAllowed("the address is not one that may be called") from exc
-        if progress.sent:
-            raise NoAnswer("no answer came") from exc
-        raise NotSent("there is no connection") from exc
-
-
-async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    too_long = WrongAnswer(f"the answer is longer than {max_bytes} bytes")
-    if (response.content_length or 0) > max_bytes:
-        raise too_long
-    chunks, size = [], 0
-    async for chunk in response.content.iter_any():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > max_bytes:
-            raise too_long
-    return b"".join(chunks)
 
 
 def _deadline(within: timedelta) -> float:
@@ -315,19 +292,3 @@ def _parsed(text: str) -> URL:
         return URL(text)
     except ValueError as exc:
         raise NotAllowed("the URL cannot be read") from exc
-
-
-def _multipart(form: Form) -> aiohttp.FormData:
-    # Without a file aiohttp would send a form of another kind.
-    body = aiohttp.FormData(default_to_multipart=True)
-    for name, value in form:
-        if isinstance(value, File):
-            body.add_field(
-                name,
-                value.data,
-                content_type=value.content_type,
-                filename=value.filename,
-            )
-        else:
-            body.add_field(name, value)
-    return body

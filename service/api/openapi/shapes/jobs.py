@@ -1,0 +1,112 @@
+"""The job, as its owner sees it; all times are Unix seconds."""
+
+from typing import Any, Literal, NotRequired
+
+from service.api.openapi.shapes import Shape
+from service.api.openapi.shapes.images import FieldWarning, Format, Image, JobError
+
+State = Literal["queued", "running", "succeeded", "failed", "canceled", "expired"]
+Priority = Literal["interactive", "normal", "batch"]
+
+
+class Queue(Shape):
+    """A queued job's place."""
+
+    position: int | None
+    """From 0, over all accounts; null where nobody looked."""
+    eta_s: int | None
+    """A guess of the seconds until it starts."""
+    priority: Priority
+
+
+class AskedFor(Shape):
+    """What was asked for, as it was understood."""
+
+    operation: Literal["generate", "edit", "variation"]
+    model: str
+    """Its canonical name."""
+    prompt: str
+    n: int
+    size: str
+    requested_size: str | None
+    output_format: Format
+    quality: NotRequired[str]
+    style: NotRequired[str]
+    background: NotRequired[str]
+    moderation: NotRequired[str]
+    output_compression: NotRequired[int]
+    seed: NotRequired[int]
+    negative_prompt: NotRequired[str]
+    user: NotRequired[str]
+
+
+class JobAttempt(Shape):
+    """One try at one route."""
+
+    provider: str
+    provider_model: str
+    started_at: int
+    ms: int
+    outcome: str
+    error_code: str | None
+    upstream_id: str | None
+    """The provider's own name for it."""
+    cost: float | None
+    """US dollars."""
+    billed: bool
+    """Whether it may stand on the provider's bill."""
+
+
+class JobResult(Shape):
+    """What a job made."""
+
+    created: int
+    data: list[Image]
+
+
+class JobLinks(Shape):
+    """Where to go from here."""
+
+    self: str
+    cancel: str
+
+
+class Job(Shape):
+    """One accepted request and its history."""
+
+    id: str
+    object: Literal["image.job"]
+    status: State
+    """The last four are final: a job that is in one of them never changes again."""
+    progress: float
+    """From 0 to 1."""
+    queue: Queue | None
+    """Null once it has started."""
+    created_at: int
+    started_at: int | None
+    completed_at: int | None
+    expires_at: int | None
+    """When record and images will be deleted, or the job given up."""
+    request: AskedFor
+    result: JobResult | None
+    """There when it succeeded."""
+    error: JobError | None
+    attempts: list[JobAttempt]
+    usage: dict[str, Any] | None
+    """As the provider reports it."""
+    cost: float | None
+    """US dollars, over all attempts."""
+    metadata: dict[str, str]
+    links: JobLinks
+    warnings: NotRequired[list[FieldWarning]]
+
+
+class JobList(Shape):
+    """A page of jobs, newest first."""
+
+    object: Literal["list"]
+    data: list[Job]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+    """Send it as `after` for the next page."""

@@ -1,0 +1,40 @@
+"""What is said of each route, one module per chapter.
+
+To document a route, add an `Operation` to a module; for a new chapter, add it here.
+"""
+
+from collections.abc import Mapping
+
+from service.api.openapi.operation import Operation
+from service.api.openapi.tables import (
+    about,
+    around,
+    health,
+    imagerouter,
+    images,
+    jobs,
+    models,
+    openai,
+)
+
+OPERATIONS: tuple[Operation, ...] = (
+    *openai.OPERATIONS,
+    *imagerouter.OPERATIONS,
+    *around.OPERATIONS,
+    *jobs.OPERATIONS,
+    *images.OPERATIONS,
+    *models.OPERATIONS,
+    *health.OPERATIONS,
+    *about.OPERATIONS,
+)
+
+TAGS: Mapping[str, str] = {
+    openai.TAG: "The contract of OpenAI, which rout.my and MultiRoute speak too. Point "
+    "any OpenAI client at `$URL/v1`.",
+    imagerouter.TAG: "The contract of ImageRouter: point its clients at `$URL`.",
+    jobs.TAG: "The native resource, which says the most: submit, wait, list, cancel.",
+    images.TAG: "The bytes themselves.",
+    models.TAG: "What may be asked for.",
+    health.TAG: "For balancers and operators.",
+    about.TAG: "What you are reading.",
+}

@@ -1,0 +1,79 @@
+"""Bytes of images."""
+
+from service.api.openapi import codes
+from service.api.openapi.headers import OF_A_JOB
+from service.api.openapi.operation import (
+    BINARY,
+    Access,
+    Answer,
+    Operation,
+    Parameter,
+)
+from service.api.openapi.tables.jobs import JOB_ID
+
+TAG = "Images"
+BYTES = dict.fromkeys(("image/png", "image/jpeg", "image/webp"), BINARY)
+
+_SERVED = ("Cache-Control", "Content-Disposition")
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/v1/jobs/{job_id}/images/{index}",
+        id="get_image",
+        tag=TAG,
+        summary="Read an image of a job",
+        text="This link stays, for whoever has a key of the account.",
+        parameters=(
+            JOB_ID,
+            Parameter(
+                name="index",
+                where="path",
+                schema={"type": "integer", "minimum": 0},
+                text="Which of the job's images, from 0.",
+                example=0,
+            ),
+        ),
+        answers={
+            200: Answer(
+                text="The bytes, where images lie in a folder.",
+                media=BYTES,
+                headers=(*OF_A_JOB, "ETag", *_SERVED),
+            ),
+            302: Answer(
+                text="Where they can be read now, where images lie in S3.",
+                headers=OF_A_JOB,
+            ),
+            304: Answer(text="They are what you have.", headers=("ETag",)),
+        },
+        refuses=(
+            *codes.KEY,
+            *codes.QUERY,
+            "not_found",
+            "deleted",
+            "store_unavailable",
+        ),
+    ),
+    Operation(
+        method="GET",
+        path="/images/{key}",
+        id="get_signed_image",
+        tag=TAG,
+        summary="Read an image by its signed URL",
+        text="Where images lie in a folder, `url` in a job leads here. Use it as it "
+        "stands: whatever is changed about it is no longer signed.",
+        access=Access.OPEN,
+        parameters=(
+            Parameter(
+                name="key",
+                where="path",
+                schema={"type": "string", "minLength": 1},
+                text="Where the image lies; slashes stand as they are.",
+            ),
+            Parameter(name="exp", text="Unix seconds of the end.", required=True),
+            Parameter(name="sig", text="The signature.", required=True),
+        ),
+        answers={200: Answer(text="The bytes.", media=BYTES, headers=_SERVED)},
+        refuses=("not_found", "invalid_signature", "url_expired", "store_unavailable"),
+    ),
+)

@@ -1,0 +1,152 @@
+"""The native resource: jobs."""
+
+from service.api.jobs import JobDraft
+from service.api.openapi import codes
+from service.api.openapi.headers import (
+    IDEMPOTENCY_KEY,
+    OF_A_JOB,
+    OF_A_SUBMISSION,
+    PREFER,
+)
+from service.api.openapi.operation import Answer, Body, Operation, Parameter
+from service.api.openapi.shapes.jobs import Job, JobList
+from service.api.wishes import LONGEST_POLL_S
+from service.core.jobs import JobState
+
+TAG = "Jobs"
+
+JOB_ID = Parameter(
+    name="job_id",
+    where="path",
+    schema={"type": "string", "minLength": 1},
+    text="As submitting it answered. Somebody else's is answered like an unknown one.",
+)
+_FIND = (*codes.KEY, "not_found", "deleted")
+_IF_NONE_MATCH = Parameter(
+    name="If-None-Match",
+    where="header",
+    text="An `ETag` of an earlier answer; 304 if that is still how things stand.",
+)
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/v1/jobs",
+        id="submit_job",
+        tag=TAG,
+        summary="Submit a job",
+        text="The answer comes before any work is done, and once it has come the job "
+        "is not lost, whatever is killed. Read the job, or wait for it, at its "
+        "`links.self`.",
+        parameters=(IDEMPOTENCY_KEY,),
+        body=Body(
+            name="JobDraft",
+            model=JobDraft,
+            examples={
+                "An image": {
+                    "model": "test/test",
+                    "prompt": "a lighthouse in fog",
+                    "size": "768x512",
+                },
+                "Two images, behind everybody else": {
+                    "model": "test/test",
+                    "prompt": "a lighthouse at noon",
+                    "n": 2,
+                    "priority": "batch",
+                    "deadline_s": 3600,
+                    "metadata": {"project": "calendar"},
+                },
+            },
+        ),
+        answers={
+            202: Answer(text="The job.", shape=Job, headers=OF_A_SUBMISSION),
+        },
+        refuses=(
+            *codes.KEY,
+            *codes.JSON_BODY,
+            *codes.DRAFT,
+            *codes.SUBMISSION,
+            "invalid_metadata",
+        ),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/jobs",
+        id="list_jobs",
+        tag=TAG,
+        summary="List jobs, newest first",
+        text="`metadata.NAME=VALUE`, once or several times, leaves only jobs that "
+        "carry all of these pairs. A filter looks through the newest 10,000 jobs.",
+        parameters=(
+            Parameter(
+                name="status",
+                schema={"enum": [state.value for state in JobState]},
+                text="Only jobs in this state.",
+            ),
+            Parameter(name="after", text="The last job of the page before."),
+            Parameter(
+                name="limit",
+                schema={
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 100,
+                    "default": 20,
+                },
+                text="Jobs on a page.",
+            ),
+        ),
+        answers={200: Answer(text="A page of jobs.", shape=JobList)},
+        refuses=(*codes.KEY, *codes.QUERY, "invalid_pagination", "invalid_enum"),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/jobs/{job_id}",
+        id="get_job",
+        tag=TAG,
+        summary="Read a job, or wait for it",
+        text="URLs of images are signed anew by each reading.",
+        parameters=(
+            JOB_ID,
+            Parameter(
+                name="wait",
+                schema={"type": "integer", "minimum": 1, "maximum": LONGEST_POLL_S},
+                text="Hold the answer until the job is final, at most so many seconds.",
+                example=30,
+            ),
+            PREFER,
+            _IF_NONE_MATCH,
+        ),
+        answers={
+            200: Answer(
+                text="The job as it stands.",
+                shape=Job,
+                headers=(*OF_A_JOB, "ETag", "Cache-Control", "Preference-Applied"),
+            ),
+            304: Answer(text="Nothing has changed.", headers=(*OF_A_JOB, "ETag")),
+        },
+        refuses=(*_FIND, *codes.QUERY, "out_of_range"),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/jobs/{job_id}/cancel",
+        id="cancel_job",
+        tag=TAG,
+        summary="Cancel a job",
+        text="It is final at once; a call at a provider is given up within two "
+        "seconds. Twice is the same as once.",
+        parameters=(JOB_ID,),
+        answers={200: Answer(text="The job, canceled.", shape=Job, headers=OF_A_JOB)},
+        refuses=(*_FIND, "already_finished"),
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/jobs/{job_id}",
+        id="delete_job",
+        tag=TAG,
+        summary="Delete a job and its images",
+        text="It answers 410 from then on.",
+        parameters=(JOB_ID,),
+        answers={204: Answer(text="It is gone.")},
+        refuses=(*_FIND, "store_unavailable"),
+    ),
+)

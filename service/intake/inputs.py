@@ -1,0 +1,173 @@
+"""Images of an edit: fetched where they are links, made harmless, and stored.
+
+Few at a time are in memory, whatever is sent; in a decoder process each is decoded
+whole and encoded anew, upright and without metadata. A mask stays lossless.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from service.core.errors import BadImage, InvalidReference, InvalidRequest
+from service.core.jobs import JobId
+from service.core.requests import InputImage
+from service.image_store import ImageStore
+from service.imaging import ImageFacts, Imaging, sniff
+from service.intake.uploads import Upload, Uploads
+from service.outbound import Outbound, OutboundError
+
+_T = TypeVar("_T")
+
+_MASK = "mask"
+_AT_ONCE = 4
+_FETCH = timedelta(seconds=15)
+_QUALITY = 95
+_ENCODINGS = {"image/jpeg": "jpeg", "image/webp": "webp"}
+"""How an image is encoded anew: as it came, so that photos stay small."""
+
+
+class Stored(NamedTuple):
+    """The images of one request, as they lie in the store."""
+
+    images: tuple[InputImage, ...]
+    mask: InputImage | None
+
+
+class _Checked(NamedTuple):
+    stored: InputImage
+    has_alpha: bool
+
+
+class Inputs:
+    """Brings uploads into the store.
+
+    Args:
+        images: Where to.
+        imaging: Decodes and encodes.
+        outbound: Follows links, behind the guard.
+        most_bytes: Longest image that a link may lead to.
+    """
+
+    def __init__(
+        self,
+        images: ImageStore,
+        imaging: Imaging,
+        outbound: Outbound,
+        *,
+        most_bytes: int,
+    ) -> None:
+        self._images, self._imaging, self._outbound = images, imaging, outbound
+        self._most_bytes = most_bytes
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def store(self, job_id: JobId, uploads: Uploads) -> Stored:
+        """Put all that came along under `jobs/{job id}/inputs/`.
+
+        Raises:
+            InvalidRequest: One of them is no image that we take, or the mask does not
+                fit; some may be in the store already.
+            StoreUnavailable: Likewise.
+        """
+        keyed = [(str(i), upload) for i, upload in enumerate(uploads.images)]
+        if uploads.mask is not None:
+            keyed.append((_MASK, uploads.mask))
+        checked = await all_of(self._bring(job_id, *one) for one in keyed)
+        stored = tuple(one.stored for one in checked)
+        if uploads.mask is None:
+            return Stored(stored, None)
+        _check_mask(uploads.mask, checked[-1], stored[0])
+        return Stored(stored[:-1], stored[-1])
+
+    async def drop(self, job_id: JobId) -> None:
+        """Remove all that was put there.
+
+        Raises:
+            StoreUnavailable: Some of it is still there.
+        """
+        for key in await self._images.list(f"jobs/{job_id}/inputs/"):
+            await self._images.delete(key)
+
+    async def _bring(self, job_id: JobId, name: str, upload: Upload) -> _Checked:
+        key, mask = f"jobs/{job_id}/inputs/{name}", name == _MASK
+        data = await self._bytes(upload)
+        async with self._turns:
+            try:
+                made, facts = await self._encoded(data, mask=mask)
+            except BadImage as exc:
+                raise _refusal(upload, exc, mask=mask) from exc
+            await self._images.put(key, made, content_type=facts.content_type)
+        stored = InputImage(
+            key=key,
+            sha256=upload.sha256,
+            width=facts.width,
+            height=facts.height,
+            content_type=facts.content_type,
+        )
+        return _Checked(stored, facts.has_alpha)
+
+    async def _bytes(self, upload: Upload) -> bytes:
+        if upload.held is not None:
+            return await upload.held.read()
+        try:
+            return await self._outbound.download(
+                upload.link or "", within=_FETCH, max_bytes=self._most_bytes
+            )
+        except OutboundError as exc:
+            raise _unreachable(upload) from exc
+
+    async def _encoded(self, data: bytes, *, mask: bool) -> tuple[bytes, ImageFacts]:
+        claimed = sniff(data)
+        if claimed is None:  # the decoder knows why it is none
+            await self._imaging.check(data)
+        encoding = "png" if mask else _ENCODINGS.get(claimed or "", "png")
+        return await self._imaging.convert(
+            data, output_format=encoding, compression=_QUALITY
+        )
+
+
+def _check_mask(upload: Upload, mask: _Checked, image: InputImage) -> None:
+    if not mask.has_alpha:
+        raise InvalidRequest(
+            "the mask has no transparency to say what may be changed",
+            code="invalid_mask",
+            param=upload.param,
+        )
+    if (mask.stored.width, mask.stored.height) != (image.width, image.height):
+        raise InvalidRequest(
+            f"the mask must have the size of the first image, "
+            f"{image.width}x{image.height}",
+            code="mask_size_mismatch",
+            param=upload.param,
+        )
+
+
+def _refusal(upload: Upload, error: BadImage, *, mask: bool) -> InvalidRequest:
+    if upload.link is None:
+        code = "invalid_mask" if mask and error.code == "unsupported_image" else None
+        return InvalidRequest(str(error), code=code or error.code, param=upload.param)
+    code = "reference_not_image"
+    if error.code == "image_too_large":
+        code = "reference_too_large"
+    return InvalidReference(str(error), code=code, param=upload.param)
+
+
+def _unreachable(upload: Upload) -> InvalidReference:
+    return InvalidReference(
+        "the link does not lead to an image that can be had",
+        code="reference_unreachable",
+        param=upload.param,
+    )
+
+
+async def all_of(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """Await all; the first error ends the others, and is raised when they have ended.
+
+    Unlike `gather`, nothing goes on behind the caller's back.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as exc:
+        raise exc.exceptions[0] from exc
+    return [task.result() for task in tasks]
