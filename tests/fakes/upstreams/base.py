@@ -159,7 +159,7 @@ class Fake:
         app.add_routes(self.routes())
         app.router.add_get("/files/{name}", self._file)
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=False, shutdown_timeout=0.2
+            app, access_log=None, handler_cancellation=False, shutdown_timeout=0.01
         )
         await self._runner.setup()
         context = None if self._tls is None else server_context(self._tls)
