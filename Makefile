@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
-.PHONY: help run test check fix bench chaos clean
+.PHONY: help run test check fix bench chaos fuzz clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -37,6 +37,9 @@ bench: .venv/installed-test ## measure side by side with others (make bench ROW=
 
 chaos: .venv/installed-test ## 1,632 prompts while all is being killed (ARGS="--seed 7")
 	@$(BIN)/python -m tests.chaos.drive $(ARGS)
+
+fuzz: .venv/installed-test ## send what a document's reader might (ARGS="--examples 500")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 clean: ## remove environments and caches; the data folder stays
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

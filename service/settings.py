@@ -99,12 +99,16 @@ class Limits(_Section):
     json_bytes: int = Field(default=262_144, ge=1024)
     body_s: float = Field(default=30, gt=0)
     """A request body must have arrived whole by then."""
+    write_s: float = Field(default=30, gt=0)
+    """Whoever takes nothing of a stream for so long is cut off."""
     file_bytes: int = Field(default=20 * 2**20, ge=1024)
     """Largest image that may be sent along, or that a link may lead to."""
     upload_bytes: int = Field(default=64 * 2**20, ge=1024)
     """Largest body with images in it."""
     upload_s: float = Field(default=300, gt=0)
     """A body longer than `json_bytes` must have arrived whole by then."""
+    reference_s: float = Field(default=15, gt=0)
+    """What a link in a request leads to must have been read by then."""
 
 
 class Outbound(_Section):
@@ -136,6 +140,8 @@ class Settings(BaseSettings):
     bootstrap_key: SecretStr | None = None
     sync_wait_s: float = Field(default=55, gt=0, le=600)
     """How long a synchronous call without `Prefer` is held."""
+    heartbeat_s: float = Field(default=15, gt=0, le=60)
+    """A stream of events says at least so often that it lives."""
     drain_s: float = Field(default=60, ge=0)
     """How long SIGTERM at the front door waits for requests under way."""
     retention_s: int = Field(default=7 * 86_400, ge=60, le=_TEN_YEARS_S)

@@ -27,6 +27,7 @@ from service.parent import watch_parent
 from service.settings import ConfigurationError, Settings, load_settings
 from workers.engine import LeaseWorker
 from workers.generate import WorkerContext, generate
+from workers.partials import Partials
 from workers.providers import open_providers
 from workers.sweep import Sweep
 
@@ -51,6 +52,8 @@ async def make_worker(
         imaging = Imaging(processes=own.imaging_processes)
         stack.push_async_callback(imaging.close)
         outbound = await stack.enter_async_context(Outbound(settings.outbound))
+        partials = Partials(redis, images, imaging)
+        stack.push_async_callback(partials.aclose)
         worker = LeaseWorker(
             generate,
             name=name,
@@ -67,6 +70,7 @@ async def make_worker(
                     providers=open_providers(catalog, outbound, os.environ),
                     images=images,
                     imaging=imaging,
+                    partials=partials,
                     retries=_retries(settings),
                     attempt_timeout=timedelta(seconds=own.attempt_timeout_s),
                 )

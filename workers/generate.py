@@ -38,6 +38,7 @@ from service.job_store.records import Outcome
 from workers.engine import Later
 from workers.inputs import load_images, load_mask
 from workers.keeping import keep_images
+from workers.partials import Partials
 from workers.receipts import find_receipt, put_receipt
 
 log = structlog.get_logger()
@@ -57,6 +58,7 @@ class WorkerContext:
     providers: Mapping[str, Provider]
     images: ImageStore
     imaging: Imaging
+    partials: Partials
     retries: RetryPolicy
     attempt_timeout: timedelta
     dice: Callable[[], float] = random.random
@@ -89,6 +91,7 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
             attempt=lease.attempts + 1,
             images=await load_images(worker.images, request),
             mask=await load_mask(worker.images, request),
+            partial=worker.partials.of(lease, request),
         )
         generated = await _call(worker, route, request, call)
         images = await keep_images(

@@ -82,15 +82,21 @@ async def _checked(
 ) -> tuple[bytes, ImageFacts]:
     while True:
         try:
-            return await _as_asked(imaging, request, data)
+            return await as_asked(imaging, request, data)
         except Unavailable as exc:  # ours: no child process would start
             log.warning("image.not_checked", error=str(exc))
             await asyncio.sleep(PAUSE_S)
 
 
-async def _as_asked(
+async def as_asked(
     imaging: Imaging, request: GenerationRequest, data: bytes
 ) -> tuple[bytes, ImageFacts]:
+    """Return the image in the format that was asked for.
+
+    Raises:
+        BadImage: It is none.
+        Unavailable: It cannot be looked at just now.
+    """
     facts = await imaging.check(data)
     if facts.content_type == _TYPES[request.output_format]:
         return data, facts

@@ -49,10 +49,12 @@ class Sweep:
         self._repair = script(redis, "repair")
         self._due = script(redis, "due")
         self._forget = script(redis, "forget")
+        self._purge = script(redis, "purge")
         self._chores = (
             _Chore("expire", timedelta(seconds=1), self.expire),
             _Chore("repair", timedelta(seconds=15), self.repair),
             _Chore("retain", timedelta(seconds=60), self.forget_old),
+            _Chore("purge", timedelta(seconds=15), self.purge_delivered),
             _Chore("mourn", timedelta(seconds=60), self.forget_workers),
         )
 
@@ -105,11 +107,29 @@ class Sweep:
         """
         while found := await self._due([_SOME]):
             ids = [job_id.decode() for job_id in found]
-            for job_id in ids:
-                for key in await self._images.list(f"jobs/{job_id}/"):
-                    await self._images.delete(key)
+            await self._clear(ids)
             await self._forget([_GONE_FOR // timedelta(milliseconds=1), *ids])
             log.info("jobs.forgotten", jobs=len(ids))
+
+    async def purge_delivered(self) -> None:
+        """Remove what is left of ephemeral jobs nobody came for any more."""
+        while ids := await self._uncalled_for():
+            await self._clear(ids)
+            await self._purge(ids)
+            log.info("jobs.purged", jobs=len(ids))
+
+    async def _uncalled_for(self) -> list[str]:
+        seconds, micros = await self._redis.time()  # no host's clock deletes anything
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        found: list[bytes] = await self._redis.zrangebyscore(
+            keys.EPHEMERAL, "-inf", now_ms, start=0, num=_SOME
+        )
+        return [job_id.decode() for job_id in found]
+
+    async def _clear(self, ids: list[str]) -> None:
+        for job_id in ids:
+            for key in await self._images.list(f"jobs/{job_id}/"):
+                await self._images.delete(key)
 
     async def forget_workers(self) -> None:
         """Strike off workers that were killed; the others sign off themselves."""

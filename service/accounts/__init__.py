@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.accounts.apikey import ApiKey, Grant, Scope, read_record, to_record
+from service.accounts.links import link_secret
 from service.accounts.rate import Allowance, Rate, RateExceeded
 from service.accounts.usage import Balance, DayUsage, read_balance, read_usage
 from service.core.errors import QueueUnavailable, Unauthenticated
@@ -61,6 +62,8 @@ class Accounts:
         self._write = redis.register_script(_WRITE)
         self._known: dict[str, tuple[ApiKey, float]] = {}
         self._unknown: dict[str, float] = {}
+        self._digests: dict[str, str] = {}
+        self._link_secret: bytes | None = None
 
     async def create(self, grant: Grant) -> tuple[ApiKey, str]:
         """Make a key; return it and its secret, which nobody can read again."""
@@ -83,11 +86,28 @@ class Accounts:
         """
         if _FORM.fullmatch(secret) is None:
             raise Unauthenticated("this is not an API key")
-        digest = _digest(secret)
-        known = self._known.get(digest)
-        if known is not None and known[1] > time.monotonic():
-            return _valid(known[0])
-        return _valid(await self._look_up(digest))
+        return await self._opened(_digest(secret))
+
+    async def find(self, key_id: str) -> ApiKey:
+        """Return the key of that id, on behalf of somebody who has not its secret.
+
+        Raises:
+            Unauthenticated: `invalid_key`, `key_revoked` or `key_expired`.
+        """
+        digest = self._digests.get(key_id)
+        if digest is None:
+            found = await _within(self._redis.hget(_ALL_KEYS, key_id))
+            if found is None:
+                raise Unauthenticated("this API key is not known")
+            digest = found.decode()
+            _remember(self._digests, key_id, digest, most=_MOST_KNOWN)
+        return await self._opened(digest)
+
+    async def link_secret(self) -> bytes:
+        """Return the secret that signs embed links, the same for all front doors."""
+        if self._link_secret is None:
+            self._link_secret = await _within(link_secret(self._redis))
+        return self._link_secret
 
     async def take(self, key: ApiKey) -> Allowance | None:
         """Count one submission against the key's rate; None: it has none.
@@ -155,6 +175,12 @@ class Accounts:
         if key is None:
             raise QueueUnavailable("a key that was just written is not there")
         return key
+
+    async def _opened(self, digest: str) -> ApiKey:
+        known = self._known.get(digest)
+        if known is not None and known[1] > time.monotonic():
+            return _valid(known[0])
+        return _valid(await self._look_up(digest))
 
     async def _look_up(self, digest: str) -> ApiKey:
         now = time.monotonic()

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from redis.asyncio import Redis
 
 from service.accounts.apikey import ApiKey
+from service.core.periods import period_of
 
 KEPT = timedelta(days=400)
 """So long after its last change a day can be asked for."""
@@ -88,7 +89,7 @@ async def read_usage(
 
 async def read_balance(redis: Redis, key: ApiKey) -> Balance:
     """Return what the key has reserved and used this month."""
-    period = datetime.now(UTC).strftime("%Y-%m")
+    period = period_of(datetime.now(UTC))
     names = ["reserved", f"used:{period}"]
     reserved, used = await redis.hmget(f"darkroom:use:{key.id}", names)  # type: ignore[misc]
     return Balance(

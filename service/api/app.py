@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import structlog
 from aiohttp import web
@@ -10,7 +11,7 @@ from aiohttp import web
 from service.accounts import Accounts, Grant, Scope, checked_secret
 from service.api import around, health, images, jobs, models
 from service.api.context import FRONT, Front
-from service.api.dialects import imagerouter, openai
+from service.api.dialects import chat, embed, imagerouter, openai
 from service.api.openapi import documents
 from service.api.pulse import Pulse
 from service.api.views import Views
@@ -23,6 +24,7 @@ from service.intake.inputs import Inputs
 from service.intake.repeats import Repeats
 from service.metrics import Metrics
 from service.outbound import Outbound
+from service.partials import Partials
 from service.settings import Settings
 from service.waiters import Waiters
 
@@ -63,6 +65,7 @@ def make_app(
                 catalog=catalog,
                 backends=backends,
                 waiters=await stack.enter_async_context(waiters),
+                partials=await stack.enter_async_context(Partials(backends.redis)),
                 intake=Intake(
                     catalog=catalog,
                     jobs=backends.jobs,
@@ -73,6 +76,7 @@ def make_app(
                         imaging,
                         outbound,
                         most_bytes=settings.limits.file_bytes,
+                        fetch_within=timedelta(seconds=settings.limits.reference_s),
                     ),
                 ),
                 pulse=await stack.enter_async_context(pulse),
@@ -100,6 +104,8 @@ def make_app(
         openai,
         imagerouter,
         around,
+        chat,
+        embed,
         documents,
     ):
         app.add_routes(part.routes)

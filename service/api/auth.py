@@ -15,11 +15,22 @@ async def authorized(request: web.Request, *, scope: Scope = Scope.GENERATE) -> 
         Forbidden: It has not the scope (`key_scope`).
         InvalidRequest: There is more than one (`ambiguous_auth`).
     """
+    key = await authenticated(request)
+    if scope not in key.scopes:
+        raise Forbidden(f"this key does not have the scope {scope.value}")
+    return key
+
+
+async def authenticated(request: web.Request) -> ApiKey:
+    """Return the key that the request was sent with, whatever it is for.
+
+    Raises:
+        Unauthenticated: There is none, or none that is valid.
+        InvalidRequest: There is more than one (`ambiguous_auth`).
+    """
     accounts = request.app[FRONT].backends.accounts
     key = await accounts.authenticate(_secret(request))
     request[TRACE].key = key
-    if scope not in key.scopes:
-        raise Forbidden(f"this key does not have the scope {scope.value}")
     return key
 
 

@@ -5,18 +5,23 @@ whatever answer comes. Every dialect that answers with images goes through here.
 """
 
 import functools
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import Field
 
 from service.accounts import ApiKey
 from service.api.answers import answer
-from service.api.context import FRONT, TRACE
+from service.api.context import FRONT, TRACE, Front
+from service.api.image_events import ImageEvents
 from service.api.problems import Refused, problem_of_job, still_running
+from service.api.rendering import Made
+from service.api.streaming import Words, stream_images
 from service.api.submitting import submit
 from service.api.wishes import Preference, idempotency_name, preference, sdk_retry
+from service.core.errors import InvalidRequest
 from service.core.jobs import Job, JobState
 from service.core.requests import Priority
 from service.intake import Accepted, Terms
@@ -30,16 +35,18 @@ class CallDraft(Draft):
     """A draft of somebody who waits for the images, or would rather not."""
 
     response_format: Literal["url", "b64_json", "b64_ephemeral"] | None = None
+    """A link, the bytes as base64, or the bytes and nothing kept of them."""
     stream: bool | None = None
+    """`true` answers with events: unfinished images on the way, then finished ones."""
     partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
+    """How many unfinished states of the image a stream is to show."""
     respond_async: Annotated[bool, Field(alias="async")] = False
+    """`true` answers at once, with the job; `Prefer: respond-async` says the same."""
 
-
-class Made(NamedTuple):
-    """A job that succeeded while its caller waited, and how it was accepted."""
-
-    job: Job
-    accepted: Accepted
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether nothing is to be kept once the answer has gone out."""
+        return self.response_format == "b64_ephemeral"
 
 
 async def make_images(
@@ -49,11 +56,22 @@ async def make_images(
     key: ApiKey,
     operation: str = "generate",
     uploads: Uploads = NO_UPLOADS,
-) -> Made | web.Response:
+    stream_words: Callable[[Front, Accepted], Words] | None = None,
+) -> Made | web.StreamResponse:
     """Submit, and wait as long as both sides have patience.
 
+    Args:
+        request: Whose call it is.
+        draft: What the caller wrote.
+        key: Who calls.
+        operation: `generate`, `edit` or `variation`.
+        uploads: The images that came along.
+        stream_words: What the dialect calls the things that a stream tells; None: as
+            OpenAI's images API does.
+
     Returns:
-        The images; or the 202 that the caller asked for, ready to be sent.
+        The images; or an answer that needs nothing more: the 202 that the caller
+        asked for, or the stream, which has been sent.
 
     Raises:
         ServiceError: See `Intake.submit`.
@@ -61,16 +79,26 @@ async def make_images(
     """
     front, wish = request.app[FRONT], preference(request)
     wait_s = _patience(request, draft, wish)
+    _check(draft, waits=wait_s > 0)
     terms = Terms(
         priority=Priority.INTERACTIVE if wait_s else Priority.NORMAL,
         idempotency_name=idempotency_name(request),
         sdk_retry=sdk_retry(request) if wait_s else None,
+        ephemeral=draft.is_ephemeral,
+        partial_images=(draft.partial_images or 0) if draft.stream else 0,
     )
     accepted = await submit(
         request, draft, key=key, terms=terms, operation=operation, uploads=uploads
     )
     if not wait_s:
         return answer(front.views.accepted(accepted), status=HTTPStatus.ACCEPTED)
+    if draft.stream:
+        tells = functools.partial(ImageEvents, inline=draft.response_format != "url")
+        words = (stream_words or tells)(front, accepted)
+        streamed = await stream_images(request, accepted, words=words, most_s=wait_s)
+        if streamed.job is not None:
+            _settle_behind(request, streamed.job, accepted, terms)
+        return streamed.response
     job = await front.waiters.wait(
         accepted.job.id, account=key.account, most_s=wait_s, through_drain=True
     )
@@ -79,16 +107,58 @@ async def make_images(
             raise Refused(still_running(job))
         view = front.views.job(job, dropped=accepted.dropped)
         return answer(view, status=HTTPStatus.ACCEPTED)
+    _settle_behind(request, job, accepted, terms)
     if job.state is not JobState.SUCCEEDED:
         raise Refused(problem_of_job(job))
-    if terms.sdk_retry is not None and accepted.content:
-        request[TRACE].answered = functools.partial(
-            front.intake.repeats.answered,
-            job.id,
-            key_id=key.id,
-            content=accepted.content,
-        )
     return Made(job, accepted)
+
+
+def _check(draft: CallDraft, *, waits: bool) -> None:
+    """Refuse what only makes sense for somebody who waits, or who streams.
+
+    Raises:
+        InvalidRequest: `incompatible_options`.
+    """
+    if draft.partial_images and not draft.stream and draft.strict:
+        raise InvalidRequest(
+            "partial_images needs stream",
+            code="incompatible_options",
+            param="partial_images",
+        )
+    if waits:
+        return
+    for param, said in (
+        ("stream", draft.stream),
+        ("response_format", draft.is_ephemeral),
+    ):
+        if said:
+            raise InvalidRequest(
+                f"{param} is for a caller who waits for the images, and this one "
+                "asks for the job instead",
+                code="incompatible_options",
+                param=param,
+            )
+
+
+def _settle_behind(
+    request: web.Request, job: Job, accepted: Accepted, terms: Terms
+) -> None:
+    """Note what is to be done once the answer has gone out whole, and only then."""
+    repeatable = terms.sdk_retry is not None and accepted.content != ""
+    is_answered = repeatable and job.state is JobState.SUCCEEDED
+    if not is_answered and not job.ephemeral:
+        return
+    intake = request.app[FRONT].intake
+
+    async def settle() -> None:
+        if is_answered:
+            await intake.repeats.answered(
+                job.id, key_id=job.key_id, content=accepted.content
+            )
+        if job.ephemeral:
+            await intake.purge(job.id)
+
+    request[TRACE].answered = settle
 
 
 def _patience(request: web.Request, draft: CallDraft, wish: Preference) -> float:
@@ -102,4 +172,6 @@ def _patience(request: web.Request, draft: CallDraft, wish: Preference) -> float
         applied["Preference-Applied"] = "respond-async"
     if wish.respond_async or draft.respond_async:
         return 0
+    if draft.stream:  # its comments keep the connection open
+        return _LONGEST_WAIT_S
     return request.app[FRONT].settings.sync_wait_s

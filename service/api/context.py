@@ -18,6 +18,7 @@ from service.intake import Intake
 from service.intake.spool import Spool
 from service.metrics import Metrics
 from service.outbound import Outbound
+from service.partials import Partials
 from service.settings import Settings
 from service.waiters import Waiters
 
@@ -34,6 +35,7 @@ class Front:
     catalog: Catalog
     backends: Backends
     waiters: Waiters
+    partials: Partials
     intake: Intake
     pulse: Pulse
     views: Views
@@ -56,6 +58,7 @@ class Trace:
         reworded: Says a problem as the caller's dialect does; None: as OpenAI does.
         spool: The images that came along; closed behind the answer, at the latest.
         answered: Called once the answer went out whole, and only then.
+        hung_up: Called when the caller hangs up before the answer is whole.
     """
 
     request_id: str
@@ -66,6 +69,7 @@ class Trace:
     reworded: Callable[[Problem], Problem] | None = None
     spool: Spool | None = None
     answered: Callable[[], Awaitable[None]] | None = None
+    hung_up: Callable[[], None] | None = None
 
 
 FRONT = web.AppKey("front", Front)

@@ -15,7 +15,7 @@ from typing import cast
 import structlog
 from aiohttp import web
 
-from service.api.context import FRONT, TRACE, Trace
+from service.api.context import FRONT, TRACE, Front, Trace
 from service.api.problems import (
     INTERNAL,
     Refused,
@@ -72,7 +72,10 @@ class Gate:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
-        self._sign(response, trace)
+        if not response.prepared:
+            sign(response, trace, self._app[FRONT])
+        if self.draining:
+            response.force_close()
         self._record(request, response, trace, time.perf_counter() - begun)
         return response
 
@@ -105,19 +108,6 @@ class Gate:
             response.force_close()
         return response
 
-    def _sign(self, response: web.StreamResponse, trace: Trace) -> None:
-        headers = response.headers
-        headers["x-request-id"] = trace.request_id
-        headers["Server"] = SERVER
-        if trace.job_id is not None:
-            headers["x-job-id"] = trace.job_id
-            if "Location" not in headers:
-                headers["Location"] = self._app[FRONT].views.link(trace.job_id)
-        if trace.headers:
-            headers.update(trace.headers)
-        if self.draining:
-            response.force_close()
-
     def _record(
         self,
         request: web.BaseRequest,
@@ -145,6 +135,19 @@ class Gate:
             fields["code"] = trace.code
         write = self._log.debug if route in _QUIET_ROUTES else self._log.info
         write("request.finished", **fields)
+
+
+def sign(response: web.StreamResponse, trace: Trace, front: Front) -> None:
+    """Write into the headers what every answer has in common."""
+    headers = response.headers
+    headers["x-request-id"] = trace.request_id
+    headers["Server"] = SERVER
+    if trace.job_id is not None:
+        headers["x-job-id"] = trace.job_id
+        if "Location" not in headers:
+            headers["Location"] = front.views.link(trace.job_id)
+    if trace.headers:
+        headers.update(trace.headers)
 
 
 def request_id_of(request: web.BaseRequest) -> str:

@@ -2,13 +2,13 @@
 
 import re
 import time
-from collections.abc import Mapping
 from http import HTTPStatus
 
 from aiohttp import web
 
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
+from service.api.serving import HARMLESS
 from service.api.wishes import refuse_unknown
 from service.core.errors import JobNotFound
 from service.core.jobs import Job, StoredImage
@@ -18,14 +18,6 @@ from service.image_store.local import LocalImageStore, media_type
 routes = web.RouteTableDef()
 
 _INDEX = re.compile(r"[0-9]|[1-9][0-9]{1,3}")
-_HARMLESS: Mapping[str, str] = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Content-Disposition": "inline",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-}
-"""So that not even bytes that pretend to be a page are run as one."""
 
 
 @routes.get("/v1/jobs/{job_id}/images/{index}")
@@ -81,5 +73,5 @@ def _find(job: Job, index: str) -> StoredImage:
 
 
 def _bytes(data: bytes, content_type: str, *, cache: str) -> web.Response:
-    headers = {**_HARMLESS, "Content-Type": content_type, "Cache-Control": cache}
+    headers = {**HARMLESS, "Content-Type": content_type, "Cache-Control": cache}
     return web.Response(body=data, headers=headers)

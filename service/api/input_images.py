@@ -74,13 +74,15 @@ def upload_of(param: str, value: object) -> Upload:
             `image_url` or `url`.
 
     Raises:
-        InvalidRequest: `wrong_type` or `invalid_url`.
+        InvalidRequest: `wrong_type`, `invalid_url` or `empty_file`.
     """
     if isinstance(value, dict) and len(value) == 1:
         [(name, inner)] = value.items()
         if name in _LINK_NAMES:
             return upload_of(param, inner)
     if isinstance(value, Held):
+        if not value.size:
+            raise InvalidRequest(f"{param} is empty", code="empty_file", param=param)
         return Upload(param=param, held=value)
     if isinstance(value, str):
         return linked(param, value)

@@ -2,16 +2,18 @@
 
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
+from service.api import limits
 from service.api.answers import answer
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
 from service.api.listing import read_query
-from service.api.submitting import read_draft, refuse_unavailable, submit
+from service.api.submitting import read_submission, refuse_unavailable, submit
 from service.api.views import etag_of
 from service.api.wishes import (
     idempotency_name,
@@ -19,16 +21,17 @@ from service.api.wishes import (
     preference,
     refuse_unknown,
 )
-from service.core.errors import AlreadyFinished, InvalidRequest, JobNotFound
+from service.core.errors import AlreadyFinished, JobNotFound
 from service.core.jobs import Job, JobId, JobState
 from service.core.requests import Priority
 from service.intake import Terms
 from service.intake.draft import Draft
+from service.intake.preview import preview
 
 routes = web.RouteTableDef()
 
 _MONTH_S = 30 * 86_400
-_NOT_YET = ("images", "mask", "webhook", "dry_run", "cache")
+_NOT_YET = ("webhook",)
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 _Text = Annotated[str, StringConstraints(max_length=512)]
 
@@ -36,35 +39,50 @@ _Text = Annotated[str, StringConstraints(max_length=512)]
 class JobDraft(Draft):
     """The body of `POST /v1/jobs`."""
 
-    operation: Literal["generate", "edit"] = "generate"
+    operation: Literal["generate", "edit", "variation"] | None = None
+    """Unsaid, it is `edit` where there are images, and else `generate`."""
     metadata: Annotated[dict[_Name, _Text], Field(max_length=16)] | None = None
+    """Your own notes: at most 16 pairs, of 64 and 512 characters."""
     priority: Literal["interactive", "normal", "batch"] = "normal"
+    """How soon the job should start, next to your others."""
     deadline_s: Annotated[int, Field(ge=1, le=_MONTH_S)] | None = None
-    images: Any = None
-    mask: Any = None
-    webhook: Any = None
-    dry_run: Any = None
-    cache: Any = None
+    """Seconds within which the job must start; else it expires, and costs nothing."""
+    dry_run: bool = False
+    """`true` answers what the job would cost, where it would go and when it would
+    start; nothing is made."""
+    webhook: SkipJsonSchema[object] = None
 
 
 @routes.post("/v1/jobs")
 async def submit_job(request: web.Request) -> web.Response:
     """Accept a job; answer before any of it is done."""
-    key, draft = await read_draft(request, JobDraft)
+    key, draft, uploads = await read_submission(request, JobDraft)
     refuse_unavailable(draft, _NOT_YET)
-    if draft.operation == "edit":
-        raise InvalidRequest(
-            "edits are not available yet", code="unsupported_field", param="operation"
-        )
+    operation = draft.operation or ("edit" if uploads.images else "generate")
     terms = Terms(
         priority=Priority(draft.priority),
         metadata=draft.metadata,
         start_within=_duration(draft.deadline_s),
         idempotency_name=idempotency_name(request),
     )
-    accepted = await submit(request, draft, key=key, terms=terms)
-    view = request.app[FRONT].views.accepted(accepted)
-    return answer(view, status=HTTPStatus.ACCEPTED)
+    front = request.app[FRONT]
+    if draft.dry_run:
+        seen = await preview(
+            draft,
+            key=key,
+            operation=operation,
+            uploads=uploads,
+            terms=terms,
+            catalog=front.catalog,
+            jobs=front.backends.jobs,
+        )
+        await limits.tell_quota(request, key)
+        eta_s = front.waiters.pace.eta_s(seen.position)
+        return answer(front.views.preview(seen, eta_s=eta_s))
+    accepted = await submit(
+        request, draft, key=key, terms=terms, operation=operation, uploads=uploads
+    )
+    return answer(front.views.accepted(accepted), status=HTTPStatus.ACCEPTED)
 
 
 @routes.get("/v1/jobs")

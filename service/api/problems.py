@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 
@@ -47,6 +48,7 @@ _FAILED_STATUS: Mapping[str, int] = {
     "provider_invalid_request": HTTPStatus.BAD_REQUEST,
     "provider_throttled": HTTPStatus.SERVICE_UNAVAILABLE,
     "provider_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "input_missing": HTTPStatus.INTERNAL_SERVER_ERROR,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
     "poison": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
@@ -89,15 +91,19 @@ class Problem:
     headers: Mapping[str, str] = field(default_factory=dict)
     kind: str | None = None
 
-    def response(self, request_id: str) -> web.Response:
-        """Return the answer, in the envelope."""
-        body = envelope(
+    def body(self, request_id: str) -> dict[str, Any]:
+        """Return the envelope."""
+        return envelope(
             message=self.message,
             kind=self.kind or _kind(self.status),
             code=self.code,
             param=self.param,
             request_id=request_id,
         )
+
+    def response(self, request_id: str) -> web.Response:
+        """Return the answer."""
+        body = self.body(request_id)
         return answer(body, status=self.status, headers=self.headers)
 
 

@@ -1,18 +1,24 @@
-"""Finished images in the body of an answer: as links, or inline as base64."""
+"""Finished images as callers read them: as links, or inline as base64."""
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pybase64
 
-from service.api.calls import Made
 from service.api.context import Front
 from service.api.views import warnings
-from service.core.errors import StoreUnavailable
+from service.core.errors import JobDeleted, StoreUnavailable
 from service.core.jobs import Job, StoredImage
-from service.image_store import ImageStore
+from service.intake import Accepted
+
+
+class Made(NamedTuple):
+    """A job that succeeded while its caller waited, and how it was accepted."""
+
+    job: Job
+    accepted: Accepted
 
 
 async def images_body(
@@ -29,13 +35,13 @@ async def images_body(
 
     Raises:
         StoreUnavailable: An image that is to stand inline cannot be read.
+        JobDeleted: It was ephemeral, and its images were delivered before.
     """
     job, dropped = made.job, made.accepted.dropped
-    images = front.backends.images
-    if inline:
-        data = await asyncio.gather(*(_inline(images, image) for image in job.images))
-    else:
-        data = [front.views.image(image) for image in job.images]
+    check_present(job)
+    data = await asyncio.gather(
+        *(rendered(front, image, inline=inline) for image in job.images)
+    )
     completed = job.completed_at or job.created_at
     body = {
         "created": int(completed.timestamp()),
@@ -49,40 +55,72 @@ async def images_body(
     if job.request.background is not None:
         body["background"] = job.request.background
     if job.usage is not None:
-        body["usage"] = job.usage
+        body["usage"] = usage(job)
     if job.error is not None:
         body["error"] = job.error
     if dropped:
         body["warnings"] = warnings(dropped)
-    if _tells_billing(front, by_dialect=billing):
-        body |= _billing(job)
-    return body
+    return body | billed(front, job, by_dialect=billing)
 
 
-def _tells_billing(front: Front, *, by_dialect: bool) -> bool:
-    match front.settings.billing:
-        case "always":
-            return True
-        case "never":
-            return False
-        case _:
-            return by_dialect
+def check_present(job: Job) -> None:
+    """Check that the images of a job that succeeded are still there.
+
+    Raises:
+        JobDeleted: It was ephemeral, and they were delivered before.
+    """
+    if not job.images:
+        raise JobDeleted("the images were ephemeral, and have been delivered")
 
 
-def _billing(job: Job) -> dict[str, Any]:
-    """Return whole milliseconds from acceptance to the images, and US dollars."""
+async def rendered(front: Front, image: StoredImage, *, inline: bool) -> dict[str, Any]:
+    """Return one finished image.
+
+    Raises:
+        StoreUnavailable: It is to stand inline and cannot be read.
+    """
+    if not inline:
+        return front.views.image(image)
+    data = await read_image(front, image)
+    return {"b64_json": base64_of(data), "revised_prompt": image.revised_prompt}
+
+
+async def read_image(front: Front, image: StoredImage) -> bytes:
+    """Return the bytes of one finished image.
+
+    Raises:
+        StoreUnavailable: They cannot be read.
+    """
+    data = await front.backends.images.get(image.key)
+    if data is None:
+        raise StoreUnavailable("an image of this job is not in the store")
+    return data
+
+
+def base64_of(data: bytes) -> orjson.Fragment:
+    """Return `data` for orjson, which is spared a look at megabytes of ASCII."""
+    return orjson.Fragment(b'"' + pybase64.b64encode(data) + b'"')
+
+
+def usage(job: Job) -> dict[str, Any] | None:
+    """Return the provider's figures, tokens in OpenAI's nesting."""
+    if job.usage is None or "input_tokens" not in job.usage:
+        return job.usage
+    flat = dict(job.usage)
+    image_tokens = flat.pop("input_image_tokens", 0)
+    text_tokens = flat.pop("input_text_tokens", flat["input_tokens"] - image_tokens)
+    details = {"text_tokens": text_tokens, "image_tokens": image_tokens}
+    return {**flat, "input_tokens_details": details}
+
+
+def billed(front: Front, job: Job, *, by_dialect: bool) -> dict[str, Any]:
+    """Return latency and cost where they are to be told, else nothing.
+
+    Whole milliseconds from acceptance to the images, and US dollars.
+    """
+    setting = front.settings.billing
+    if setting == "never" or (setting == "dialect" and not by_dialect):
+        return {}
     took = (job.completed_at or job.created_at) - job.created_at
     cost = None if job.cost_usd is None else float(job.cost_usd)
     return {"latency": took // timedelta(milliseconds=1), "cost": cost}
-
-
-async def _inline(images: ImageStore, image: StoredImage) -> dict[str, Any]:
-    data = await images.get(image.key)
-    if data is None:
-        raise StoreUnavailable("an image of this job is not in the store")
-    text = pybase64.b64encode(data)
-    return {
-        # Megabytes of ASCII that need no second look, nor a second copy.
-        "b64_json": orjson.Fragment(b'"' + text + b'"'),
-        "revised_prompt": image.revised_prompt,
-    }

@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
 from service.api.app import BEAT_S, make_app
 from service.api.context import FRONT, TRACE, Front
@@ -30,6 +31,14 @@ _CANCEL_S = 1.0
 class _Connection(web.RequestHandler):
     """One connection."""
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell who wants to know; overrides aiohttp 3.14, which tells only readers."""
+        request = self._current_request
+        super().connection_lost(exc)
+        trace = None if request is None else request.get(TRACE)
+        if trace is not None and trace.hung_up is not None:
+            trace.hung_up()
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -42,6 +51,8 @@ class _Connection(web.RequestHandler):
             raise ConnectionError("an answer had begun already")
         _ = message  # the parser's own, in words no caller needs
         problem = _MALFORMED if status == HTTPStatus.BAD_REQUEST else INTERNAL
+        if isinstance(exc, LineTooLong) and exc.args[1] == _MOST_LINE_BYTES:
+            problem = _TOO_LONG
         request_id = request_id_of(request)
         log.info("request.malformed", request_id=request_id, error=type(exc).__name__)
         response = problem.response(request_id)
@@ -68,6 +79,16 @@ _MALFORMED = Problem(
     status=HTTPStatus.BAD_REQUEST,
     code="malformed_request",
     message="this is not a well-formed HTTP request",
+)
+
+
+_MOST_LINE_BYTES = 8192
+"""Of the request line; not the limit of a header, so that errors tell which it was."""
+
+_TOO_LONG = Problem(
+    status=HTTPStatus.BAD_REQUEST,
+    code="uri_too_long",
+    message=f"the URL has more than {_MOST_LINE_BYTES:,} bytes",
 )
 
 
@@ -141,6 +162,7 @@ async def open_door(
         make_app(settings, catalog, beat_s=beat_s),
         access_log=None,
         keepalive_timeout=keep_alive_s,
+        max_line_size=_MOST_LINE_BYTES,
         lingering_time=_LINGER_S,
         auto_decompress=False,
         handler_cancellation=False,

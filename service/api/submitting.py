@@ -13,7 +13,7 @@ from service.api.context import FRONT, TRACE
 from service.api.data_urls import read_json_with_images
 from service.api.input_images import InputImages
 from service.api.multipart import read_form
-from service.core.errors import InvalidRequest
+from service.core.errors import InvalidRequest, TooMuch
 from service.intake import Accepted, Terms
 from service.intake.draft import Draft
 from service.intake.fields import read_fields
@@ -113,14 +113,22 @@ async def submit(
         ServiceError: See `Intake.submit`.
     """
     front, trace = request.app[FRONT], request[TRACE]
-    accepted = await front.intake.submit(
-        draft, key=key, terms=terms, operation=operation, uploads=uploads
-    )
+    try:
+        accepted = await front.intake.submit(
+            draft, key=key, terms=terms, operation=operation, uploads=uploads
+        )
+    except TooMuch as exc:
+        exc.retry_after = limits.patience(request, exc)
+        await limits.tell_quota(request, key)
+        raise
+    await limits.tell_quota(request, key)
     if trace.spool is not None:
         trace.spool.close()  # a call that waits for its images waits without them
     trace.job_id = accepted.job.id
     front.metrics.submitted(joined=accepted.joined)
-    if accepted.joined:
+    if draft.cache:
+        trace.headers["X-Cache"] = "HIT" if accepted.joined else "MISS"
+    if accepted.joined and (terms.idempotency_name or terms.sdk_retry):
         trace.headers["Idempotent-Replayed"] = "true"
     return accepted
 

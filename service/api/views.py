@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from service.core.jobs import Attempt, Job, JobId, JobState, StoredImage
-from service.core.requests import GenerationRequest, Priority
+from service.core.requests import GenerationRequest, InputImage, Priority
 from service.image_store import ImageStore
 from service.intake import Accepted
+from service.intake.preview import Preview
 
 _ECHOED = (
     "quality",
@@ -62,6 +63,7 @@ class Views:
             attempts=[_attempt(attempt) for attempt in job.trail],
             usage=job.usage,
             cost=None if job.cost_usd is None else float(job.cost_usd),
+            cost_source=job.cost_source,
             metadata=job.metadata,
         )
         return view
@@ -79,6 +81,28 @@ class Views:
         if job.metadata:
             view["metadata"] = job.metadata
         return view
+
+    def preview(self, seen: Preview, *, eta_s: int | None) -> dict[str, Any]:
+        """Return what a dry run came to."""
+        request, units, price, dropped = seen.composed
+        return {
+            "object": "image.job.dry_run",
+            "model": request.model,
+            "request": _request(request),
+            "images": len(seen.uploads.images),
+            "routes": [
+                {"provider": route.provider, "provider_model": route.provider_model}
+                for route in seen.routes
+            ],
+            "price": price and {"usd": float(price.usd), "source": price.source},
+            "quota_units": units,
+            "queue": {
+                "position": seen.position,
+                "eta_s": eta_s,
+                "priority": seen.priority,
+            },
+            "warnings": warnings(dropped),
+        }
 
     def link(self, job_id: JobId) -> str:
         """Return where the job is read."""
@@ -122,6 +146,7 @@ class Views:
             "attempts": [],
             "usage": None,
             "cost": None,
+            "cost_source": None,
             "metadata": {},
             "links": {"self": link, "cancel": f"{link}/cancel"},
         }
@@ -164,7 +189,21 @@ def _request(request: GenerationRequest) -> dict[str, Any]:
         value = getattr(request, name)
         if value is not None:
             echo[name] = value
+    if request.images:
+        echo["images"] = [_input(image) for image in request.images]
+    if request.mask is not None:
+        echo["mask"] = _input(request.mask)
     return echo
+
+
+def _input(image: InputImage) -> dict[str, Any]:
+    """Return what tells an input from others; its bytes are nobody's to read back."""
+    return {
+        "sha256": image.sha256,
+        "width": image.width,
+        "height": image.height,
+        "content_type": image.content_type,
+    }
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
@@ -177,6 +216,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "error_code": attempt.error_code,
         "upstream_id": attempt.upstream_id,
         "cost": None if attempt.cost_usd is None else float(attempt.cost_usd),
+        "cost_source": attempt.cost_source,
         "billed": attempt.billed,
     }
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from service.cli import batch, config, doctor, generate, jobs, keys, running
+from service.cli import batch, config, doctor, embed, generate, jobs, keys, running
 from service.cli.failure import Failure
 from service.cli.output import say
 
@@ -21,6 +21,7 @@ app.command()(generate.generate)
 app.add_typer(batch.app, name="batch")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
+app.add_typer(embed.app, name="embed")
 app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -52,6 +53,21 @@ def redis_url(settings: "Settings") -> str:
     if "redis_url" in settings.model_fields_set or not (runtime and runtime.redis_url):
         return settings.redis_url
     return runtime.redis_url
+
+
+def read_time(given: str) -> datetime:
+    """Return the time that `--expires` names; without a zone it is UTC.
+
+    Raises:
+        Failure: It is none.
+    """
+    try:
+        at = datetime.fromisoformat(given)
+    except ValueError as exc:
+        raise Failure(
+            f"--expires {given} is no ISO time, such as 2027-01-31T12:00Z", exit_code=2
+        ) from exc
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 async def with_redis(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.context import AsJson, DataDir, read_settings, with_redis
+from service.cli.context import AsJson, DataDir, read_settings, read_time, with_redis
 from service.cli.failure import Failure
 from service.cli.output import emit, print_table, say
 
@@ -63,7 +63,7 @@ def create(
         quota_units=quota_units,
         models=None if models is None else _canonical(settings, _words(models)),
         weight=weight,
-        expires_at=None if expires is None else _time(expires),
+        expires_at=None if expires is None else read_time(expires),
     )
     key, secret = asyncio.run(_create(settings, grant))
     if json:
@@ -163,16 +163,6 @@ def _canonical(settings: "Settings", names: frozenset[str]) -> frozenset[str]:
 
 def _words(given: str) -> frozenset[str]:
     return frozenset(word.strip() for word in given.split(",") if word.strip())
-
-
-def _time(given: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(given)
-    except ValueError as exc:
-        raise Failure(
-            f"--expires {given} is no ISO time, such as 2027-01-31T12:00Z", exit_code=2
-        ) from exc
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def _described(key: "ApiKey") -> dict[str, Any]:

@@ -12,6 +12,7 @@ from service.core.errors import (
     AlreadyFinished,
     JobDeleted,
     JobNotFound,
+    QueueUnavailable,
     RequestError,
     ServiceError,
     StoreUnavailable,
@@ -45,6 +46,7 @@ class Terms:
             answers for this one, without charge; None: it is made anew, unless the
             draft itself asks for the cache.
         ephemeral: Nothing of it is kept once the answer has gone out.
+        partial_images: How many unfinished states of the image are shown meanwhile.
     """
 
     priority: Priority = Priority.NORMAL
@@ -54,13 +56,20 @@ class Terms:
     sdk_retry: int | None = None
     cache_key: str | None = None
     ephemeral: bool = False
+    partial_images: int = 0
 
     @property
     def conditions(self) -> tuple[object, ...]:
         """What two calls must agree in to be repeats of one, beside the request."""
         within = self.start_within
         seconds = None if within is None else within.total_seconds()
-        return (self.metadata or {}, self.priority, seconds, self.ephemeral)
+        return (
+            self.metadata or {},
+            self.priority,
+            seconds,
+            self.ephemeral,
+            self.partial_images,
+        )
 
 
 class Accepted(NamedTuple):
@@ -176,6 +185,16 @@ class Intake:
             await self.images.delete(image_key)
         await self.jobs.forget([job.id])
 
+    async def purge(self, job_id: str) -> None:
+        """Remove what is left of an ephemeral job whose answer has gone out whole.
+
+        Where Redis or the store is away, the sweep does it later.
+        """
+        with contextlib.suppress(StoreUnavailable, QueueUnavailable):
+            for key in await self.images.list(f"jobs/{job_id}/"):
+                await self.images.delete(key)
+            await self.jobs.purge(job_id)
+
     async def _written(
         self, new: NewJob, uploads: Uploads, *, counts: bool
     ) -> tuple[NewJob, Submitted]:
@@ -234,12 +253,15 @@ class Intake:
 
 
 def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> NewJob:
+    request = composed.request
+    if terms.partial_images:
+        request = replace(request, partial_images=terms.partial_images)
     return NewJob(
         id=new_job_id(),
         account=key.account,
         key_id=key.id,
         priority=terms.priority,
-        request=composed.request,
+        request=request,
         weight=key.weight,
         units=composed.units,
         quota=key.quota_units,

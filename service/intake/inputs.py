@@ -5,6 +5,7 @@ whole and encoded anew, upright and without metadata. A mask stays lossless.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -14,14 +15,14 @@ from service.core.jobs import JobId
 from service.core.requests import InputImage
 from service.image_store import ImageStore
 from service.imaging import ImageFacts, Imaging, sniff
+from service.intake.spool import Held, Holding, Spool
 from service.intake.uploads import Upload, Uploads
-from service.outbound import Outbound, OutboundError
+from service.outbound import Outbound, OutboundError, TooLong
 
 _T = TypeVar("_T")
 
 _MASK = "mask"
 _AT_ONCE = 4
-_FETCH = timedelta(seconds=15)
 _QUALITY = 95
 _ENCODINGS = {"image/jpeg": "jpeg", "image/webp": "webp"}
 """How an image is encoded anew: as it came, so that photos stay small."""
@@ -47,6 +48,7 @@ class Inputs:
         imaging: Decodes and encodes.
         outbound: Follows links, behind the guard.
         most_bytes: Longest image that a link may lead to.
+        fetch_within: By then it must have come.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class Inputs:
         outbound: Outbound,
         *,
         most_bytes: int,
+        fetch_within: timedelta,
     ) -> None:
         self._images, self._imaging, self._outbound = images, imaging, outbound
-        self._most_bytes = most_bytes
+        self._most_bytes, self._fetch_within = most_bytes, fetch_within
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def store(self, job_id: JobId, uploads: Uploads) -> Stored:
@@ -67,6 +70,7 @@ class Inputs:
         Raises:
             InvalidRequest: One of them is no image that we take, or the mask does not
                 fit; some may be in the store already.
+            InvalidReference: A link leads to none.
             StoreUnavailable: Likewise.
         """
         keyed = [(str(i), upload) for i, upload in enumerate(uploads.images)]
@@ -89,14 +93,18 @@ class Inputs:
             await self._images.delete(key)
 
     async def _bring(self, job_id: JobId, name: str, upload: Upload) -> _Checked:
-        key, mask = f"jobs/{job_id}/inputs/{name}", name == _MASK
-        data = await self._bytes(upload)
-        async with self._turns:
-            try:
-                made, facts = await self._encoded(data, mask=mask)
-            except BadImage as exc:
-                raise _refusal(upload, exc, mask=mask) from exc
-            await self._images.put(key, made, content_type=facts.content_type)
+        with contextlib.closing(Spool()) as spool:
+            held = await self._here(upload, spool)
+            async with self._turns:
+                return await self._put(f"jobs/{job_id}/inputs/{name}", upload, held)
+
+    async def _put(self, key: str, upload: Upload, held: Held) -> _Checked:
+        is_mask = key.endswith(_MASK)
+        try:
+            made, facts = await self._encoded(await held.read(), is_mask=is_mask)
+        except BadImage as exc:
+            raise _refusal(upload, exc, is_mask=is_mask) from exc
+        await self._images.put(key, made, content_type=facts.content_type)
         stored = InputImage(
             key=key,
             sha256=upload.sha256,
@@ -106,21 +114,37 @@ class Inputs:
         )
         return _Checked(stored, facts.has_alpha)
 
-    async def _bytes(self, upload: Upload) -> bytes:
+    async def _here(self, upload: Upload, spool: Spool) -> Held:
+        """Return the bytes of an upload, fetched into `spool` where it is a link."""
         if upload.held is not None:
-            return await upload.held.read()
+            return upload.held
+        file = Holding(spool)
         try:
-            return await self._outbound.download(
-                upload.link or "", within=_FETCH, max_bytes=self._most_bytes
+            await self._outbound.fetch(
+                upload.link or "",
+                file.add,
+                within=self._fetch_within,
+                max_bytes=self._most_bytes,
             )
+        except TooLong as exc:
+            raise InvalidReference(
+                f"what the link leads to has more than {self._most_bytes:,} bytes",
+                code="reference_too_large",
+                param=upload.param,
+            ) from exc
         except OutboundError as exc:
-            raise _unreachable(upload) from exc
+            raise InvalidReference(
+                "the link does not lead to an image that can be had",
+                code="reference_unreachable",
+                param=upload.param,
+            ) from exc
+        return file.held()
 
-    async def _encoded(self, data: bytes, *, mask: bool) -> tuple[bytes, ImageFacts]:
+    async def _encoded(self, data: bytes, *, is_mask: bool) -> tuple[bytes, ImageFacts]:
         claimed = sniff(data)
         if claimed is None:  # the decoder knows why it is none
             await self._imaging.check(data)
-        encoding = "png" if mask else _ENCODINGS.get(claimed or "", "png")
+        encoding = "png" if is_mask else _ENCODINGS.get(claimed or "", "png")
         return await self._imaging.convert(
             data, output_format=encoding, compression=_QUALITY
         )
@@ -142,22 +166,14 @@ def _check_mask(upload: Upload, mask: _Checked, image: InputImage) -> None:
         )
 
 
-def _refusal(upload: Upload, error: BadImage, *, mask: bool) -> InvalidRequest:
+def _refusal(upload: Upload, error: BadImage, *, is_mask: bool) -> InvalidRequest:
     if upload.link is None:
-        code = "invalid_mask" if mask and error.code == "unsupported_image" else None
+        code = "invalid_mask" if is_mask and error.code == "unsupported_image" else None
         return InvalidRequest(str(error), code=code or error.code, param=upload.param)
     code = "reference_not_image"
     if error.code == "image_too_large":
         code = "reference_too_large"
     return InvalidReference(str(error), code=code, param=upload.param)
-
-
-def _unreachable(upload: Upload) -> InvalidReference:
-    return InvalidReference(
-        "the link does not lead to an image that can be had",
-        code="reference_unreachable",
-        param=upload.param,
-    )
 
 
 async def all_of(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:

@@ -25,6 +25,7 @@ from service.core.errors import (
     TooMuch,
 )
 from service.core.jobs import Job, JobId, JobState, is_job_id
+from service.core.periods import end_of
 from service.core.requests import Priority
 from service.job_store import keys
 from service.job_store.clock import RedisClock
@@ -43,6 +44,7 @@ _SCAN_LIMIT = 10_000
 _STEP = 200
 _GONE_FOR = timedelta(days=30)
 _UNWRITTEN_FOR = timedelta(hours=1)
+_SOON = timedelta(seconds=5)
 
 _Arrival = tuple[NewJob, float]
 """A job and when it arrived, in monotonic seconds."""
@@ -112,14 +114,14 @@ class JobStore:
                 raise TooMuch(
                     f"this key already has {new.most_queued} unfinished jobs",
                     code="queue_full",
-                    retry_after=timedelta(seconds=5),
+                    retry_after=_SOON,
                 )
             case b"quota":
                 # Open reservations may come back any moment; used units do not.
                 raise TooMuch(
                     "the quota of this key is used up for this period",
                     code="quota_exceeded",
-                    retry_after=timedelta(seconds=5 if value else 3600),
+                    retry_after=_SOON if value else _until_next_period(),
                 )
             case b"backlog":
                 raise QueueUnavailable("the queue holds all the jobs it may")
@@ -357,6 +359,11 @@ def _mismatch() -> IdempotencyMismatch:
     return IdempotencyMismatch(
         "this Idempotency-Key was used for a request with other content"
     )
+
+
+def _until_next_period() -> timedelta:
+    now = datetime.now(UTC)
+    return end_of(now) - now
 
 
 def _answers(job: Job) -> bool:

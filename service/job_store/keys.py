@@ -42,7 +42,7 @@
     darkroom:canary                   text    what `/readyz` writes
 
     channels: darkroom:finals (lines of "{id} {state}"), darkroom:cancels ("{id}"),
-    darkroom:partials ("{id} {fence} {index}": an unfinished image is in the store)
+    darkroom:partials ("{id} {fence} {number}": an unfinished image is in the store)
 
 Fields of a record: state, account, key_id, priority, cost, tag, fence, request (JSON),
 created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,

@@ -44,6 +44,7 @@ __all__ = [
     "NotSent",
     "Outbound",
     "OutboundError",
+    "Sink",
     "TooLong",
     "WrongAnswer",
 ]
@@ -91,6 +92,7 @@ class Outbound:
         payload: Mapping[str, Any],
         within: timedelta,
         max_bytes: int = MAX_BYTES,
+        sink: Sink | None = None,
     ) -> Answer:
         """POST `payload` to a URL of the operator's; redirects are not followed.
 
@@ -100,6 +102,7 @@ class Outbound:
             payload: What orjson can write.
             within: Time for everything, the reading of the answer included.
             max_bytes: Longest answer that is read.
+            sink: Where the body of an answer that went well goes; None: into it.
 
         Raises:
             NotSent: It never left; the other side knows nothing of it.
@@ -114,6 +117,7 @@ class Outbound:
             body=orjson.dumps(payload),
             deadline=_deadline(within),
             max_bytes=max_bytes,
+            sink=sink,
         )
 
     async def post_form(
@@ -125,6 +129,7 @@ class Outbound:
         files: Sequence[FormFile],
         within: timedelta,
         max_bytes: int = MAX_BYTES,
+        sink: Sink | None = None,
     ) -> Answer:
         """POST `multipart/form-data`; see `post_json`, which raises the same.
 
@@ -135,6 +140,7 @@ class Outbound:
             files: Behind it, in this order.
             within: Time for everything, both ways.
             max_bytes: Longest answer that is read.
+            sink: See `post_json`.
         """
         form = aiohttp.FormData(default_to_multipart=True, quote_fields=False)
         for name, text in fields.items():
@@ -154,6 +160,7 @@ class Outbound:
             body=form,
             deadline=_deadline(within),
             max_bytes=max_bytes,
+            sink=sink,
         )
 
     async def send(

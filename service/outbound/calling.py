@@ -13,6 +13,8 @@ from service.outbound.answers import Answer, NoAnswer, NotAllowed, NotSent, TooL
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONNECT_S = 10.0
+_MOST_REASON = 65_536
+"""Of what is said instead of a body that was to be poured into a sink."""
 _HEADERS = {"User-Agent": "darkroom", "Accept-Encoding": "identity"}
 
 Sink: TypeAlias = Callable[[bytes], Awaitable[None]]
@@ -106,8 +108,8 @@ async def _read(
         size += len(chunk)
         if size > max_bytes:
             raise too_long
-        if sink is None:
-            chunks.append(chunk)
-        elif response.ok:
+        if sink is not None and response.ok:
             await sink(chunk)
+        elif sink is None or size <= _MOST_REASON:
+            chunks.append(chunk)
     return b"".join(chunks)

@@ -19,6 +19,7 @@ from tests.fakes.cutter import Cutter
 CUTS = 2
 """As often as the SDK tries again unless it is told otherwise."""
 _LOOK_S = 0.02
+_PATIENCE_S = 10
 
 
 async def run(*, callers: int, cast: Cast) -> Report:
@@ -69,7 +70,10 @@ class _Call:
 
     async def _accepted(self, number: int) -> None:
         """Wait until the job runs, or its retry of that number has joined it."""
+        deadline = time.monotonic() + _PATIENCE_S  # a retry may have joined nothing
         while not (self._is_bought() and await self._has_joined(number)):
+            if time.monotonic() > deadline:
+                return
             await asyncio.sleep(_LOOK_S)
 
     def _is_bought(self) -> bool:

@@ -58,7 +58,7 @@ async def _reports(arguments: argparse.Namespace) -> AsyncIterator[Report]:
         case "freeze":
             yield await freeze.run(rounds=3, cast=cast)
         case "embeds":
-            yield await embeds.run(visitors=200, later=500, cast=cast)
+            yield await embeds.run(pages=20, visitors=200, later=500, cast=cast)
         case "quota":
             yield await quota.run(
                 clients=50, images=1000, seed=arguments.seed, cast=cast

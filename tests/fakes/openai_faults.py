@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.fakes.openai_rules import Call, Refusal
+from tests.fakes.openai_streams import streamed_error, streamed_half
 from tests.fakes.pictures import draw
 
 Fault = Callable[[web.Request, Call, str], Awaitable[web.StreamResponse]]
@@ -176,5 +177,7 @@ FAULTS: dict[str, Fault] = {
         huge,
         gzip_bomb,
         redirect,
+        streamed_error,
+        streamed_half,
     )
 }

@@ -107,6 +107,10 @@ class Call:
     as_url: bool
     fields: dict[str, Any]
 
+    @property
+    def streams(self) -> bool:
+        return self.fields.get("stream") in (True, "true")
+
 
 def check(
     fields: dict[str, Any], *, operation: str = "generation", compatible: bool
@@ -167,6 +171,8 @@ def _check_fields(model: str, fields: dict[str, Any], operation: str) -> None:
     n = fields.get("n", 1)
     if type(n) is not int or not 1 <= n <= rules.max_n:
         raise _invalid("n", n)
+    if n > 1 and fields.get("stream") in (True, "true"):
+        raise Refusal("Streaming is only supported with n=1.", code=None)
     if len(fields.get("prompt", "")) > rules.max_prompt:
         raise Refusal("Too long.", code="string_above_max_length", param="prompt")
     if model == "gpt-image-2":

@@ -27,6 +27,7 @@ from aiohttp import web
 from tests.fakes.openai_faults import FAULTS
 from tests.fakes.openai_forms import File, check_files, read_form
 from tests.fakes.openai_rules import Call, Refusal, check
+from tests.fakes.openai_streams import stream
 from tests.fakes.pictures import draw
 
 KEY = "sk-upstream"
@@ -120,7 +121,11 @@ class OpenAIUpstream:
             response = await FAULTS[name](request, call, argument)
         else:
             await asyncio.sleep(self._latency.total_seconds())
-            response = web.json_response(self._drawn(call))
+            body = self._drawn(call)
+            if call.streams and not self._compatible:
+                response = await stream(request, call, body)
+            else:
+                response = web.json_response(body)
             self._note("answered", call)
             self.drawn.set()
         if not response.prepared:

@@ -46,6 +46,17 @@ class FakeWorker:
     async def succeed(self, lease: Lease) -> Outcome:
         return await self.make(lease, lease.request.n)
 
+    def hold(self) -> asyncio.Event:
+        """Let no job succeed before the event is set."""
+        let = asyncio.Event()
+
+        async def succeed(lease: Lease) -> Outcome:
+            await let.wait()
+            return await self.succeed(lease)
+
+        self.verdict = succeed
+        return let
+
     async def make(self, lease: Lease, count: int, **outcome) -> Outcome:
         """Store `count` images; the job has succeeded."""
         images = [await self._store(lease, index) for index in range(count)]

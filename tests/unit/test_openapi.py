@@ -15,8 +15,10 @@ from aiohttp import web
 from openapi_spec_validator import validate
 
 from service.api.app import make_app
+from service.api.input_images import IMAGES, MASKS, InputImages
 from service.api.openapi.codes import FAILED, REFUSED
 from service.api.openapi.documents import document_of, write
+from service.api.openapi.operation import Body, Images
 from service.api.openapi.tables import OPERATIONS, TAGS
 from service.api.openapi.yaml import to_yaml
 from service.catalog_file import load_catalog
@@ -84,13 +86,38 @@ def examples() -> Iterator[Any]:
     for operation in OPERATIONS:
         if operation.body is not None:
             for shows, value in operation.body.examples.items():
-                model = operation.body.model
-                yield pytest.param(model, value, id=f"{operation.id}-{shows}")
+                yield pytest.param(operation.body, value, id=f"{operation.id}-{shows}")
 
 
-@pytest.mark.parametrize(("model", "value"), list(examples()))
-def test_every_example_is_a_request_we_take(model: type, value: Any):
-    read_fields(model, value)
+@pytest.mark.parametrize(("body", "value"), list(examples()))
+def test_every_example_is_a_request_we_take(body: Body, value: dict[str, Any]):
+    fields, images = dict(value), InputImages()
+    if body.images is not Images.NONE:
+        images.take_from(fields)
+
+    read_fields(body.model, fields)
+
+    assert images.uploads().images or body.images is not Images.NEEDED
+
+
+def forms() -> Iterator[Any]:
+    for operation in OPERATIONS:
+        if operation.body is not None:
+            for shows, value in operation.body.form_examples.items():
+                yield pytest.param(operation.body, value, id=f"{operation.id}-{shows}")
+
+
+@pytest.mark.parametrize(("body", "value"), list(forms()))
+def test_every_example_of_a_form_is_one_too(body: Body, value: dict[str, str]):
+    files = {name for name, text in value.items() if text.startswith("@")}
+
+    read_fields(
+        body.model,
+        {name: text for name, text in value.items() if name not in files},
+        text=True,
+    )
+
+    assert files <= IMAGES | MASKS
 
 
 def objects(text: str) -> Iterator[Any]:

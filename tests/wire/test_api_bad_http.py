@@ -66,7 +66,6 @@ def head(*lines: str, route: str = "/v1/jobs") -> bytes:
         b"GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 9000 + b"\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n",
-        b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     ],
 )
@@ -78,6 +77,14 @@ async def test_what_is_not_http_gets_the_envelope_and_the_door(
     assert status == 400
     assert b'"code":"malformed_request"' in answer
     assert await nothing_was_made(redis)
+
+
+async def test_url_that_is_too_long_gets_the_envelope_and_the_door(door: FrontDoor):
+    request = b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    status, answer = await raw(door.port, request, to_end=True)
+
+    assert (status, b'"code":"uri_too_long"' in answer) == (400, True)
 
 
 @pytest.mark.parametrize(

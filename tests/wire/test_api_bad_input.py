@@ -65,7 +65,7 @@ FIELDS: list[tuple[dict[str, Any], int, str, str | None]] = [
     ({"prompt": 5}, 400, "wrong_type", "prompt"),
     ({"prompt": ["a"]}, 400, "wrong_type", "prompt"),
     ({"prompt": {"a": 1}}, 400, "wrong_type", "prompt"),
-    ({"prompt": None}, 400, "wrong_type", "prompt"),
+    ({"prompt": None}, 400, "missing_field", "prompt"),
     ({"model": "no/such"}, 404, "unknown_model", "model"),
     ({"model": "../x"}, 404, "unknown_model", "model"),
     ({"model": "x" * 5000}, 404, "unknown_model", "model"),
@@ -106,6 +106,8 @@ FIELDS: list[tuple[dict[str, Any], int, str, str | None]] = [
     *(({"seed": s}, 400, "out_of_range", "seed") for s in (2**63, 2**64, -1, 1.0)),
     ({"seed": "1"}, 400, "wrong_type", "seed"),
     ({"user": "x" * 513}, 400, "out_of_range", "user"),
+    ({"max_cost": -1}, 400, "out_of_range", "max_cost"),
+    ({"max_cost": "1"}, 400, "wrong_type", "max_cost"),
     ({"negative_prompt": "\x07"}, 400, "invalid_text", "negative_prompt"),
     *(
         ({name: "x"}, 400, "unknown_field", name)
@@ -134,6 +136,7 @@ async def test_field_that_is_wrong_is_named(
     assert await nothing_was_made(redis)
 
 
+LINK = "https://example.com/a.png"
 NATIVE: list[tuple[dict[str, Any], str, str]] = [
     ({"metadata": {str(i): "x" for i in range(17)}}, "invalid_metadata", "metadata"),
     ({"metadata": {"a": "x" * 513}}, "invalid_metadata", "metadata.a"),
@@ -146,11 +149,14 @@ NATIVE: list[tuple[dict[str, Any], str, str]] = [
     ({"deadline_s": -60}, "out_of_range", "deadline_s"),
     ({"deadline_s": 400 * 86_400}, "out_of_range", "deadline_s"),
     ({"operation": "paint"}, "invalid_enum", "operation"),
-    ({"operation": "edit"}, "unsupported_field", "operation"),
+    ({"operation": "edit"}, "missing_field", "image"),
     ({"webhook": {"url": "https://example.com"}}, "unsupported_field", "webhook"),
-    ({"dry_run": True}, "unsupported_field", "dry_run"),
-    ({"cache": True}, "unsupported_field", "cache"),
-    ({"images": ["https://example.com/a.png"]}, "unsupported_field", "images"),
+    ({"dry_run": "yes"}, "wrong_type", "dry_run"),
+    ({"dry_run": True, "n": 11}, "n_too_large", "n"),
+    ({"cache": 1}, "wrong_type", "cache"),
+    ({"images": ["ftp://example.com/a.png"]}, "invalid_url", "images[0]"),
+    ({"images": [LINK], "operation": "generate"}, "incompatible_options", "operation"),
+    ({"mask": LINK}, "missing_field", "image"),
     ({"response_format": "url"}, "unknown_field", "response_format"),
 ]
 

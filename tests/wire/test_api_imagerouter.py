@@ -1,5 +1,6 @@
 """ImageRouter's unified endpoint, at both of its addresses."""
 
+import asyncio
 import base64
 import hashlib
 import time
@@ -7,9 +8,10 @@ from io import BytesIO
 
 import pytest
 from aiohttp import FormData
+from openai import AsyncOpenAI, BadRequestError
 from PIL import Image
 
-from tests.fakes.door import FrontDoor
+from tests.fakes.door import SECRET, FrontDoor
 from tests.fakes.pictures import draw
 from tests.fakes.worker import FakeWorker, failing
 
@@ -73,6 +75,32 @@ async def test_base64_comes_when_asked_for(door: FrontDoor, worker: FakeWorker):
 
     images = [base64.b64decode(image["b64_json"]) for image in answer.body["data"]]
     assert len(set(images)) == 2
+
+
+@at_both
+async def test_ephemeral_images_are_inline_and_then_nowhere(
+    door: FrontDoor, worker: FakeWorker, route: str
+):
+    answer = await door.post(route, {**ASK, "response_format": "b64_ephemeral"})
+
+    job_id = answer.headers["x-job-id"]
+    async with asyncio.timeout(5):
+        while await door.images.list(f"jobs/{job_id}/"):
+            await asyncio.sleep(0.01)
+    job = await door.get(f"/v1/jobs/{job_id}")
+    assert base64.b64decode(answer.body["data"][0]["b64_json"]).startswith(b"\x89PNG")
+    assert ASK["prompt"].encode() not in job.raw
+
+
+async def test_failure_amid_a_stream_is_in_its_words(
+    door: FrontDoor, worker: FakeWorker
+):
+    worker.verdict = failing("provider_bad_output")
+
+    answer = await door.post(GENERATIONS, {**ASK, "stream": True})
+
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    assert b'"type":"internal_error"' in answer.raw
 
 
 @at_both
@@ -269,7 +297,7 @@ async def test_image_may_stand_in_json_as_a_data_url(
 async def test_unknown_fields_of_a_form_are_ignored_too(
     door: FrontDoor, worker: FakeWorker
 ):
-    answer = await door.post(EDITS, data=form(tenant_id="5", stream="true"))
+    answer = await door.post(EDITS, data=form(tenant_id="5"))
 
     assert answer.status == 200
 
@@ -291,3 +319,17 @@ async def test_form_that_is_wrong_is_refused_in_its_words(
 
     assert (answer.status, answer.code) == (status, code)
     assert answer.body["error"]["type"] == INVALID
+
+
+async def test_openai_sdk_may_be_pointed_here(door: FrontDoor, worker: FakeWorker):
+    picture = ("fox.png", draw("a fox", width=16, height=16), "image/png")
+
+    async with AsyncOpenAI(base_url=f"{door.url}/v1/openai", api_key=SECRET) as client:
+        made = await client.images.generate(**ASK)
+        edited = await client.images.edit(**ASK, image=[picture, picture])
+        with pytest.raises(BadRequestError) as refused:
+            await client.images.generate(model="no/body", prompt="a fox")
+
+    assert made.data[0].url.startswith("http")
+    assert edited.data[0].url.startswith("http")
+    assert refused.value.code == "unknown_model"

@@ -1,6 +1,7 @@
 """Keys and what they are held to: scopes, rates, backlogs and quotas."""
 
 import asyncio
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,7 @@ from redis.asyncio import Redis
 from service.accounts import Scope
 from service.settings import Limits
 from tests.fakes.door import FrontDoor, front_door
-from tests.fakes.worker import FakeWorker, failing
+from tests.fakes.worker import FakeWorker, failing, never
 
 GENERATIONS = "/v1/images/generations"
 ASK = {"model": "test/test", "prompt": "a fox"}
@@ -28,6 +29,40 @@ async def test_rate_is_told_and_kept(door: FrontDoor):
     assert 1 <= int(refused.headers["Retry-After"]) <= 20
     assert refused.headers["x-ratelimit-limit-requests"] == "3"
     assert (await door.get("/v1/jobs", secret=secret)).status == 200
+
+
+async def test_each_limit_of_the_key_is_told(door: FrontDoor, worker: FakeWorker):
+    _, secret = await door.knows("ada", requests_per_minute=60, quota_units=20_000)
+    await door.post(GENERATIONS, ASK, secret=secret)
+    worker.verdict = never
+
+    passed = await door.post("/v1/jobs", {**ASK, "n": 2}, secret=secret)
+    refused = await door.post("/v1/jobs", {**ASK, "n": 2}, secret=secret)
+    looked = await door.post("/v1/jobs", {**ASK, "dry_run": True}, secret=secret)
+
+    policy = r'"requests";q=60;w=60, "quota";q=20000;w=(2678400|2592000|24\d+)'
+    assert re.fullmatch(policy, passed.headers["RateLimit-Policy"])
+    left = r'"requests";r=5[89];t=[12], "quota";r=5000;t=\d+'
+    assert re.fullmatch(left, passed.headers["RateLimit"])
+    assert passed.headers["x-ratelimit-limit-tokens"] == "20000"
+    assert (refused.status, refused.code) == (429, "quota_exceeded")
+    for answer in (passed, refused, looked):
+        assert answer.headers["x-ratelimit-remaining-tokens"] == "5000"
+
+
+async def test_used_up_quota_comes_back_with_the_month(
+    door: FrontDoor, worker: FakeWorker
+):
+    _, secret = await door.knows("ada", quota_units=5_000)
+    await door.post(GENERATIONS, ASK, secret=secret)
+
+    refused = await door.post("/v1/jobs", ASK, secret=secret)
+
+    now = datetime.now(UTC)
+    after = now + timedelta(seconds=int(refused.headers["Retry-After"]) + 1)
+    assert (refused.status, refused.code) == (429, "quota_exceeded")
+    assert (after.day, after.hour, after.minute) == (1, 0, 0)
+    assert after - now <= timedelta(days=31, seconds=2)
 
 
 async def test_rate_of_one_key_is_no_matter_to_another(door: FrontDoor):

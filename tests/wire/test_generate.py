@@ -30,6 +30,7 @@ from tests.fakes.images import encoded, noise
 from tests.fakes.providers import ScriptedProvider
 from workers.engine import Later
 from workers.generate import WorkerContext, generate
+from workers.partials import Partials
 
 CATALOG = """
 [providers.cheap]
@@ -89,13 +90,14 @@ async def imaging() -> Iterator[Imaging]:
 
 
 @pytest.fixture
-def context(images, imaging):
+def context(images, imaging, redis):
     def build(store=images, **providers: ScriptedProvider) -> dict:
         worker = WorkerContext(
             catalog=parse_catalog(CATALOG, file="test"),
             providers=providers,
             images=store,
             imaging=imaging,
+            partials=Partials(redis, store, imaging),
             retries=RetryPolicy(max_attempts=3),
             attempt_timeout=timedelta(seconds=0.5),
             dice=lambda: 0.5,

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from service.core.errors import JobDeleted
-from service.core.jobs import JobState
+from service.core.jobs import JobState, new_job_id
 from service.image_store.local import LocalImageStore
 from service.job_store import JobStore, keys
 from service.job_store.leases import Leases
@@ -55,6 +56,49 @@ async def test_what_is_not_old_enough_stays(redis, images):
     await Sweep(redis, images, retention=DAY).forget_old()
 
     assert (await store.get(new.id, account="ada")).state is JobState.CANCELED
+    await store.aclose()
+
+
+async def test_images_that_came_without_a_job_are_deleted_in_time(redis, images):
+    store, job_id = JobStore(redis), new_job_id()
+    await store.announce(job_id)
+    await images.put(f"jobs/{job_id}/inputs/0", b"bytes", content_type="image/png")
+    sweep = Sweep(redis, images, retention=DAY)
+
+    await sweep.forget_old()
+    before = await images.list(f"jobs/{job_id}/")
+    await redis.zadd(keys.RETENTION, {job_id: 1})
+    await sweep.forget_old()
+
+    assert before == [f"jobs/{job_id}/inputs/0"]
+    assert await images.list(f"jobs/{job_id}/") == []
+    assert await redis.zcard(keys.RETENTION) == 0
+    await store.aclose()
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+async def test_the_images_of_a_job_that_lives_stay(redis, images, claimed):
+    store, new = JobStore(redis), job()
+    await store.announce(new.id)
+    await images.put(f"jobs/{new.id}/inputs/0", b"bytes", content_type="image/png")
+    await store.submit(new)
+    leases = Leases(redis, worker="w", slots=1, retention=MOMENT)
+    leased = (await leases.claim(1, held={})).leases if claimed else []
+    await redis.zadd(keys.RETENTION, {new.id: 1})
+    sweep = Sweep(redis, images, retention=MOMENT)
+
+    await sweep.forget_old()
+
+    [(_, due_ms)] = await redis.zrange(keys.RETENTION, 0, -1, withscores=True)
+    assert due_ms > (time.time() + 3000) * 1000
+    assert len(await images.list(f"jobs/{new.id}/")) == 1
+    if claimed:
+        outcome = Outcome(state=JobState.SUCCEEDED, attempt=ATTEMPT)
+        await leases.commit(leased[0], outcome)
+        await asyncio.sleep(0.01)
+        await sweep.forget_old()
+        assert await images.list(f"jobs/{new.id}/") == []
+    await leases.aclose()
     await store.aclose()
 
 
@@ -124,4 +168,27 @@ async def test_a_chore_that_crashes_stops_no_other(redis, tmp_path):
     assert not chores.done()
     chores.cancel()
     await asyncio.gather(chores, return_exceptions=True)
+    await store.aclose()
+
+
+async def test_ephemeral_images_nobody_came_for_are_removed(redis, images):
+    store = JobStore(redis)
+    new = replace(job(), ephemeral=True)
+    await store.submit(new)
+    leases = Leases(redis, worker="w", slots=1)
+    [lease] = (await leases.claim(1, held={})).leases
+    for name in ("1/0", "1/receipt.json", "inputs/0"):
+        await images.put(f"jobs/{new.id}/{name}", b"x", content_type="image/png")
+    await leases.commit(lease, Outcome(state=JobState.SUCCEEDED, attempt=ATTEMPT))
+    sweep = Sweep(redis, images, retention=DAY)
+
+    await sweep.purge_delivered()
+    kept = await images.list(f"jobs/{new.id}/")
+    await redis.zadd(keys.EPHEMERAL, {new.id: 1})  # ten minutes later
+    await sweep.purge_delivered()
+
+    assert len(kept) == 3
+    assert await images.list(f"jobs/{new.id}/") == []
+    assert await redis.zcard(keys.EPHEMERAL) == 0
+    await leases.aclose()
     await store.aclose()

@@ -11,10 +11,17 @@ from service.core.provider import Call
 from service.core.requests import GenerationRequest
 from service.outbound import FormFile
 
+_GPT_IMAGE = ("gpt-image-", "chatgpt-image-")
 _GPT_QUALITY = {"standard": "medium", "hd": "high"}
 _DALLE_QUALITY = {"low": "standard", "medium": "standard", "high": "hd"}
 _ONLY_GENERATED = frozenset({"moderation", "style"})
 _VARIED = frozenset({"model", "n", "size", "response_format", "user"})
+
+
+def streams(request: GenerationRequest, *, model: str) -> bool:
+    """Whether the images are to be streamed; OpenAI streams one, and no variation."""
+    wanted = request.partial_images > 0 and request.n == 1
+    return wanted and request.operation != "variation" and model.startswith(_GPT_IMAGE)
 
 
 def payload_for(request: GenerationRequest, *, model: str) -> dict[str, Any]:
@@ -26,7 +33,9 @@ def payload_for(request: GenerationRequest, *, model: str) -> dict[str, Any]:
         "size": request.size,
         "user": request.user,
     }
-    if model.startswith(("gpt-image-", "chatgpt-image-")):
+    if streams(request, model=model):
+        payload |= {"stream": True, "partial_images": request.partial_images}
+    if model.startswith(_GPT_IMAGE):
         payload |= _for_gpt_image(request)
     elif model.startswith("dall-e-"):
         payload |= _for_dall_e(request, model)
@@ -72,7 +81,7 @@ def fields_for(request: GenerationRequest, *, model: str) -> dict[str, str]:
     payload = payload_for(request, model=model)
     known = _VARIED if request.operation == "variation" else payload.keys()
     return {
-        name: str(value)
+        name: "true" if value is True else str(value)
         for name, value in payload.items()
         if name in known and name not in _ONLY_GENERATED
     }

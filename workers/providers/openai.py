@@ -1,6 +1,7 @@
 """OpenAI's images API, and by `base_url` every server that imitates it.
 
-What is sent, `workers.providers._openai_requests` says. Where images come as links,
+What is sent, `workers.providers._openai_requests` says, and what comes as a stream,
+`workers.providers._openai_events`. Where images come as links,
 these are followed at once, because they expire.
 
 Source: OpenAI API reference, "Images" (read 2026-11).
@@ -17,7 +18,13 @@ from service.core.provider import Call, Generated, GeneratedImage
 from service.core.requests import GenerationRequest
 from service.outbound import MAX_BYTES, Answer, Outbound, OutboundError
 from workers.providers._errors import outbound_errors, refusal, unpaid
-from workers.providers._openai_requests import fields_for, files_for, payload_for
+from workers.providers._openai_events import Events
+from workers.providers._openai_requests import (
+    fields_for,
+    files_for,
+    payload_for,
+    streams,
+)
 
 log = structlog.get_logger()
 
@@ -42,10 +49,12 @@ class OpenAI:
         self, request: GenerationRequest, *, model: str, call: Call
     ) -> Generated:
         """See `Provider.generate`."""
+        events = Events(call) if streams(request, model=model) else None
         with outbound_errors():
-            answer = await self._answer(request, model, call)
+            answer = await self._answer(request, model, call, events)
         upstream_id = answer.headers.get("x-request-id", "")[:128] or None
-        body = answer.json_object()
+        streamed = events is not None and answer.ok
+        body = events.body if events and streamed else answer.json_object()
         if not answer.ok or body is None or body.get("error"):
             raise _failure(answer, body or {}, upstream_id)
         return Generated(
@@ -55,9 +64,14 @@ class OpenAI:
         )
 
     async def _answer(
-        self, request: GenerationRequest, model: str, call: Call
+        self,
+        request: GenerationRequest,
+        model: str,
+        call: Call,
+        events: Events | None,
     ) -> Answer:
-        max_bytes = request.n * MAX_BYTES
+        max_bytes = (request.n + request.partial_images) * MAX_BYTES
+        sink = None if events is None else events.take
         if request.operation == "generate":
             return await self._outbound.post_json(
                 f"{self._url}/generations",
@@ -65,6 +79,7 @@ class OpenAI:
                 payload=payload_for(request, model=model),
                 within=self._timeout,
                 max_bytes=max_bytes,
+                sink=sink,
             )
         return await self._outbound.post_form(
             f"{self._url}/{request.operation}s",
@@ -73,6 +88,7 @@ class OpenAI:
             files=files_for(request, call),
             within=self._timeout,
             max_bytes=max_bytes,
+            sink=sink,
         )
 
     async def _images(
@@ -127,14 +143,14 @@ def _failure(
 ) -> ProviderError:
     error = body.get("error")
     code = error.get("code") if isinstance(error, dict) else None
+    if code in _REJECTED:
+        return PromptRejected(
+            "the provider's policy forbids this content", upstream_id=upstream_id
+        )
     if answer.ok:
         return BadOutput(
             "the provider answered with something else than images",
             upstream_id=upstream_id,
-        )
-    if code in _REJECTED:
-        return PromptRejected(
-            "the provider's policy forbids this content", upstream_id=upstream_id
         )
     if code in _UNPAID:
         return unpaid(upstream_id=upstream_id)
@@ -145,4 +161,7 @@ def _usage(body: dict[str, Any]) -> dict[str, int] | None:
     usage = body.get("usage")
     if not isinstance(usage, dict):
         return None
-    return {name: count for name, count in usage.items() if type(count) is int}
+    details = usage.get("input_tokens_details")
+    inputs = details.items() if isinstance(details, dict) else ()
+    flat = {**usage, **{f"input_{name}": count for name, count in inputs}}
+    return {name: count for name, count in flat.items() if type(count) is int}

@@ -68,7 +68,7 @@ class RouterDraft(CallDraft):
 
 @routes.post("/v1/openai/images/generations")
 @routes.post("/v1/openai/images/edits")
-async def make(request: web.Request) -> web.Response:
+async def make(request: web.Request) -> web.StreamResponse:
     """Make images from text, or from images where some are sent along."""
     request[TRACE].reworded = _reworded
     key, draft, uploads = await read_submission(request, RouterDraft)
@@ -79,7 +79,7 @@ async def make(request: web.Request) -> web.Response:
         operation="edit" if uploads.images else "generate",
         uploads=uploads,
     )
-    if isinstance(made, web.Response):
+    if isinstance(made, web.StreamResponse):
         return made
     inline = draft.response_format != "url"
     front = request.app[FRONT]

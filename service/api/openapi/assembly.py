@@ -7,6 +7,7 @@ from typing import Any
 
 from service.api.openapi import bodies, codes, headers
 from service.api.openapi.operation import (
+    EVENTS,
     FORM,
     JSON,
     Access,
@@ -15,6 +16,7 @@ from service.api.openapi.operation import (
     Images,
     Operation,
     Parameter,
+    Schema,
 )
 from service.api.openapi.samples import samples_of
 from service.api.openapi.schemas import schemas_of
@@ -79,7 +81,8 @@ def _kinds(operations: Iterable[Operation]) -> Iterator[Any]:
     for operation in operations:
         if operation.body is not None:
             yield operation.body.model
-        yield from (a.shape for a in operation.answers.values() if a.shape is not None)
+        for answer in operation.answers.values():
+            yield from filter(None, (answer.shape, answer.events))
 
 
 def _add_bodies(taken: Sequence[Body], schemas: dict[str, Any]) -> None:
@@ -133,15 +136,16 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _body(body: Body) -> dict[str, Any]:
-    content = {JSON: _content(body.name, body.examples)}
+    examples = _examples(body.examples)
+    content = {JSON: {"schema": _named(body.name), "examples": examples}}
     if body.images is not Images.NONE:
-        content[FORM] = _content(f"{body.name}Form", body.form_examples)
+        # A file cannot stand in an example; the command lines show them.
+        content[FORM] = {"schema": _named(f"{body.name}Form")}
     return {"required": True, "content": content}
 
 
-def _content(name: str, examples: Mapping[str, Any]) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{name}"}
-    return {"schema": schema, "examples": _examples(examples)}
+def _named(schema: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{schema}"}
 
 
 def _examples(examples: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,10 +165,28 @@ def _answer(answer: Answer, references: Mapping[Any, Any]) -> dict[str, Any]:
         content[JSON] = {"schema": references[answer.shape]}
         if answer.example is not None:
             content[JSON]["example"] = answer.example
+    if answer.events is not None:
+        content[EVENTS] = {"schema": _event(references[answer.events])}
     for media_type, schema in answer.media.items():
         content[media_type] = {"schema": schema}
     written = {"description": answer.text, "headers": _headers(answer.headers)}
     return {**written, **({"content": content} if content else {})}
+
+
+def _event(data: Schema) -> dict[str, Any]:
+    """Return the schema of one event of a stream."""
+    as_json = {"contentMediaType": JSON, "contentSchema": data}
+    return {
+        "type": "object",
+        "properties": {
+            "event": {
+                "type": "string",
+                "description": "The `type` of its data, where that has one.",
+            },
+            "data": {"type": "string", **as_json},
+        },
+        "required": ["data"],
+    }
 
 
 def _headers(names: Iterable[str]) -> dict[str, Any]:

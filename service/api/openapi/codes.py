@@ -106,6 +106,8 @@ DRAFT = (
     "unsupported_field",
     "unsupported_operation",
     "incompatible_options",
+    "max_cost_exceeded",
+    "unknown_price",
     "unknown_model",
     "model_not_allowed",
 )

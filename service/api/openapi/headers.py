@@ -25,6 +25,8 @@ HEADERS: Mapping[str, tuple[Schema, str]] = {
     "WWW-Authenticate": (STRING, "Always Bearer."),
     "ETag": (STRING, "For If-None-Match."),
     "Cache-Control": (STRING, "How long the answer may be kept."),
+    "Accept-Ranges": ({"const": "bytes"}, "Ranges are served."),
+    "Content-Range": (STRING, "Which bytes these are."),
     "Content-Disposition": (STRING, "Always inline."),
     "X-Cache": (
         {"enum": ["HIT", "MISS"]},
@@ -33,7 +35,8 @@ HEADERS: Mapping[str, tuple[Schema, str]] = {
     "RateLimit-Limit": (_COUNT, "Requests the key may send a minute."),
     "RateLimit-Remaining": (_COUNT, "How many of them are left."),
     "RateLimit-Reset": (_COUNT, "Seconds until all of them are there again."),
-    "RateLimit-Policy": (STRING, "The limit and its window in seconds."),
+    "RateLimit-Policy": (STRING, "Each limit of the key and its window in seconds."),
+    "RateLimit": (STRING, "What is left of each of them, and the seconds until reset."),
 }
 """By name, in the spelling of the answers: schema and meaning."""
 
@@ -44,6 +47,7 @@ OF_A_SUBMISSION = (
     "RateLimit-Limit",
     "RateLimit-Remaining",
     "RateLimit-Reset",
+    "RateLimit",
     "RateLimit-Policy",
 )
 OF_STATUS: Mapping[int, tuple[str, ...]] = {

@@ -26,7 +26,8 @@ def kind_of(schema: Mapping[str, Any]) -> str:
         return f'<a href="#{name}">{name}</a>'
     for several in ("anyOf", "oneOf"):
         if several in schema:
-            return " or ".join(kind_of(one) for one in schema[several])
+            some = (one for one in schema[several] if one != {"type": "null"})
+            return " or ".join(map(kind_of, some))
     if "const" in schema:
         return _literal(schema["const"])
     if "enum" in schema and len(schema["enum"]) <= _MOST_SHOWN:

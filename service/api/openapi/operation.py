@@ -77,6 +77,7 @@ class Answer:
         text: What it means.
         shape: A TypedDict that it is as JSON; None: it is not JSON, or empty.
         media: Content of other types.
+        events: A TypedDict that the data of each event is, where they may be asked for.
         headers: Names from the table of headers; `x-request-id` is always there.
         example: One that a reader will recognize.
     """
@@ -84,6 +85,7 @@ class Answer:
     text: str
     shape: Any = None
     media: Mapping[str, Schema] = field(default_factory=dict)
+    events: Any = None
     headers: tuple[str, ...] = ()
     example: Any = None
 

@@ -10,12 +10,9 @@ from typing import Any
 
 from service.api.openapi.codes import MEANINGS
 from service.api.openapi.kinds import bounds_of, kind_of
-from service.api.openapi.operation import JSON
 from service.api.openapi.prose import inline, paragraphs
 
 STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
-
-_CALLERS = {0: "everybody", 1: "everybody", 2: "a key"}
 
 
 def page_of(document: Mapping[str, Any]) -> str:
@@ -51,7 +48,7 @@ def _contents(document: Mapping[str, Any]) -> Iterator[str]:
         name = tag["name"]
         yield f'<h2><a href="#{_anchor(name)}">{escape(name)}</a></h2><ul>'
         for method, path, operation in _of_tag(document, name):
-            shown = f"{_method(method)} {escape(operation['summary'])}"
+            shown = f"{_method(method)}<span>{escape(operation['summary'])}</span>"
             title = escape(f"{method} {path}")
             yield f'<li><a href="#{operation["operationId"]}" title="{title}">'
             yield f"{shown}</a></li>"
@@ -106,7 +103,7 @@ def _section(
         schema = schemas[content["schema"]["$ref"].rpartition("/")[2]]
         yield f"<details open><summary>Fields, as <code>{media_type}</code></summary>"
         yield f"{_fields(schema)}</details>"
-    yield f"<h4>Answers</h4>{_answers(operation['responses'])}</section>"
+    yield f"{_answers(operation['responses'])}</section>"
 
 
 _NO_BODY: Mapping[str, Any] = {"content": {}}
@@ -141,7 +138,7 @@ def _fields(schema: Mapping[str, Any]) -> str:
         (
             _name(name, required=name in required),
             _takes(field),
-            inline(field.get("description", "").partition("\n")[0]),
+            inline(field.get("description", "").partition("\n\n")[0]),
         )
         for name, field in schema.get("properties", {}).items()
     )
@@ -149,26 +146,45 @@ def _fields(schema: Mapping[str, Any]) -> str:
 
 
 def _answers(responses: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = []
-    for status, response in responses.items():
-        codes = response.get("x-codes")
-        if codes is None:
-            text = f"{_contained(response)}{inline(response['description'])}"
-        else:
-            links = (f'<a href="#code-{c}"><code>{c}</code></a>' for c in codes)
-            text = ", ".join(links)
-        rows.append((f"<code>{status}</code>", text))
-    return _table(("Status", "Means"), rows)
+    good = (
+        (f"<code>{status}</code>", _contained(told) + inline(told["description"]))
+        for status, told in responses.items()
+        if "x-codes" not in told
+    )
+    refusals = [
+        (f"<code>{status}</code>", ", ".join(map(_code, told["x-codes"])))
+        for status, told in responses.items()
+        if "x-codes" in told
+    ]
+    statuses = ", ".join(status for status, _ in refusals)
+    return (
+        f"<h4>Answers</h4>{_table(('Status', 'Means'), good)}"
+        f"<details><summary>Errors <small>{statuses}</small></summary>"
+        f"{_table(('Status', 'Codes'), refusals)}</details>"
+    )
+
+
+def _code(code: str) -> str:
+    return f'<a href="#code-{code}"><code>{code}</code></a>'
 
 
 def _contained(response: Mapping[str, Any]) -> str:
+    contents = response.get("content", {}).items()
     kinds = [
-        kind_of(content["schema"])
-        if media_type == JSON
-        else f"<code>{media_type}</code>"
-        for media_type, content in response.get("content", {}).items()
+        _content(media_type, content["schema"]) for media_type, content in contents
     ]
     return f"{', '.join(kinds)}: " if kinds else ""
+
+
+def _content(media_type: str, schema: Mapping[str, Any]) -> str:
+    match media_type:
+        case "application/json":
+            return kind_of(schema)
+        case "text/event-stream":
+            data = schema["properties"]["data"]["contentSchema"]
+            return f"events of {kind_of(data)}"
+        case _:
+            return f"<code>{media_type}</code>"
 
 
 def _takes(schema: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ import orjson
 from service.api.openapi.operation import JSON, Access, Operation
 
 _BREAK = " \\\n  "
+_LINE, _INDENTED = "\n", "\n  "
 
 
 def samples_of(operation: Operation) -> dict[str, str]:
@@ -62,7 +63,7 @@ def _target(operation: Operation) -> str:
 def _json(value: Any) -> Iterator[str]:
     yield f'-H "Content-Type: {JSON}"'
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    yield f"-d {shlex.quote(text)}"
+    yield f"-d {shlex.quote(text.replace(_LINE, _INDENTED))}"
 
 
 def _form(fields: Mapping[str, str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ left out a default of null and an `anyOf`; readers and generators of clients far
 better without.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,8 @@ from pydantic_core import core_schema
 
 _REF = "#/components/schemas/{model}"
 _READ: JsonSchemaMode = "validation"
+_WRAPPED = re.compile(r"(?<!\n)\n(?![\n*])")
+"""Where a docstring's line ends and its paragraph goes on."""
 
 
 class _Terse(GenerateJsonSchema):
@@ -51,4 +54,7 @@ def schemas_of(kinds: Iterable[Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
     named: dict[str, Any] = rest["$defs"]
     for schema in named.values():
         schema.pop("title", None)
+        for told in (schema, *schema.get("properties", {}).values()):
+            if "description" in told:
+                told["description"] = _WRAPPED.sub(" ", told["description"])
     return {kind: ref for (kind, _), ref in references.items()}, named

@@ -47,7 +47,7 @@ class InlineImage(Shape):
     revised_prompt: str | None
 
 
-class Images(Shape):
+class ImagesObject(Shape):
     """OpenAI's images object, and what we know beside it."""
 
     created: int

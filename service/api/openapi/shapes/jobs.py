@@ -7,6 +7,8 @@ from service.api.openapi.shapes.images import FieldWarning, Format, Image, JobEr
 
 State = Literal["queued", "running", "succeeded", "failed", "canceled", "expired"]
 Priority = Literal["interactive", "normal", "batch"]
+CostSource = Literal["reported", "priced", "estimated"]
+"""The provider said so; the catalog names this price; its default is a guess."""
 
 
 class Queue(Shape):
@@ -17,6 +19,16 @@ class Queue(Shape):
     eta_s: int | None
     """A guess of the seconds until it starts."""
     priority: Priority
+
+
+class Input(Shape):
+    """An image that came along; its bytes are nobody's to read back."""
+
+    sha256: str
+    """Of what was sent."""
+    width: int
+    height: int
+    content_type: str
 
 
 class AskedFor(Shape):
@@ -38,6 +50,8 @@ class AskedFor(Shape):
     seed: NotRequired[int]
     negative_prompt: NotRequired[str]
     user: NotRequired[str]
+    images: NotRequired[list[Input]]
+    mask: NotRequired[Input]
 
 
 class JobAttempt(Shape):
@@ -53,6 +67,7 @@ class JobAttempt(Shape):
     """The provider's own name for it."""
     cost: float | None
     """US dollars."""
+    cost_source: CostSource | None
     billed: bool
     """Whether it may stand on the provider's bill."""
 
@@ -96,9 +111,42 @@ class Job(Shape):
     """As the provider reports it."""
     cost: float | None
     """US dollars, over all attempts."""
+    cost_source: CostSource | None
+    """The weakest of the attempts'."""
     metadata: dict[str, str]
     links: JobLinks
     warnings: NotRequired[list[FieldWarning]]
+
+
+class Route(Shape):
+    """A provider, and its own name for the model."""
+
+    provider: str
+    provider_model: str
+
+
+class Price(Shape):
+    """What the images would cost."""
+
+    usd: float
+    source: CostSource
+
+
+class Preview(Shape):
+    """What a job would come to, said by a dry run."""
+
+    object: Literal["image.job.dry_run"]
+    model: str
+    request: AskedFor
+    images: int
+    """How many came along; nobody has looked at them."""
+    routes: list[Route]
+    """Best first."""
+    price: Price | None
+    """Null where the catalog does not say."""
+    quota_units: int
+    queue: Queue
+    warnings: list[FieldWarning]
 
 
 class JobList(Shape):

@@ -9,6 +9,8 @@ from service.api.openapi.operation import Operation
 from service.api.openapi.tables import (
     about,
     around,
+    chat,
+    embed,
     health,
     imagerouter,
     images,
@@ -19,8 +21,10 @@ from service.api.openapi.tables import (
 
 OPERATIONS: tuple[Operation, ...] = (
     *openai.OPERATIONS,
+    *chat.OPERATIONS,
     *imagerouter.OPERATIONS,
     *around.OPERATIONS,
+    *embed.OPERATIONS,
     *jobs.OPERATIONS,
     *images.OPERATIONS,
     *models.OPERATIONS,
@@ -32,6 +36,7 @@ TAGS: Mapping[str, str] = {
     openai.TAG: "The contract of OpenAI, which rout.my and MultiRoute speak too. Point "
     "any OpenAI client at `$URL/v1`.",
     imagerouter.TAG: "The contract of ImageRouter: point its clients at `$URL`.",
+    embed.TAG: "Links that show one image, for pages and Markdown.",
     jobs.TAG: "The native resource, which says the most: submit, wait, list, cancel.",
     images.TAG: "The bytes themselves.",
     models.TAG: "What may be asked for.",

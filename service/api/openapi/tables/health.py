@@ -20,7 +20,12 @@ _ALIVE = Operation(
 
 OPERATIONS = (
     _ALIVE,
-    replace(_ALIVE, path="/health", id="get_health_as_imagerouter"),
+    replace(
+        _ALIVE,
+        path="/health",
+        id="get_health_as_imagerouter",
+        summary="Ask the same, as at ImageRouter",
+    ),
     Operation(
         method="GET",
         path="/readyz",

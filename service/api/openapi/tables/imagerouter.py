@@ -4,10 +4,13 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from service.api.dialects.imagerouter import RouterDraft
-from service.api.openapi.headers import OF_A_SUBMISSION
-from service.api.openapi.operation import Answer, Body, Operation
-from service.api.openapi.shapes.images import Images
-from service.api.openapi.tables.openai import ACCEPTED, CALL_PARAMETERS, CALL_REFUSES
+from service.api.openapi.operation import Body, Images, Operation
+from service.api.openapi.tables.openai import (
+    ACCEPTED,
+    CALL_PARAMETERS,
+    CALL_REFUSES,
+    MADE,
+)
 
 TAG = "ImageRouter"
 
@@ -27,6 +30,7 @@ _GENERATE = Operation(
     body=Body(
         name="RouterDraft",
         model=RouterDraft,
+        images=Images.SOME,
         examples={
             "ImageRouter: all there is": {
                 "prompt": "a serene mountain landscape at sunset",
@@ -38,9 +42,31 @@ _GENERATE = Operation(
             },
             "ImageRouter: the least": {"prompt": "test image", "model": "test/test"},
         },
+        form_examples={
+            "ImageRouter: image to image": {
+                "prompt": "transform this into a watercolor painting",
+                "model": "test/test",
+                "quality": "auto",
+                "size": "auto",
+                "response_format": "url",
+                "output_format": "webp",
+                "image[]": "@/path/to/your/image.webp",
+            },
+            "ImageRouter: text to image": {
+                "prompt": "a cyberpunk city at night",
+                "model": "test/test",
+                "quality": "high",
+                "size": "1024x1024",
+                "response_format": "url",
+                "output_format": "webp",
+            },
+        },
     ),
     answers={
-        200: Answer(text="The images.", shape=Images, headers=OF_A_SUBMISSION),
+        200: replace(
+            MADE,
+            text="The images, with `latency` in milliseconds and `cost` in US dollars.",
+        ),
         202: ACCEPTED,
     },
     refuses=tuple(code for code in CALL_REFUSES if code != "unknown_field"),
@@ -53,5 +79,6 @@ OPERATIONS = (
         _GENERATE,
         path="/v1/openai/images/edits",
         id="edit_images_as_imagerouter",
+        summary="Make images, at ImageRouter's other address",
     ),
 )

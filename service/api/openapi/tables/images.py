@@ -14,7 +14,15 @@ from service.api.openapi.tables.jobs import JOB_ID
 TAG = "Images"
 BYTES = dict.fromkeys(("image/png", "image/jpeg", "image/webp"), BINARY)
 
-_SERVED = ("Cache-Control", "Content-Disposition")
+SERVED = ("Cache-Control", "Content-Disposition")
+IF_NONE_MATCH = Parameter(
+    name="If-None-Match",
+    where="header",
+    text="An `ETag` of an earlier answer; 304 if the bytes are still these.",
+)
+RANGE = Parameter(
+    name="Range", where="header", text="One range of bytes.", example="bytes=0-1023"
+)
 
 OPERATIONS = (
     Operation(
@@ -38,7 +46,7 @@ OPERATIONS = (
             200: Answer(
                 text="The bytes, where images lie in a folder.",
                 media=BYTES,
-                headers=(*OF_A_JOB, "ETag", *_SERVED),
+                headers=(*OF_A_JOB, "ETag", *SERVED),
             ),
             302: Answer(
                 text="Where they can be read now, where images lie in S3.",
@@ -73,7 +81,7 @@ OPERATIONS = (
             Parameter(name="exp", text="Unix seconds of the end.", required=True),
             Parameter(name="sig", text="The signature.", required=True),
         ),
-        answers={200: Answer(text="The bytes.", media=BYTES, headers=_SERVED)},
+        answers={200: Answer(text="The bytes.", media=BYTES, headers=SERVED)},
         refuses=("not_found", "invalid_signature", "url_expired", "store_unavailable"),
     ),
 )

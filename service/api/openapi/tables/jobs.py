@@ -8,8 +8,8 @@ from service.api.openapi.headers import (
     OF_A_SUBMISSION,
     PREFER,
 )
-from service.api.openapi.operation import Answer, Body, Operation, Parameter
-from service.api.openapi.shapes.jobs import Job, JobList
+from service.api.openapi.operation import Answer, Body, Images, Operation, Parameter
+from service.api.openapi.shapes.jobs import Job, JobList, Preview
 from service.api.wishes import LONGEST_POLL_S
 from service.core.jobs import JobState
 
@@ -42,6 +42,7 @@ OPERATIONS = (
         body=Body(
             name="JobDraft",
             model=JobDraft,
+            images=Images.SOME,
             examples={
                 "An image": {
                     "model": "test/test",
@@ -56,14 +57,30 @@ OPERATIONS = (
                     "deadline_s": 3600,
                     "metadata": {"project": "calendar"},
                 },
+                "What it would cost": {
+                    "model": "test/test",
+                    "prompt": "a lighthouse at night",
+                    "n": 4,
+                    "dry_run": True,
+                },
+            },
+            form_examples={
+                "An edit": {
+                    "model": "test/test",
+                    "prompt": "a lighthouse in snow",
+                    "image": "@lighthouse.png",
+                }
             },
         ),
         answers={
+            200: Answer(text="What a dry run came to; nothing is made.", shape=Preview),
             202: Answer(text="The job.", shape=Job, headers=OF_A_SUBMISSION),
         },
         refuses=(
             *codes.KEY,
             *codes.JSON_BODY,
+            *codes.FORM_BODY,
+            *codes.IMAGES,
             *codes.DRAFT,
             *codes.SUBMISSION,
             "invalid_metadata",

@@ -33,7 +33,12 @@ _FILTERS = (
     ),
     Parameter(
         name="limit",
-        schema={"type": "integer", "minimum": 1, "maximum": 999_999},
+        schema={
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 999_999},
+                {"const": ""},
+            ]
+        },
         text="The most models.",
     ),
 )
@@ -93,7 +98,12 @@ OPERATIONS = (
         refuses=(*codes.KEY, "unknown_model"),
     ),
     _MAP,
-    replace(_MAP, path="/v1/openai/images/models", id="map_image_models"),
+    replace(
+        _MAP,
+        path="/v1/openai/images/models",
+        id="map_image_models",
+        summary="Map the models by name, at another address",
+    ),
     replace(
         _MAP,
         path="/v2/models",

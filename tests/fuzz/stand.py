@@ -1,0 +1,118 @@
+"""A front door and a worker as processes of their own, with jobs to ask about."""
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.chaos.program import Program, reserved_port
+from tests.fakes.valkey import Valkey
+
+ROOT = Path(__file__).parents[2]
+SECRET = "sk_of-the-fuzzer"
+START_WITHIN_S = 30
+
+_CATALOG = """
+[providers.test]
+adapter = "test"
+[models."test/test"]
+routes = ["test/test"]
+features = [
+  "generate", "edit", "mask", "variation",
+  "quality", "style", "background", "moderation", "seed", "negative_prompt",
+]
+sizes = ["48x48", "64x48"]
+output_formats = ["png", "jpeg", "webp"]
+max_n = 2
+price_usd = 0.001
+embed = true
+[models."test/refuse"]
+routes = ["test/refuse"]
+sizes = ["48x48"]
+[aliases]
+"alias" = "test/test"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stand:
+    """Attributes:
+    base_url: Of the front door.
+    jobs: Ids of jobs that are finished.
+    log: What the front door said.
+    """
+
+    base_url: str
+    jobs: list[str]
+    log: Path
+
+
+@contextlib.contextmanager
+def stand(*, jobs: int) -> Iterator[Stand]:
+    """Start everything, make some jobs, and leave no process behind."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fuzz-")))
+        (folder / "catalog.toml").write_text(_CATALOG)
+        read_end, write_end = os.pipe()
+        stack.callback(os.close, read_end)
+        stack.callback(os.close, write_end)
+        port = stack.enter_context(reserved_port())
+        valkey = Valkey().start()
+        stack.callback(valkey.close)
+        environ = _environ(folder, valkey, port, read_end)
+        for command in ("service", "workers"):
+            program = Program(
+                [command],
+                environ=environ,
+                log=folder / f"{command}.log",
+                parent_fd=read_end,
+            )
+            stack.callback(program.stop)
+            program.start()
+        base_url = f"http://127.0.0.1:{port}"
+        headers = {"Authorization": f"Bearer {SECRET}"}
+        client = httpx.Client(
+            base_url=base_url, headers=headers, timeout=START_WITHIN_S
+        )
+        with client:
+            _wait(client)
+            made = [_job(client, number) for number in range(jobs)]
+        yield Stand(base_url=base_url, jobs=made, log=folder / "service.log")
+
+
+def _environ(folder: Path, valkey: Valkey, port: int, parent_fd: int) -> dict[str, str]:
+    ours = {n: v for n, v in os.environ.items() if not n.startswith("DARKROOM_")}
+    return ours | {
+        "PYTHONPATH": str(ROOT),
+        "DARKROOM_REDIS_URL": valkey.url,
+        "DARKROOM_DATA_DIR": str(folder / "data"),
+        "DARKROOM_CATALOG_FILE": str(folder / "catalog.toml"),
+        "DARKROOM_PORT": str(port),
+        "DARKROOM_BOOTSTRAP_KEY": SECRET,
+        "DARKROOM_PARENT_FD": str(parent_fd),
+        "DARKROOM_LIMITS__BODY_S": "2",
+        "DARKROOM_WORKER__IMAGING_PROCESSES": "1",
+    }
+
+
+def _wait(client: httpx.Client) -> None:
+    deadline = time.monotonic() + START_WITHIN_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            if client.get("/readyz").json()["status"] == "ready":
+                return
+        time.sleep(0.05)
+    raise TimeoutError("the front door does not open")
+
+
+def _job(client: httpx.Client, number: int) -> str:
+    wanted = {"model": "test/test", "prompt": f"a fox {number}"}
+    job = client.post("/v1/jobs", json=wanted).json()
+    done = client.get(f"/v1/jobs/{job['id']}", params={"wait": 30}).json()
+    assert done["status"] == "succeeded", done
+    return done["id"]

@@ -1,0 +1,190 @@
+"""Images that are links: followed by us, behind the guard, and never by a worker."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from service.settings import Outbound
+from tests.fakes.door import FrontDoor, front_door
+from tests.fakes.forms import TYPE, Part, form
+from tests.fakes.images import decoded
+from tests.fakes.picture_host import PictureHost
+from tests.fakes.valkey import Valkey
+
+EDIT = {"model": "test/test", "prompt": "a hat", "operation": "edit"}
+LENIENT = Outbound(allowed_networks=["127.0.0.0/8"], allow_http=True)
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[PictureHost]:
+    async with PictureHost() as running:
+        yield running
+
+
+@pytest.fixture
+async def open_door(
+    shared_valkey: Valkey, redis: Redis, tmp_path: Path
+) -> AsyncIterator[FrontDoor]:
+    """A front door that may call `host`, and has little patience."""
+    limits = {"reference_s": 0.5}
+    async with front_door(
+        shared_valkey.url, tmp_path, outbound=LENIENT, limits=limits
+    ) as door:
+        yield door
+
+
+async def submit(door: FrontDoor, *links: str, **more: object):
+    return await door.post("/v1/jobs", {**EDIT, "images": list(links), **more})
+
+
+async def inputs(door: FrontDoor) -> list[str]:
+    return [key for key in await door.images.list("jobs/") if "/inputs/" in key]
+
+
+async def test_what_links_lead_to_is_stored_in_the_callers_order(open_door, host):
+    links = [f"{host.url}/fox.png", f"{host.url}/away?to=/fox.png"]
+
+    answer = await submit(open_door, *links)
+
+    assert answer.status == 202, answer.raw
+    stored = [await open_door.images.get(key) for key in await inputs(open_door)]
+    assert [decoded(data).size for data in stored] == [(64, 48)] * 2
+
+
+async def test_a_form_may_hold_links_too(open_door, host):
+    body = form(Part("image", f"{host.url}/fox.png"), **EDIT)
+
+    answer = await open_door.post("/v1/jobs", data=body, Content_Type=TYPE)
+
+    assert answer.status == 202, answer.raw
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("404", "reference_unreachable"),
+        ("500", "reference_unreachable"),
+        ("hang", "reference_unreachable"),
+        ("drip", "reference_unreachable"),
+        ("cut", "reference_unreachable"),
+        ("away?to=http://10.0.0.1/", "reference_unreachable"),
+        ("away?to=http://[::1]:1/", "reference_unreachable"),
+        ("away?to=file:///etc/passwd", "reference_unreachable"),
+        ("page.html", "reference_not_image"),
+        ("drawing.svg", "reference_not_image"),
+        ("paper.pdf", "reference_not_image"),
+        ("nothing", "reference_not_image"),
+        ("half.png", "reference_not_image"),
+        ("moving.webp", "reference_not_image"),
+        ("more.png", "reference_too_large"),
+        ("endless", "reference_too_large"),
+    ],
+)
+async def test_a_link_that_leads_to_no_image(open_door, host, redis, name, code):
+    answer = await submit(open_door, f"{host.url}/fox.png", f"{host.url}/{name}")
+
+    assert (answer.status, answer.code) == (422, code)
+    assert answer.body["error"]["param"] == "images[1]"
+    assert await inputs(open_door) == []
+    assert not [key async for key in redis.scan_iter("darkroom:job:*")]
+
+
+async def test_twenty_mebibytes_are_not_too_large(shared_valkey, redis, tmp_path, host):
+    async with front_door(shared_valkey.url, tmp_path, outbound=LENIENT) as door:
+        answer = await submit(door, f"{host.url}/20mib.png")
+
+    assert answer.status == 202, answer.raw
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://127.0.0.1:{port}/fox.png",
+        "https://127.0.0.1:{port}/fox.png",
+        "https://localhost:{port}/fox.png",
+        "https://2130706433:{port}/fox.png",
+        "https://127.1/fox.png",
+        "https://[::ffff:127.0.0.1]/",
+        "https://169.254.169.254/latest/meta-data/",
+        "https://[fd00:ec2::254]/",
+        "https://10.0.0.1/",
+        "https://10.0.0.1:22/",
+        "https://no-such-host.invalid/",
+        "https://a:b@127.0.0.1/",
+        "https://[",
+        "https://",
+        "https://example.com:99999/",
+    ],
+)
+async def test_nobody_learns_of_our_network_by_asking(door, host, link):
+    answer = await submit(door, link.format(port=host.port))
+
+    assert (answer.status, answer.code) == (422, "reference_unreachable")
+    assert answer.body["error"]["message"] == (
+        "the link does not lead to an image that can be had"
+    )
+    assert host.seen == []
+
+
+async def test_a_closed_port_looks_like_any_other(open_door):
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+
+        answer = await submit(open_door, f"http://127.0.0.1:{bound.getsockname()[1]}/")
+
+    assert (answer.status, answer.code) == (422, "reference_unreachable")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "",
+        "fox.png",
+        "//example.com/fox.png",
+        "ftp://example.com/fox.png",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "https://example.com/\r\nHost: x",
+        "https://example.com/ \x00",
+        f"https://example.com/{'x' * 2048}",
+    ],
+)
+async def test_what_is_no_link_is_followed_nowhere(door, link):
+    answer = await submit(door, link)
+
+    assert (answer.status, answer.code) == (400, "invalid_url")
+    assert answer.body["error"]["param"] == "images[0]"
+
+
+async def test_seventeen_links_are_too_many(door, host):
+    answer = await submit(door, *[f"{host.url}/fox.png"] * 17)
+
+    assert (answer.status, answer.code) == (400, "too_many_images")
+    assert host.seen == []
+
+
+async def test_links_are_followed_side_by_side(open_door, host):
+    begun = asyncio.get_running_loop().time()
+
+    answer = await submit(open_door, *[f"{host.url}/hang"] * 16)
+
+    assert answer.code == "reference_unreachable"
+    assert asyncio.get_running_loop().time() - begun < 3
+
+
+async def test_an_equal_call_joins_before_anything_is_fetched(open_door, host):
+    link, name = f"{host.url}/fox.png", {"Idempotency_Key": "once"}
+    first = await open_door.post("/v1/jobs", {**EDIT, "images": [link]}, **name)
+
+    again = await open_door.post("/v1/jobs", {**EDIT, "images": [link]}, **name)
+    other = await open_door.post("/v1/jobs", {**EDIT, "images": [link] * 2}, **name)
+
+    assert first.body["id"] == again.body["id"]
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert (other.status, other.code) == (422, "idempotency_mismatch")
+    assert host.seen == ["fox.png"]
+    assert len(await inputs(open_door)) == 1
