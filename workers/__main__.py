@@ -54,19 +54,21 @@ async def make_worker(
         outbound = await stack.enter_async_context(Outbound(settings.outbound))
         partials = Partials(redis, images, imaging)
         stack.push_async_callback(partials.aclose)
+        leases = Leases(
+            redis, worker=name, slots=own.max_jobs, lease=lease, retention=retention
+        )
         worker = LeaseWorker(
             generate,
             name=name,
             redis_pool=redis,
-            leases=Leases(
-                redis, worker=name, slots=own.max_jobs, lease=lease, retention=retention
-            ),
+            leases=leases,
             max_jobs=own.max_jobs,
             lease=lease,
             drain=timedelta(seconds=own.drain_s),
             ctx={
                 "worker": WorkerContext(
                     catalog=catalog,
+                    leases=leases,
                     providers=open_providers(catalog, outbound, os.environ),
                     images=images,
                     imaging=imaging,

@@ -47,10 +47,16 @@ _LAST_WORDS_S = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Later:
-    """A failed attempt with another to come."""
+    """A failed attempt with another to come.
+
+    Attributes:
+        wait: Until then.
+        goes_on: Whether what was submitted upstream may still come to an end.
+    """
 
     attempt: Attempt
     wait: timedelta
+    goes_on: bool = False
 
 
 class LeaseWorker(Worker):
@@ -226,7 +232,9 @@ class LeaseWorker(Worker):
     async def _settle(self, lease: Lease, verdict: Outcome | Later) -> None:
         if isinstance(verdict, Later):
             self.jobs_retried += 1
-            kept = await self.leases.retry(lease, verdict.attempt, wait=verdict.wait)
+            kept = await self.leases.retry(
+                lease, verdict.attempt, wait=verdict.wait, goes_on=verdict.goes_on
+            )
         else:
             self.jobs_complete += 1
             kept = await self.leases.commit(lease, verdict)

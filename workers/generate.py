@@ -1,6 +1,7 @@
 """The task: one attempt of one job, from its request to images in the store.
 
     receipt of an earlier claim? --> its images, nothing is bought
+    upstream tasks of one? --> its route, where they are looked at
     route --> provider --> decode, check --> store images, then receipt --> Outcome
 
 The receipt is written last, so whoever finds one finds all its images. Every later
@@ -11,7 +12,7 @@ store and the commit has bought nothing in vain.
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,13 +34,14 @@ from service.core.retries import RetryPolicy
 from service.core.sizing import Size
 from service.image_store import ImageStore
 from service.imaging import Imaging
-from service.job_store.leases import Lease
+from service.job_store.leases import Lease, Leases
 from service.job_store.records import Outcome
 from workers.engine import Later
 from workers.inputs import load_images, load_mask
 from workers.keeping import keep_images
 from workers.partials import Partials
 from workers.receipts import find_receipt, put_receipt
+from workers.tasks import Tasks
 
 log = structlog.get_logger()
 
@@ -55,6 +57,7 @@ class WorkerContext:
     """
 
     catalog: Catalog
+    leases: Leases
     providers: Mapping[str, Provider]
     images: ImageStore
     imaging: Imaging
@@ -85,13 +88,16 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
     routes = _routes(worker, request.model)
     if not routes:
         return _unroutable(request, started)
-    route = routes[lease.attempts % len(routes)]
+    route = _route(lease, routes)
+    tasks = Tasks(worker.leases, lease, route)
     try:
         call = Call(
             attempt=lease.attempts + 1,
             images=await load_images(worker.images, request),
             mask=await load_mask(worker.images, request),
             partial=worker.partials.of(lease, request),
+            kept_tasks=tasks.known,
+            keep_tasks=tasks.keep,
         )
         generated = await _call(worker, route, request, call)
         images = await keep_images(
@@ -99,7 +105,11 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
         )
     except ProviderError as error:
         attempt = _failed(route, started, error)
-        return _after(worker, lease, attempt, error, routes=len(routes))
+        verdict = _after(worker, lease, attempt, error, routes=len(routes))
+        if isinstance(verdict, Later) and isinstance(error, ProviderAmbiguous):
+            # What was submitted may come to its end yet: look on, buy nothing.
+            return replace(verdict, goes_on=bool(tasks.known))
+        return verdict
     cost_usd, cost_source = _cost(worker, request, generated, len(images))
     attempt = Attempt(
         provider=route.provider,
@@ -123,6 +133,14 @@ def _routes(worker: WorkerContext, model: str) -> Sequence[Route]:
     except UnknownModel:  # the catalog of the front door was newer
         return ()
     return [route for route in routes if route.provider in worker.providers]
+
+
+def _route(lease: Lease, routes: Sequence[Route]) -> Route:
+    """Return whose turn it is: of those with tasks under way, else by attempts."""
+    for route in routes:
+        if lease.kept is not None and lease.kept.route == str(route):
+            return route
+    return routes[lease.attempts % len(routes)]
 
 
 async def _call(

@@ -32,6 +32,19 @@ class Renewal(IntEnum):
     FINAL = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Upstream tasks of a job, on record before anybody looks at them.
+
+    Attributes:
+        route: `provider/provider model` they were submitted on.
+        tasks: Their handles.
+    """
+
+    route: str
+    tasks: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """A worker's right to one job.
@@ -42,6 +55,7 @@ class Lease:
         interruptions: How often a worker died over the job.
         payload: The request as stored; decoded by `request`.
         ephemeral: Whether no words of it may enter the record.
+        kept: Upstream tasks that an earlier claim submitted; None: there are none.
         taken_at: Monotonic seconds of the claim.
     """
 
@@ -53,6 +67,7 @@ class Lease:
     priority: Priority
     account: str
     ephemeral: bool = False
+    kept: "Kept | None" = None
     taken_at: float
 
     @property
@@ -102,11 +117,16 @@ class Leases:
         self._renew = script(redis, "renew", queue=queue)
         self._commit = script(redis, "commit", queue=queue)
         self._requeue = script(redis, "requeue", queue=queue)
+        self._keep = script(redis, "keep", queue=queue)
         self._commits: Gather[tuple[Any, ...], int] = Gather(
             self._send_commits, persistent=True
         )
         self._returns: Gather[tuple[Any, ...], int] = Gather(
             self._send_returns, persistent=True
+        )
+
+        self._keeps: Gather[tuple[Any, ...], int] = Gather(
+            self._send_keeps, persistent=True
         )
 
     async def claim(self, most: int, *, held: Mapping[JobId, Lease]) -> Claim:
@@ -169,24 +189,44 @@ class Leases:
         )
         return bool(done)
 
-    async def retry(self, lease: Lease, attempt: Attempt, *, wait: timedelta) -> bool:
-        """Count a failed attempt; the job is due again after `wait`."""
+    async def keep(self, lease: Lease, kept: Kept) -> bool:
+        """Put upstream tasks on record; False when the job is no longer ours."""
+        told = orjson.dumps({"route": kept.route, "tasks": kept.tasks})
+        return bool(await self._keeps((lease.job_id, lease.fence, told)))
+
+    async def retry(
+        self, lease: Lease, attempt: Attempt, *, wait: timedelta, goes_on: bool = False
+    ) -> bool:
+        """Count a failed attempt; the job is due again after `wait`.
+
+        Args:
+            lease: Whose job it is.
+            attempt: What is added to its trail.
+            wait: Until it may be claimed.
+            goes_on: Whether its upstream tasks do, so that the next attempt looks
+                at them instead of submitting others.
+        """
         wait_ms = max(0, wait // timedelta(milliseconds=1))
-        line = (lease.job_id, lease.fence, wait_ms, attempt_json(attempt))
+        line = (lease.job_id, lease.fence, wait_ms, attempt_json(attempt), int(goes_on))
         return bool(await self._returns(line))
 
     async def release(self, lease: Lease) -> bool:
         """Give the job back as if it had not been claimed."""
-        return bool(await self._returns((lease.job_id, lease.fence, -1, b"")))
+        return bool(await self._returns((lease.job_id, lease.fence, -1, b"", 1)))
 
     async def aclose(self) -> None:
         """Stop the shared round trips."""
         await self._commits.aclose()
         await self._returns.aclose()
+        await self._keeps.aclose()
 
     async def _send_commits(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
         flat = [part for line in lines for part in line]
         answers: list[int] = await self._commit([self._retention_ms, *flat])
+        return answers
+
+    async def _send_keeps(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
+        answers: list[int] = await self._keep([p for line in lines for p in line])
         return answers
 
     async def _send_returns(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
@@ -195,7 +235,8 @@ class Leases:
 
 
 def _lease(job: Sequence[Any], taken_at: float) -> Lease:
-    job_id, fence, payload, attempts, interruptions, priority, account, ephemeral = job
+    job_id, fence, payload, attempts, interruptions, priority, account, *more = job
+    ephemeral, tasks = more
     return Lease(
         job_id=JobId(job_id.decode()),
         fence=fence,
@@ -205,5 +246,13 @@ def _lease(job: Sequence[Any], taken_at: float) -> Lease:
         priority=Priority(priority.decode()),
         account=account.decode(),
         ephemeral=bool(ephemeral),
+        kept=_kept(tasks),
         taken_at=taken_at,
     )
+
+
+def _kept(stored: bytes) -> Kept | None:
+    if not stored:
+        return None
+    fields = orjson.loads(stored)
+    return Kept(fields["route"], tuple(fields["tasks"]))

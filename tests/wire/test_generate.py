@@ -24,7 +24,7 @@ from service.core.requests import GenerationRequest, Priority
 from service.core.retries import RetryPolicy
 from service.image_store.local import LocalImageStore
 from service.imaging import Imaging
-from service.job_store.leases import Lease
+from service.job_store.leases import Lease, Leases
 from service.job_store.records import Outcome
 from tests.fakes.images import encoded, noise
 from tests.fakes.providers import ScriptedProvider
@@ -94,6 +94,7 @@ def context(images, imaging, redis):
     def build(store=images, **providers: ScriptedProvider) -> dict:
         worker = WorkerContext(
             catalog=parse_catalog(CATALOG, file="test"),
+            leases=Leases(redis, worker="w", slots=1),
             providers=providers,
             images=store,
             imaging=imaging,

@@ -23,7 +23,14 @@ from service.core.errors import (
     ProviderUnavailable,
 )
 from service.core.provider import GeneratedImage
-from service.outbound import MAX_BYTES, Answer, Form, Outbound, OutboundError
+from service.outbound import (
+    MAX_BYTES,
+    Answer,
+    Form,
+    NotAllowed,
+    Outbound,
+    OutboundError,
+)
 from workers.providers._errors import outbound_errors, refusal
 
 log = structlog.get_logger()
@@ -31,6 +38,8 @@ log = structlog.get_logger()
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 5.0
 _LOOK = timedelta(seconds=30)
+_AGAIN_S = (0.2, 1.0)
+"""Pauses before a result that was paid for is downloaded again."""
 _GONE = frozenset({404, 410})
 
 _T = TypeVar("_T")
@@ -197,11 +206,15 @@ class Upstream:
             return None
         if link.startswith("data:"):
             return decoded(link.partition(",")[2])
-        try:
-            return await self._outbound.download(link, same_origin_as=self._base)
-        except OutboundError as exc:
-            log.warning("download.failed", reason=str(exc))
-            return None
+        for pause in (*_AGAIN_S, None):
+            try:
+                return await self._outbound.download(link, same_origin_as=self._base)
+            except OutboundError as exc:
+                log.warning("download.failed", reason=str(exc))
+                if pause is None or isinstance(exc, NotAllowed):
+                    break
+            await asyncio.sleep(pause)
+        return None
 
     def _judged(self, answer: Answer) -> Reply:
         reply = Reply(answer, answer.json_object() or {})

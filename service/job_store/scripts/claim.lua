@@ -2,7 +2,7 @@
 -- ARGV 1 worker, 2 sequence, 3 want, 4 lease ms, 5 stale ms, 6 slots of the worker, 7 room for batch jobs,
 --      8 interruptions that park a job, 9 retention ms, 10.. jobs held with at least 1, 2, .. interruptions
 -- Returns ms until the next entry falls due (-1: none), whether ready work is left (0|1), then per job:
---   id, fence, request, attempts so far, interruptions, priority, account, whether it is ephemeral (0|1)
+--   id, fence, request, attempts so far, interruptions, priority, account, whether it is ephemeral (0|1), upstream tasks or ''
 local worker, sequence, want, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local slots, batch_room, park_after = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local receipt = 'darkroom:claimed:' .. worker
@@ -11,12 +11,12 @@ local WINDOW = 500
 local lease_end = whole(now + lease)
 
 -- `job` was read with these behind the usual fields.
-local REQUEST = ALSO + 1
-local function open(id) return read(id, 'most_running', 'request') end
+local REQUEST, TASKS = ALSO + 1, ALSO + 2
+local function open(id) return read(id, 'most_running', 'request', 'tasks') end
 
 local function give(id, fence, job, interruptions)
   taken[#taken + 1] = { id, fence, job[REQUEST], tonumber(job[ATTEMPTS] or 0), interruptions, job[PRIORITY], job[ACCOUNT],
-    job[SHOWN] and 1 or 0 }
+    job[SHOWN] and 1 or 0, job[TASKS] or '' }
 end
 
 -- A repeat: the first answer was lost on its way.

@@ -1,8 +1,9 @@
--- Give running jobs back. ARGV per job: id, fence, wait ms (-1: release, no attempt was made), attempt or ''.
+-- Give running jobs back. ARGV per job: id, fence, wait ms (-1: release, no attempt was made), attempt or '', whether its
+-- upstream tasks go on (0|1).
 -- A released job keeps its tag; a retry waits out its time and then gets a fresh one.
 -- Returns per job 1 given back, 0 refused. A repeat after a lost reply answers 1 again.
 local answers, ready = {}, false
-for at = 1, #ARGV, 4 do
+for at = 1, #ARGV, 5 do
   local id, fence, wait, attempt = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
   local job = read(id)
   if not job or job[FENCE] ~= fence then
@@ -16,6 +17,7 @@ for at = 1, #ARGV, 4 do
     call('HSET', key, 'state', 'queued')
     if wait >= 0 then
       call('HSET', key, 'attempts', tonumber(job[ATTEMPTS] or 0) + 1, 'attempt:' .. fence, attempt)
+      if ARGV[at + 4] == '0' then call('HDEL', key, 'tasks') end
     end
     if wait > 0 then
       to, score = queue, whole(now + wait)
