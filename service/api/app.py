@@ -9,8 +9,9 @@ import structlog
 from aiohttp import web
 
 from service.accounts import Accounts, Grant, Scope, checked_secret
-from service.api import around, health, images, jobs, models
+from service.api import around, health, images, jobs, models, usage
 from service.api.context import FRONT, Front
+from service.api.derivatives import Derivatives
 from service.api.dialects import chat, embed, imagerouter, openai
 from service.api.openapi import documents
 from service.api.pulse import Pulse
@@ -83,6 +84,7 @@ def make_app(
                 views=Views(backends.images, base_url=settings.base_url),
                 metrics=Metrics(),
                 imaging=imaging,
+                derivatives=Derivatives(backends.images, imaging, backends.jobs),
                 outbound=outbound,
                 large_body=asyncio.Lock(),
             )
@@ -101,6 +103,7 @@ def make_app(
         jobs,
         images,
         models,
+        usage,
         openai,
         imagerouter,
         around,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from service.accounts import ApiKey
+from service.api.derivatives import Derivatives
 from service.api.problems import Problem
 from service.api.pulse import Pulse
 from service.api.views import Views
@@ -41,6 +42,7 @@ class Front:
     views: Views
     metrics: Metrics
     imaging: Imaging
+    derivatives: Derivatives
     outbound: Outbound
     large_body: asyncio.Lock
 

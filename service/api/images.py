@@ -8,30 +8,42 @@ from aiohttp import web
 
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
-from service.api.serving import HARMLESS
+from service.api.derivatives import Shape
+from service.api.serving import HARMLESS, serve_image
 from service.api.wishes import refuse_unknown
-from service.core.errors import JobNotFound
+from service.core.errors import InvalidRequest, JobNotFound
 from service.core.jobs import Job, StoredImage
 from service.image_store.keys import is_key
 from service.image_store.local import LocalImageStore, media_type
 
 routes = web.RouteTableDef()
 
+LEAST_WIDTH, MOST_WIDTH = 16, 4096
+
 _INDEX = re.compile(r"[0-9]|[1-9][0-9]{1,3}")
+_NUMBER = re.compile(r"[1-9][0-9]{1,3}")
+_FORMATS = {"png": "png", "jpeg": "jpeg", "jpg": "jpeg", "webp": "webp"}
+_KEPT = "private, max-age=86400"
 
 
 @routes.get("/v1/jobs/{job_id}/images/{index}")
 async def get_image(request: web.Request) -> web.Response:
-    """Serve image `index`, from 0, or redirect to a URL that reads it now."""
+    """Serve image `index`, from 0, or redirect to a URL that reads it now.
+
+    `?format=` and `?width=` give a copy that is encoded so, and no wider than that.
+    """
     key = await authorized(request)
-    refuse_unknown(request)
-    backends = request.app[FRONT].backends
+    shape = _shape(request)
+    front = request.app[FRONT]
+    backends = front.backends
     job = await backends.jobs.get(request.match_info["job_id"], account=key.account)
     request[TRACE].job_id = job.id
     image = _find(job, request.match_info["index"])
+    shown = await front.derivatives.get(job, image, shape)
     if isinstance(backends.images, LocalImageStore):
-        return await _serve(request, image)
-    signed = backends.images.signed_url(image.key)
+        headers = {"Cache-Control": _KEPT}
+        return await serve_image(request, shown, backends.images, headers=headers)
+    signed = backends.images.signed_url(shown.key)
     headers = {"Location": signed.url, "Cache-Control": "no-store"}
     return web.Response(status=HTTPStatus.FOUND, headers=headers)
 
@@ -51,27 +63,38 @@ async def get_signed(request: web.Request) -> web.Response:
     if data is None:
         raise web.HTTPNotFound
     left_s = int(request.query["exp"]) - int(time.time())  # signed, so it is a number
-    return _bytes(data, media_type(data), cache=f"private, max-age={max(0, left_s)}")
+    headers = {
+        **HARMLESS,
+        "Content-Type": media_type(data),
+        "Cache-Control": f"private, max-age={max(0, left_s)}",
+    }
+    return web.Response(body=data, headers=headers)
 
 
-async def _serve(request: web.Request, image: StoredImage) -> web.Response:
-    etag = f'"{image.sha256}"'
-    if etag in request.headers.get("If-None-Match", ""):
-        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
-    data = await request.app[FRONT].backends.images.get(image.key)
-    if data is None:
-        raise JobNotFound("this job has no such image")
-    answer = _bytes(data, image.content_type, cache="private, max-age=86400")
-    answer.headers["ETag"] = etag
-    return answer
+def _shape(request: web.Request) -> Shape:
+    refuse_unknown(request, "format", "width")
+    output_format, width = request.query.get("format"), request.query.get("width")
+    if output_format is not None and output_format not in _FORMATS:
+        raise InvalidRequest(
+            "format must be png, jpeg or webp", code="invalid_enum", param="format"
+        )
+    if width is not None and not _is_width(width):
+        raise InvalidRequest(
+            f"width must be {LEAST_WIDTH} to {MOST_WIDTH} whole pixels",
+            code="out_of_range",
+            param="width",
+        )
+    return Shape(
+        None if output_format is None else _FORMATS[output_format],
+        None if width is None else int(width),
+    )
+
+
+def _is_width(text: str) -> bool:
+    return bool(_NUMBER.fullmatch(text)) and LEAST_WIDTH <= int(text) <= MOST_WIDTH
 
 
 def _find(job: Job, index: str) -> StoredImage:
     if _INDEX.fullmatch(index) and int(index) < len(job.images):
         return job.images[int(index)]
     raise JobNotFound("this job has no such image")
-
-
-def _bytes(data: bytes, content_type: str, *, cache: str) -> web.Response:
-    headers = {**HARMLESS, "Content-Type": content_type, "Cache-Control": cache}
-    return web.Response(body=data, headers=headers)

@@ -46,7 +46,12 @@ class Imaging:
         return ImageFacts(**facts)
 
     async def convert(
-        self, data: bytes, *, output_format: str, compression: int | None
+        self,
+        data: bytes,
+        *,
+        output_format: str,
+        compression: int | None,
+        width: int | None = None,
     ) -> tuple[bytes, ImageFacts]:
         """Decode all of `data` and encode it anew: upright, in sRGB, without metadata.
 
@@ -54,8 +59,14 @@ class Imaging:
             data: See `check`, which raises the same.
             output_format: `png`, `jpeg` (transparency becomes white) or `webp`.
             compression: Quality of jpeg and webp, 0 to 100; None: the encoder's own.
+            width: Pixels, the height in proportion; a narrower image stays as it is.
+                None: its own width.
         """
-        request = {"output_format": output_format, "compression": compression}
+        request = {
+            "output_format": output_format,
+            "compression": compression,
+            "width": width,
+        }
         facts, made = await self._ask(request, data)
         return made, ImageFacts(**facts)
 

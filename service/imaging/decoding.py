@@ -44,7 +44,11 @@ def check(data: bytes) -> ImageFacts:
 
 
 def convert(
-    data: bytes, *, output_format: str, compression: int | None
+    data: bytes,
+    *,
+    output_format: str,
+    compression: int | None,
+    width: int | None = None,
 ) -> tuple[bytes, ImageFacts]:
     """Decode all of `data` and encode it anew: upright, in sRGB, without metadata.
 
@@ -52,10 +56,14 @@ def convert(
         data: See `check`, which raises the same.
         output_format: `png`, `jpeg` or `webp`.
         compression: 0 to 100 for jpeg and webp; None: the encoder's default.
+        width: Pixels; a narrower image stays as it is. None: its own width.
     """
     with _refusing():
         image, _ = _decoded(data)
         image = _plain(image)
+        if width is not None and width < image.width:
+            height = max(1, round(image.height * width / image.width))
+            image = image.resize((width, height), Image.Resampling.LANCZOS)
         if output_format == "jpeg":
             image = _on_white(image)
         image.info.clear()  # some encoders write what they find there

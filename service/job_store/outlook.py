@@ -1,11 +1,24 @@
-"""Where in the queue a job would stand if it were submitted now; nothing is written."""
+"""Where in the queue a job stands, or would if it were submitted now."""
 
 from redis.asyncio import Redis
 
+from service.core.jobs import Job
 from service.core.requests import Priority
 from service.job_store import keys
 
 _FIRST_TAG = -(2**52)
+
+
+async def place_of(redis: Redis, job: Job) -> int | None:
+    """Return how many jobs of its lane start before a ready one, and itself."""
+    async with redis.pipeline(transaction=False) as pipe:
+        for lane in (
+            keys.lane(job.priority, job.interruptions),
+            keys.waiting(job.key_id),
+        ):
+            pipe.zrank(lane, job.id)
+        ranks = await pipe.execute()
+    return next((int(rank) + 1 for rank in ranks if rank is not None), None)
 
 
 async def place_of_next(

@@ -67,6 +67,7 @@ embed = true
 [models."google/gemini-image"]
 routes = ["test/test"]
 sizes = ["64x64"]
+max_n = 10
 """
 """Goes on in the packaged catalog's last table, which is that of aliases."""
 

@@ -23,6 +23,10 @@ class FakeWorker:
     """Runs every job through `verdict`, which may be exchanged at any time.
 
     At first each job gets all the images it asked for, tiny ones but real.
+
+    Attributes:
+        size: Width and height of the images, in pixels.
+        seen: All that was claimed.
     """
 
     def __init__(self, redis: Redis, images: ImageStore) -> None:
@@ -30,6 +34,7 @@ class FakeWorker:
         self._leases = Leases(redis, worker="fake", slots=100)
         self._tasks: set[asyncio.Task[None]] = set()
         self.verdict: Verdict = self.succeed
+        self.size = (8, 8)
         self.seen: list[Lease] = []
 
     async def __aenter__(self) -> Self:
@@ -71,13 +76,14 @@ class FakeWorker:
 
     async def _store(self, lease: Lease, index: int) -> StoredImage:
         key = f"jobs/{lease.job_id}/{lease.fence}/{index}"
-        data = draw(f"{lease.request.prompt} {index}", width=8, height=8)
+        width, height = self.size
+        data = draw(f"{lease.request.prompt} {index}", width=width, height=height)
         await self._images.put(key, data, content_type="image/png")
         return StoredImage(
             key=key,
             sha256=hashlib.sha256(data).hexdigest(),
-            width=8,
-            height=8,
+            width=width,
+            height=height,
             content_type="image/png",
             size_bytes=len(data),
             revised_prompt="as drawn",

@@ -29,6 +29,7 @@ async def test_secret_opens_the_key_that_was_made(accounts: Accounts):
         account="ada",
         scopes=frozenset({Scope.GENERATE, Scope.EMBED}),
         requests_per_minute=60,
+        running_jobs=3,
         quota_units=5_000,
         models=frozenset({"test/test"}),
         weight=3,
@@ -43,7 +44,7 @@ async def test_secret_opens_the_key_that_was_made(accounts: Accounts):
     assert key.id.startswith("key_")
     assert (key.account, key.scopes, key.weight) == ("ada", grant.scopes, 3)
     assert (key.models, key.expires_at) == (grant.models, grant.expires_at)
-    assert key.queued_jobs == 7
+    assert (key.queued_jobs, key.running_jobs) == (7, 3)
 
 
 async def test_secret_is_nowhere_in_redis(accounts: Accounts, redis):
@@ -140,6 +141,7 @@ async def test_one_odd_record_keeps_no_other_from_being_read(accounts: Accounts,
         {"account": "ada", "scopes": frozenset()},
         {"account": "ada", "requests_per_minute": 0},
         {"account": "ada", "queued_jobs": 0},
+        {"account": "ada", "running_jobs": 0},
         {"account": "ada", "quota_units": -1},
         {"account": "ada", "weight": 0},
         {"account": "ada", "weight": 10**20},

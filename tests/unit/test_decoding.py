@@ -254,3 +254,26 @@ def test_sniffing_asks_the_first_bytes_only():
     assert sniff(WHOLE["jpeg"][:3]) == "image/jpeg"
     assert sniff(WHOLE["webp"][:12]) == "image/webp"
     assert sniff(b"RIFF\0\0\0\0WAVE") is None
+
+
+@pytest.mark.parametrize(
+    ("width", "size"),
+    [(None, (60, 20)), (30, (30, 10)), (1, (1, 1)), (60, (60, 20)), (61, (60, 20))],
+)
+def test_a_narrowed_image_keeps_its_shape_and_is_never_widened(width, size):
+    data = encoded(Image.new("RGBA", (60, 20), "#f004"), "PNG")
+
+    made, facts = convert(data, output_format="webp", compression=None, width=width)
+
+    assert decoded(made).size == (facts.width, facts.height) == size
+    assert facts.has_alpha
+
+
+def test_an_image_that_lies_on_its_side_is_narrowed_upright():
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    data = encoded(Image.new("RGB", (60, 20)), "JPEG", exif=exif)
+
+    _, facts = convert(data, output_format="jpeg", compression=None, width=10)
+
+    assert (facts.width, facts.height) == (10, 30)

@@ -13,6 +13,7 @@ import pytest
 from fakeredis import FakeAsyncRedis
 from redis.asyncio import Redis
 
+from service.accounts import Accounts
 from service.core.errors import (
     AlreadyFinished,
     IdempotencyMismatch,
@@ -26,6 +27,8 @@ from service.core.requests import GenerationRequest, Priority
 from service.job_store import JobStore, keys
 from service.job_store.leases import Leases, Renewal
 from service.job_store.records import NewJob, Outcome
+from service.job_store.scripting import script
+from service.settings import Limits
 
 ATTEMPT = Attempt(provider="p", model="m", started_at=datetime.now(UTC), ms=7)
 IMAGE = StoredImage(
@@ -446,3 +449,215 @@ async def test_two_hundred_parallel_equal_requests_are_one_job(store):
 
     assert len({answer.job_id for answer in answers}) == 1
     assert sum(not answer.joined for answer in answers) == 1
+
+
+async def test_a_key_runs_as_many_jobs_as_it_may_and_the_others_wait(store, leases):
+    mine = [job(most_running=2) for _ in range(5)]
+    for new in mine:
+        await store.submit(new)
+    theirs = await store.submit(job(account="bob", key_id="key_2"))
+
+    first = (await leases.claim(10, held={})).leases
+    again = (await leases.claim(10, held={})).leases
+    await leases.commit(next(one for one in first if one.account == "ada"), DONE)
+    then = (await leases.claim(10, held={})).leases
+
+    ids = [new.id for new in mine]
+    assert {lease.job_id for lease in first} == {*ids[:2], theirs.job_id}
+    assert again == ()
+    assert [lease.job_id for lease in then] == [ids[2]]
+    assert then[0].fence == 1
+    waiting = await store.get(ids[4], account="ada")
+    assert waiting.attempts == 0
+    assert await store.position(waiting) == 2
+
+
+@pytest.mark.parametrize("way_out", ["retry", "release", "cancel"])
+async def test_whoever_stops_running_lets_the_next_one_run(store, leases, way_out):
+    first, second = job(most_running=1), job(most_running=1)
+    await store.submit(first)
+    await store.submit(second)
+    [lease] = (await leases.claim(2, held={})).leases
+
+    if way_out == "retry":
+        await leases.retry(lease, ATTEMPT, wait=timedelta(hours=1))
+    elif way_out == "release":
+        await leases.release(lease)
+    else:
+        await store.cancel(first.id, account="ada")
+    claimed = (await leases.claim(2, held={})).leases
+
+    expected = first if way_out == "release" else second
+    assert [lease.job_id for lease in claimed] == [expected.id]
+
+
+async def test_a_waiting_job_can_be_canceled(store, leases, redis):
+    jobs = [job(most_running=1) for _ in range(3)]
+    for new in jobs:
+        await store.submit(new)
+    [lease] = (await leases.claim(3, held={})).leases
+
+    await store.cancel(jobs[1].id, account="ada")
+    await leases.commit(lease, DONE)
+    claimed = (await leases.claim(3, held={})).leases
+
+    assert [lease.job_id for lease in claimed] == [jobs[2].id]
+    assert await redis.zcard(keys.waiting("key_1")) == 0
+
+
+async def test_a_waiting_job_that_must_start_soon_expires(store, leases, redis):
+    await store.submit(job(most_running=1))
+    late = job(most_running=1, start_within=timedelta(milliseconds=20))
+    await store.submit(late)
+    await leases.claim(3, held={})
+    await asyncio.sleep(0.03)
+
+    await script(redis, "expire")([10, 1000])
+
+    assert (await store.get(late.id, account="ada")).state is JobState.EXPIRED
+    assert await redis.zcard(keys.waiting("key_1")) == 0
+
+
+async def test_a_long_line_of_waiting_jobs_hides_nobody(store, redis):
+    store = JobStore(redis)
+    first = Leases(redis, worker="first", slots=4)
+    for _ in range(300):
+        await store.submit(job(most_running=1))
+    other = job(key_id="key_2")  # of the same flow, so behind them all
+    await store.submit(other)
+
+    claim = await first.claim(2, held={})
+
+    assert other.id in {lease.job_id for lease in claim.leases}
+    assert await redis.zcard(keys.waiting("key_1")) == 299
+    await first.aclose()
+    await store.aclose()
+
+
+async def test_what_waits_for_a_job_that_vanished_goes_on_by_itself(
+    store, leases, redis
+):
+    jobs = [job(most_running=1) for _ in range(3)]
+    for new in jobs:
+        await store.submit(new)
+    [lease] = (await leases.claim(3, held={})).leases
+    await leases.commit(lease, DONE)
+    await redis.delete(keys.job(jobs[1].id))  # it was next
+    await leases.claim(3, held={})
+
+    await script(redis, "audit")([])
+    claimed = (await leases.claim(3, held={})).leases
+
+    assert [lease.job_id for lease in claimed] == [jobs[2].id]
+
+
+async def test_the_words_of_an_ephemeral_job_go_when_it_is_final(store, leases, redis):
+    secret = GenerationRequest(
+        model="test/test",
+        prompt=PROMPT,
+        negative_prompt=PROMPT,
+        user=PROMPT,
+        extra={"said": PROMPT},
+        seed=7,
+    )
+    new = job(ephemeral=True, request=secret, cache_key="c0ffee")
+    await store.submit(new)
+    [lease] = (await leases.claim(1, held={})).leases
+    revised = replace(IMAGE, revised_prompt=PROMPT)
+
+    await leases.commit(lease, replace(DONE, images=(revised,)))
+
+    done = await store.get(new.id, account="ada")
+    assert lease.request == secret
+    assert lease.ephemeral
+    assert done.ephemeral
+    assert (done.request.prompt, done.request.seed) == ("", 7)
+    assert [image.key for image in done.images] == [IMAGE.key]
+    record = await redis.hgetall(keys.job(new.id))
+    assert "fox" not in str(record)
+    assert await store.cached("ada", "c0ffee") is None
+
+
+@pytest.mark.parametrize("end", ["cancel", "fail", "expire"])
+async def test_the_words_go_whatever_the_end(store, leases, redis, end):
+    within = timedelta(milliseconds=1) if end == "expire" else None
+    new = job(ephemeral=True, start_within=within)
+    await store.submit(new)
+    if end == "cancel":
+        await store.cancel(new.id, account="ada")
+    elif end == "fail":
+        failed = Outcome(state=JobState.FAILED, attempt=ATTEMPT, error={"code": "x"})
+        await finish(leases, failed)
+    else:
+        await asyncio.sleep(0.01)
+        await leases.claim(1, held={})
+
+    ended = await store.get(new.id, account="ada")
+
+    assert ended.state.is_final
+    assert ended.request.prompt == ""
+    assert await redis.zscore(keys.EPHEMERAL, new.id) > 0
+
+
+async def test_a_purged_job_has_its_cost_but_no_images(store, leases, redis):
+    new = job(ephemeral=True)
+    await store.submit(new)
+    await store.purge(new.id)
+    usage = {"total_tokens": 5}
+    await finish(
+        leases, replace(DONE, cost_usd="0.04", cost_source="priced", usage=usage)
+    )
+
+    await store.purge(new.id)
+    await store.purge(new.id)
+
+    purged = await store.get(new.id, account="ada")
+    assert (purged.state, purged.images) == (JobState.SUCCEEDED, ())
+    assert (purged.cost_usd, purged.cost_source) == ("0.04", "priced")
+    assert purged.usage == usage
+    assert await redis.zcard(keys.EPHEMERAL) == 0
+
+
+async def test_only_ephemeral_jobs_are_purged(store, leases):
+    new = job()
+    await store.submit(new)
+    await finish(leases, DONE)
+
+    await store.purge(new.id)
+
+    assert (await store.get(new.id, account="ada")).images == (IMAGE,)
+
+
+async def test_the_ledger_counts_each_job_on_the_day_it_was_submitted(
+    store, leases, redis
+):
+    accounts = Accounts(redis, Limits())
+    for _ in range(4):
+        await store.submit(job(units=10))
+    held = (await leases.claim(3, held={})).leases
+    priced = replace(
+        DONE, asked=2, cost_usd="0.0402", cost_source="priced", model="a/b"
+    )
+    await leases.commit(held[0], priced)
+    await leases.commit(held[1], replace(DONE, cost_usd="0.5", cost_source="reported"))
+    failed = Outcome(state=JobState.FAILED, attempt=ATTEMPT, error={"code": "x"})
+    await leases.commit(held[2], failed)
+
+    today = datetime.now(UTC).date()
+    [day] = await accounts.usage("ada", today - timedelta(days=1), today)
+
+    assert (day.key_id, day.day) == ("key_1", today)
+    assert (day.jobs, day.succeeded, day.failed, day.canceled) == (4, 2, 1, 0)
+    assert (day.images, day.units) == (2, 15)
+    assert day.cost_micros == {"priced": 40_200, "reported": 500_000}
+    assert await store.popular() == ["a/b"]
+
+
+async def test_the_models_that_drew_most_are_popular(store, leases):
+    for name, images in {"a/rare": 1, "a/often": 3, "a/some": 2}.items():
+        await store.submit(job())
+        await finish(leases, replace(DONE, images=(IMAGE,) * images, model=name))
+
+    popular = await store.popular(limit=2)
+
+    assert popular == ["a/often", "a/some"]

@@ -179,13 +179,10 @@ def _event(data: Schema) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
-            "event": {
-                "type": "string",
-                "description": "The `type` of its data, where that has one.",
-            },
+            "event": {"type": "string", "description": "The `type` of its data."},
             "data": {"type": "string", **as_json},
         },
-        "required": ["data"],
+        "required": ["event", "data"],
     }
 
 

@@ -5,9 +5,9 @@ the prompt, and its images are what to start from. Earlier turns are not read: w
 was drawn before is not what is asked for now.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from service.api.calls import CallDraft
 from service.api.input_images import upload_of
@@ -63,9 +63,32 @@ _MODALITIES = frozenset({"image", "text"})
 _SYSTEM = frozenset({"system", "developer"})
 
 
-def _tell_ignored(schema: dict[str, Any]) -> None:
-    told = {"description": "Ignored: it steers words, and images have none."}
-    schema["properties"] |= dict.fromkeys(sorted(IGNORED), told)
+_PARTS = {
+    "text": {"type": "string"},
+    "image_url": {
+        "type": "object",
+        "properties": {"url": {"type": "string"}},
+        "required": ["url"],
+    },
+}
+_CONTENT = {
+    "anyOf": [
+        {"type": ["string", "null"]},
+        {
+            "type": "array",
+            "items": {
+                "anyOf": [
+                    {
+                        "type": "object",
+                        "properties": {"type": {"const": kind}, kind: said},
+                        "required": ["type", kind],
+                    }
+                    for kind, said in _PARTS.items()
+                ]
+            },
+        },
+    ]
+}
 
 
 class Message(BaseModel):
@@ -77,7 +100,7 @@ class Message(BaseModel):
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     """Who speaks."""
-    content: Any = None
+    content: Annotated[Any, WithJsonSchema(_CONTENT)] = None
     """Text, or a list of parts: `{"type": "text", "text"}`, and
     `{"type": "image_url", "image_url": {"url"}}` with a link or a data URL."""
 
@@ -93,10 +116,15 @@ class StreamOptions(BaseModel):
     """`true` adds a chunk with the usage at the end."""
 
 
+_IGNORED_SCHEMA: dict[str, Any] = {
+    "patternProperties": {f"^({'|'.join(sorted(IGNORED))})$": {}}
+}
+
+
 class ChatDraft(BaseModel):
     """A chat completion that makes images."""
 
-    model_config = ConfigDict(**DRAFT_CONFIG, json_schema_extra=_tell_ignored)
+    model_config = ConfigDict(**DRAFT_CONFIG, json_schema_extra=_IGNORED_SCHEMA)
 
     model: str
     """One that makes images; see `/v1/models`."""

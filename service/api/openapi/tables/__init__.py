@@ -17,6 +17,7 @@ from service.api.openapi.tables import (
     jobs,
     models,
     openai,
+    usage,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -28,6 +29,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *jobs.OPERATIONS,
     *images.OPERATIONS,
     *models.OPERATIONS,
+    *usage.OPERATIONS,
     *health.OPERATIONS,
     *about.OPERATIONS,
 )
@@ -40,6 +42,7 @@ TAGS: Mapping[str, str] = {
     jobs.TAG: "The native resource, which says the most: submit, wait, list, cancel.",
     images.TAG: "The bytes themselves.",
     models.TAG: "What may be asked for.",
+    usage.TAG: "What was made, what it used up, and what it cost.",
     health.TAG: "For balancers and operators.",
     about.TAG: "What you are reading.",
 }

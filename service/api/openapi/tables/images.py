@@ -1,5 +1,6 @@
 """Bytes of images."""
 
+from service.api.images import LEAST_WIDTH, MOST_WIDTH
 from service.api.openapi import codes
 from service.api.openapi.headers import OF_A_JOB
 from service.api.openapi.operation import (
@@ -14,6 +15,7 @@ from service.api.openapi.tables.jobs import JOB_ID
 TAG = "Images"
 BYTES = dict.fromkeys(("image/png", "image/jpeg", "image/webp"), BINARY)
 
+_READ = (*OF_A_JOB, "ETag", "Accept-Ranges", "Cache-Control", "Content-Disposition")
 SERVED = ("Cache-Control", "Content-Disposition")
 IF_NONE_MATCH = Parameter(
     name="If-None-Match",
@@ -31,7 +33,9 @@ OPERATIONS = (
         id="get_image",
         tag=TAG,
         summary="Read an image of a job",
-        text="This link stays, for whoever has a key of the account.",
+        text="This link stays, for whoever has a key of the account. `format` and "
+        "`width` give a copy, made when it is first asked for and kept as long as the "
+        "image.",
         parameters=(
             JOB_ID,
             Parameter(
@@ -41,12 +45,33 @@ OPERATIONS = (
                 text="Which of the job's images, from 0.",
                 example=0,
             ),
+            Parameter(
+                name="format",
+                schema={"enum": ["png", "jpeg", "jpg", "webp"]},
+                text="Encoded so; unsaid, as the image is.",
+            ),
+            Parameter(
+                name="width",
+                schema={
+                    "type": "integer",
+                    "minimum": LEAST_WIDTH,
+                    "maximum": MOST_WIDTH,
+                },
+                text="Pixels, the height in proportion; a narrower image stays as it "
+                "is.",
+                example=320,
+            ),
+            IF_NONE_MATCH,
+            RANGE,
         ),
         answers={
             200: Answer(
                 text="The bytes, where images lie in a folder.",
                 media=BYTES,
-                headers=(*OF_A_JOB, "ETag", *SERVED),
+                headers=_READ,
+            ),
+            206: Answer(
+                text="A range of them.", media=BYTES, headers=(*_READ, "Content-Range")
             ),
             302: Answer(
                 text="Where they can be read now, where images lie in S3.",
@@ -57,9 +82,13 @@ OPERATIONS = (
         refuses=(
             *codes.KEY,
             *codes.QUERY,
-            "not_found",
             "deleted",
+            "invalid_enum",
+            "not_found",
+            "out_of_range",
+            "range_not_satisfiable",
             "store_unavailable",
+            "unavailable",
         ),
     ),
     Operation(

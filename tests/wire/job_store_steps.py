@@ -1,0 +1,320 @@
+"""All steps a job can take, in any order, on a real Valkey, with a clock that is ours.
+
+Callers, workers that die and a sweep are played by Hypothesis;
+`test_job_store_model.py` says what must hold after each step. Ada's key may run as
+many jobs as there are slots, Bob's only one.
+"""
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field
+
+import hypothesis.strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    multiple,
+    rule,
+)
+from redis import Redis
+
+from service.core.jobs import JobState
+from service.job_store import keys
+from service.job_store.scripting import source
+from tests.fakes.valkey import Valkey
+
+SERVER = Valkey()
+LEASE_MS, DAY_MS, FAR_MS = 15_000, 86_400_000, 2**52
+KEYS = {"ada": "key_1", "bob": "key_2"}
+MOST_RUNNING = {"ada": "", "bob": 1}
+LANES = [keys.QUEUE, f"{keys.QUEUE}:batch"] + [
+    f"{keys.QUEUE}:suspects:{k}" for k in range(1, 6)
+]
+WAITING = [keys.waiting(key_id) for key_id in KEYS.values()]
+UNITS, ASKED = 5_000, 2
+MOST_OPEN, QUOTA = 6, 4 * UNITS
+WORDS, SHOWN = '{"prompt":"a fox"}', '{"prompt":""}'
+MODEL, COST_MICROS = "test/test", 40_200
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a caller asks for."""
+
+    account: str
+    priority: str
+    notify: bool
+    units: int
+    deadline_ms: int
+    name: str
+    cache: str
+    shown: str
+
+
+WISHES = st.builds(
+    Wish,
+    account=st.sampled_from(list(KEYS)),
+    priority=st.sampled_from(["interactive", "normal", "batch"]),
+    notify=st.booleans(),
+    units=st.sampled_from([0, UNITS]),
+    deadline_ms=st.sampled_from([0, 20_000]),
+    name=st.sampled_from(["", "", "one", "two"]),
+    cache=st.sampled_from(["", "c0ffee"]),
+    shown=st.sampled_from(["", SHOWN]),
+)
+
+
+@dataclass
+class Seen:
+    """What the model remembers of one job."""
+
+    wish: Wish
+    day_ms: int
+    state: JobState = JobState.QUEUED
+    fence: int = 0
+    images: int = 0
+    purged: bool = False
+
+    @property
+    def charged(self) -> int:
+        return self.wish.units * self.images // ASKED
+
+
+@dataclass
+class Held:
+    """A claim, as the worker that made it remembers it."""
+
+    worker: str
+    job_id: str
+    fence: int
+    answers: Counter[str] = field(default_factory=Counter)
+
+
+class JobStoreSteps(RuleBasedStateMachine):
+    """Takes steps and checks their answers."""
+
+    jobs = Bundle("jobs")
+    claims = Bundle("claims")
+
+    @initialize(target=jobs, crowd=st.lists(WISHES, max_size=MOST_OPEN))
+    def begin(self, crowd):
+        self.redis = Redis.from_url(SERVER.url, decode_responses=True)
+        self.redis.flushall()
+        self.seen: dict[str, Seen] = {}
+        self.sequence = Counter[str]()
+        self.names: dict[tuple[str, str], str] = {}
+        self.cached: dict[tuple[str, str], str] = {}
+        self.numbers = itertools.count()
+        self.records: dict[str, dict[str, str]] = {}
+        made = [self.submit(wish) for wish in crowd]
+        return multiple(*(job_id for job_id in made if isinstance(job_id, str)))
+
+    def run(self, name: str, *args: object) -> list:
+        """Run a step; the clock it sees is ours, ahead of Redis's by `skew`."""
+        skew = int(self.redis.get("test:skew") or 0)
+        moved = source(name).replace(
+            "local now = time[1] * 1000 + math.floor(time[2] / 1000)",
+            f"local now = time[1] * 1000 + math.floor(time[2] / 1000) + {skew}",
+        )
+        assert str(skew) in moved
+        self.records.clear()
+        return self.redis.eval(moved, 1, keys.QUEUE, *args)
+
+    @rule(target=jobs, wish=WISHES)
+    def submit(self, wish):
+        account = wish.account
+        job_id, answering = f"job_{next(self.numbers):026}", self.answering(wish)
+        line = [job_id, account, KEYS[account], wish.priority, 250, WORDS, "", FAR_MS]
+        line += [wish.deadline_ms, wish.units, QUOTA, MOST_OPEN, MOST_RUNNING[account]]
+        line += [wish.name, "hash", int(wish.notify), wish.cache, wish.shown]
+
+        now_ms, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
+
+        if answering is not None:
+            assert (code, value) == ("joined", answering)
+            self.names[account, wish.name] = answering
+        elif code == "queue_full":
+            assert len(self.unfinished(account)) == MOST_OPEN
+        elif code == "quota":
+            assert self.charged(account) + self.reserved(account) + wish.units > QUOTA
+        else:
+            assert (code, value) == ("made", job_id)
+            self.seen[job_id] = Seen(wish, now_ms)
+            self.names[account, wish.name] = self.cached[account, wish.cache] = job_id
+            assert len(self.unfinished(account)) <= MOST_OPEN
+            assert self.charged(account) + self.reserved(account) <= QUOTA
+            return job_id
+        return multiple()
+
+    @rule(job_id=jobs)
+    def submit_again(self, job_id):
+        if not self.record(job_id):
+            return
+        account = self.seen[job_id].wish.account
+        line = [job_id, account, KEYS[account], "normal", 250, "{}", "", FAR_MS, 0]
+        line += [UNITS, "", 12, "", "", "hash", 0, "", ""]
+
+        _, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
+
+        assert (code, value) == ("made", job_id)
+
+    @rule(
+        target=claims,
+        worker=st.sampled_from(["w1", "w2"]),
+        want=st.integers(1, 4),
+        again=st.booleans(),
+    )
+    def claim(self, worker, want, again):
+        again = again and self.sequence[worker] > 0
+        if not again:
+            self.sequence[worker] += 1
+        line = [worker, self.sequence[worker], want, LEASE_MS, LEASE_MS // 2, 4, want]
+
+        _, _, *jobs = self.run("claim", *line, 5, 60_000, 0, 0, 0, 0, 0)
+
+        for job_id, fence, *_ in jobs:
+            assert again or fence > self.seen[job_id].fence
+        return multiple(*(Held(worker, job[0], int(job[1])) for job in jobs))
+
+    @rule(held=claims)
+    def renew(self, held):
+        [answer] = self.run("renew", LEASE_MS, LEASE_MS // 2, held.job_id, held.fence)
+        stored = self.record(held.job_id)
+        if not stored or int(stored["fence"]) != held.fence:
+            assert answer == 0
+        elif stored["state"] == "running":
+            assert answer == 1
+            assert self.redis.zscore(keys.QUEUE, held.job_id) > 0
+
+    @rule(
+        held=claims, images=st.sampled_from([0, ASKED - 1, ASKED]), twice=st.booleans()
+    )
+    def commit(self, held, images, twice):
+        before = self.record(held.job_id)
+        state, error = (
+            "succeeded" if images else "failed",
+            "" if images == ASKED else "{}",
+        )
+        result = '{"images":[{"key":"k"}],"usage":null}' if images else ""
+        line = [held.job_id, held.fence, state, result, error, "{}", images, ASKED]
+        line += [f"{COST_MICROS} priced {MODEL}" if images else ""]
+
+        answers = [self.run("commit", 60_000, *line)[0] for _ in range(1 + twice)]
+
+        assert len(set(answers)) == 1
+        mine = before and int(before["fence"]) == held.fence
+        if mine and before["state"] == "running":
+            assert answers[0] == 1
+            self.seen[held.job_id].images = images
+        elif not mine:
+            assert answers[0] == 0
+
+    @rule(held=claims, wait_ms=st.sampled_from([-1, 0, 5_000]))
+    def give_back(self, held, wait_ms):
+        before = self.record(held.job_id)
+
+        [answer] = self.run("requeue", held.job_id, held.fence, wait_ms, "{}")
+
+        after = self.record(held.job_id)
+        if before and before["state"] == "running" and answer == 1:
+            assert after["state"] == "queued"
+            counted = int(after.get("attempts", 0)) - int(before.get("attempts", 0))
+            assert counted == (0 if wait_ms < 0 else 1)
+
+    @rule(job_id=jobs, account=st.sampled_from(list(KEYS)))
+    def cancel(self, job_id, account):
+        before = self.record(job_id)
+
+        [answer] = self.run("cancel", account, 60_000, job_id)
+
+        if not before or account != self.seen[job_id].wish.account:
+            assert answer == "unknown"
+        elif before["state"] in {"queued", "running"}:
+            assert answer == "canceled"
+        else:
+            canceled = before["state"] == "canceled"
+            assert answer == ("already" if canceled else "final")
+
+    @rule()
+    def expire(self):
+        self.run("expire", 100, 60_000)
+
+    @rule(job_id=jobs)
+    def purge(self, job_id):
+        before, seen = self.record(job_id), self.seen[job_id]
+        final = bool(before) and before["state"] not in {"queued", "running"}
+
+        [answer] = self.run("purge", job_id)
+
+        assert answer == int(final and bool(seen.wish.shown))
+        seen.purged = seen.purged or bool(answer)
+
+    @rule(job_id=jobs)
+    def forget(self, job_id):
+        before = self.record(job_id)
+        [answer] = self.run("forget", 1000, job_id)
+        final = not before or before["state"] not in {"queued", "running"}
+        assert answer == int(final)
+
+    @rule(job_id=jobs)
+    def lose_an_entry(self, job_id):
+        """A stock arq worker throws an entry out; the sweep brings it back."""
+        for lane in LANES + WAITING:
+            self.redis.zrem(lane, job_id)
+        unfinished = job_id in self.unfinished()
+        assert self.run("audit") == int(unfinished)
+
+        healed = self.run("repair", *self.seen)
+
+        assert healed == ([job_id] if unfinished else [])
+
+    @rule()
+    def audit(self):
+        assert self.run("audit") == 0
+
+    @rule(ms=st.sampled_from([1, 4_000, 16_000, 61_000]))
+    def time_passes(self, ms):
+        self.redis.incrby("test:skew", ms)
+
+    def answering(self, wish: Wish) -> str | None:
+        """Return the job that a submission is to join, if there is one."""
+        named = self.names.get((wish.account, wish.name)) if wish.name else None
+        if named is not None and self.record(named):
+            return named
+        cached = self.cached.get((wish.account, wish.cache)) if wish.cache else None
+        stored = self.record(cached) if cached is not None else {}
+        whole = stored.get("state") == "succeeded" and "error" not in stored
+        lives = stored.get("state") in {"queued", "running"}
+        return cached if whole or lives else None
+
+    def record(self, job_id: str) -> dict[str, str]:
+        """Return the record; read once between two steps."""
+        if job_id not in self.records:
+            self.records[job_id] = self.redis.hgetall(keys.job(job_id))
+        return self.records[job_id]
+
+    def unfinished(self, account: str | None = None) -> list[str]:
+        return self.in_states("queued", "running", account=account)
+
+    def in_states(self, *states: str, account: str | None = None) -> list[str]:
+        return [
+            job_id
+            for job_id, seen in self.seen.items()
+            if account in {None, seen.wish.account}
+            and self.record(job_id).get("state") in states
+        ]
+
+    def use(self, account: str) -> Counter[str]:
+        stored = self.redis.hgetall(keys.use(KEYS[account]))
+        return Counter({name: int(value) for name, value in stored.items()})
+
+    def reserved(self, account: str) -> int:
+        return self.use(account)["reserved"]
+
+    def charged(self, account: str) -> int:
+        use = self.use(account)
+        return sum(use[name] for name in use if name.startswith("used:"))
+
+    def teardown(self) -> None:
+        self.redis.close()
