@@ -52,11 +52,17 @@ class Later:
     Attributes:
         wait: Until then.
         goes_on: Whether what was submitted upstream may still come to an end.
+        report: What it says of its route; see `Leases.retry`, also for the others.
+        closed: For how long the provider takes no calls.
+        routes: Those left, best first; empty: as they were.
     """
 
     attempt: Attempt
     wait: timedelta
     goes_on: bool = False
+    report: str = ""
+    closed: timedelta = timedelta(0)
+    routes: tuple[str, ...] = ()
 
 
 class LeaseWorker(Worker):
@@ -128,6 +134,8 @@ class LeaseWorker(Worker):
         self.ctx["redis"] = self.pool
         if self.on_startup:
             await self.on_startup(self.ctx)
+        with contextlib.suppress(RedisError, OSError):  # the heartbeat says it again
+            await self.leases.tell_gates()
         log.info("worker.started", worker=self.name, slots=self.max_jobs)
         async with asyncio.TaskGroup() as group:  # a loop that breaks ends them all
             loops = [
@@ -233,7 +241,13 @@ class LeaseWorker(Worker):
         if isinstance(verdict, Later):
             self.jobs_retried += 1
             kept = await self.leases.retry(
-                lease, verdict.attempt, wait=verdict.wait, goes_on=verdict.goes_on
+                lease,
+                verdict.attempt,
+                wait=verdict.wait,
+                goes_on=verdict.goes_on,
+                report=verdict.report,
+                closed=verdict.closed,
+                routes=verdict.routes,
             )
         else:
             self.jobs_complete += 1
@@ -261,6 +275,7 @@ class LeaseWorker(Worker):
             begun = time.monotonic()
             try:
                 await self._renew()
+                await self.leases.tell_gates()
                 await self.pool.zadd(keys.WORKERS, {self.name: time.time() * 1000})
             except (RedisError, OSError) as exc:
                 log.warning("renewal.failed", error=type(exc).__name__)

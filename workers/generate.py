@@ -20,10 +20,8 @@ import structlog
 
 from service.core.catalog import Catalog, Route
 from service.core.errors import (
-    PromptRejected,
     ProviderAmbiguous,
     ProviderError,
-    ProviderRefused,
     ServiceError,
     UnknownModel,
 )
@@ -42,6 +40,7 @@ from workers.keeping import keep_images
 from workers.partials import Partials
 from workers.receipts import find_receipt, put_receipt
 from workers.tasks import Tasks
+from workers.verdicts import after_failure, failed, goes_on, ms_since, unroutable
 
 log = structlog.get_logger()
 
@@ -85,10 +84,10 @@ async def generate(ctx: dict[str, Any], lease: Lease) -> Outcome | Later:
 
 async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
     request, started = lease.request, datetime.now(UTC)
-    routes = _routes(worker, request.model)
-    if not routes:
-        return _unroutable(request, started)
+    routes = _routes(worker, lease, request.model)
     route = _route(lease, routes)
+    if route is None:
+        return unroutable(request, started)
     tasks = Tasks(worker.leases, lease, route)
     try:
         call = Call(
@@ -104,18 +103,23 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
             worker.images, worker.imaging, lease, request, generated
         )
     except ProviderError as error:
-        attempt = _failed(route, started, error)
-        verdict = _after(worker, lease, attempt, error, routes=len(routes))
-        if isinstance(verdict, Later) and isinstance(error, ProviderAmbiguous):
-            # What was submitted may come to its end yet: look on, buy nothing.
-            return replace(verdict, goes_on=bool(tasks.known))
+        verdict = after_failure(
+            lease,
+            failed(route, started, error),
+            error,
+            routes=routes,
+            retries=worker.retries,
+            dice=worker.dice(),
+        )
+        if isinstance(verdict, Later):
+            verdict = replace(verdict, goes_on=goes_on(error, tasks.known))
         return verdict
     cost_usd, cost_source = _cost(worker, request, generated, len(images))
     attempt = Attempt(
         provider=route.provider,
         model=route.provider_model,
         started_at=started,
-        ms=_ms_since(started),
+        ms=ms_since(started),
         upstream_id=generated.upstream_id,
         cost_usd=cost_usd,
         cost_source=cost_source,
@@ -127,20 +131,25 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
     return outcome
 
 
-def _routes(worker: WorkerContext, model: str) -> Sequence[Route]:
-    try:
-        routes = worker.catalog.model(model).routes
-    except UnknownModel:  # the catalog of the front door was newer
-        return ()
+def _routes(worker: WorkerContext, lease: Lease, model: str) -> Sequence[Route]:
+    """Return the routes the job has left that this process can call."""
+    if lease.routes:
+        routes = tuple(Route.parse(route) for route in lease.routes)
+    else:
+        try:
+            routes = worker.catalog.model(model).routes
+        except UnknownModel:  # the catalog of the front door was newer
+            return ()
     return [route for route in routes if route.provider in worker.providers]
 
 
-def _route(lease: Lease, routes: Sequence[Route]) -> Route:
-    """Return whose turn it is: of those with tasks under way, else by attempts."""
+def _route(lease: Lease, routes: Sequence[Route]) -> Route | None:
+    """Return whose turn it is: chosen with the claim, else by attempts."""
+    chosen = lease.kept.route if lease.kept is not None else lease.route
     for route in routes:
-        if lease.kept is not None and lease.kept.route == str(route):
+        if chosen == str(route):
             return route
-    return routes[lease.attempts % len(routes)]
+    return routes[lease.attempts % len(routes)] if routes else None
 
 
 async def _call(
@@ -190,67 +199,6 @@ def _succeeded(
     )
 
 
-def _after(
-    worker: WorkerContext,
-    lease: Lease,
-    attempt: Attempt,
-    error: ProviderError,
-    *,
-    routes: int,
-) -> Outcome | Later:
-    wait = worker.retries.wait_for(
-        error, lease.attempts + 1, routes=routes, dice=worker.dice()
-    )
-    log.warning(
-        "attempt.failed",
-        provider=attempt.provider,
-        code=error.code,
-        retry_in_s=None if wait is None else round(wait.total_seconds(), 3),
-    )
-    if wait is not None:
-        return Later(attempt=attempt, wait=wait)
-    return _given_up(attempt, error)
-
-
-def _failed(route: Route, started: datetime, error: ProviderError) -> Attempt:
-    unbilled = isinstance(error, PromptRejected | ProviderRefused) and not error.billed
-    return Attempt(
-        provider=route.provider,
-        model=route.provider_model,
-        started_at=started,
-        ms=_ms_since(started),
-        outcome="failed",
-        error_code=error.code,
-        upstream_id=error.upstream_id,
-        billed=False if unbilled else (error.billed or None),
-    )
-
-
-def _unroutable(request: GenerationRequest, started: datetime) -> Outcome:
-    error = ProviderRefused(
-        f"no provider that draws {request.model} is set up here: its key is missing",
-        code="no_route",
-    )
-    attempt = Attempt(
-        provider="",
-        model=request.model,
-        started_at=started,
-        ms=0,
-        outcome="failed",
-        error_code=error.code,
-        billed=False,
-    )
-    return _given_up(attempt, error)
-
-
-def _given_up(attempt: Attempt, error: ServiceError) -> Outcome:
-    return Outcome(
-        state=JobState.FAILED,
-        attempt=attempt,
-        error={"code": error.code, "message": str(error)},
-    )
-
-
 def _cost(
     worker: WorkerContext, request: GenerationRequest, made: Generated, count: int
 ) -> tuple[str | None, str | None]:
@@ -263,7 +211,3 @@ def _cost(
         tier=Size(request.width, request.height).tier,
     )
     return (None, None) if quote is None else (str(quote.usd * count), quote.source)
-
-
-def _ms_since(started: datetime) -> int:
-    return (datetime.now(UTC) - started) // timedelta(milliseconds=1)

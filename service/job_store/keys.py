@@ -8,6 +8,13 @@
     darkroom:queue:suspects:{1..5}    zset    jobs interrupted so often, by tag
     darkroom:queue:wait:key:{key id}  zset    jobs whose key runs as many as it may,
                                               by tag; darkroom:queue:waits names all
+    darkroom:queue:wait:provider:{name}  zset  jobs whose routes take no calls now,
+                                              by tag, at the first of them
+    darkroom:gate:{provider}          hash    running; most, per_minute (limits of the
+                                              fleet), seen_ms (by a worker), closed_ms
+                                              (takes no calls until), next_ms (GCRA)
+    darkroom:route:{route}            hash    breaker: failures in a row, opened_ms
+                                              (until), probe_ms (one is trying, until)
     darkroom:queue:broken             zset    entries without a record, by time met
     darkroom:queue:open               int     unfinished jobs = entries of all lanes
     darkroom:queue:clock              int     virtual clock: the highest tag claimed
@@ -48,8 +55,9 @@ Fields of a record: state, account, key_id, priority, cost, tag, fence, request 
 created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,
 due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), tasks (JSON: those
 under way upstream), result (JSON), error (JSON), metadata (JSON), units,
-most_running, notify, shown (what is left of the request of an ephemeral job once it
-is final; from then on empty).
+most_running, notify, routes (one a line), via (the route of a running attempt),
+shown (what is left of the request of an ephemeral job once it is final; from then
+on empty).
 """
 
 from datetime import date
@@ -107,6 +115,11 @@ def gone(job_id: str) -> str:
 def events(account: str) -> str:
     """Return the key of an account's event stream."""
     return f"darkroom:events:{account}"
+
+
+def gate(provider: str) -> str:
+    """Return the key of what is known of a provider."""
+    return f"darkroom:gate:{provider}"
 
 
 def use(key_id: str) -> str:

@@ -33,6 +33,19 @@ class Renewal(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """How much of a provider the whole fleet may use; None: no limit.
+
+    Attributes:
+        max_in_flight: Calls at once.
+        requests_per_minute: Spread over it, but for a tenth of them at once.
+    """
+
+    max_in_flight: int | None = None
+    requests_per_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """Upstream tasks of a job, on record before anybody looks at them.
 
@@ -56,6 +69,8 @@ class Lease:
         payload: The request as stored; decoded by `request`.
         ephemeral: Whether no words of it may enter the record.
         kept: Upstream tasks that an earlier claim submitted; None: there are none.
+        route: `provider/provider model` of this attempt; None: any.
+        routes: Those the job has left, best first; empty: all its model has.
         taken_at: Monotonic seconds of the claim.
     """
 
@@ -68,6 +83,8 @@ class Lease:
     account: str
     ephemeral: bool = False
     kept: "Kept | None" = None
+    route: str | None = None
+    routes: tuple[str, ...] = ()
     taken_at: float
 
     @property
@@ -108,7 +125,10 @@ class Leases:
         lease: timedelta = timedelta(seconds=15),
         retention: timedelta = timedelta(days=7),
         queue: str = keys.QUEUE,
+        gates: Mapping[str, Gate] | None = None,
     ) -> None:
+        self._redis, self._gates = redis, dict(gates or {})
+        self._served = " ".join(self._gates)
         self._worker, self._slots = worker, slots
         self._lease_ms = lease // timedelta(milliseconds=1)
         self._retention_ms = retention // timedelta(milliseconds=1)
@@ -128,6 +148,25 @@ class Leases:
         self._keeps: Gather[tuple[Any, ...], int] = Gather(
             self._send_keeps, persistent=True
         )
+
+    async def tell_gates(self) -> None:
+        """Say whom this worker can call, and how much of it each allows the fleet."""
+        if not self._gates:
+            return
+        seconds, _ = await self._redis.time()
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name, gate in self._gates.items():
+                limits = {
+                    "most": gate.max_in_flight,
+                    "per_minute": gate.requests_per_minute,
+                }
+                told = {field: value for field, value in limits.items() if value}
+                absent = [field for field, value in limits.items() if not value]
+                key = keys.gate(name)
+                pipe.hset(key, mapping={**told, "seen_ms": int(seconds) * 1000})
+                if absent:
+                    pipe.hdel(key, *absent)
+            await pipe.execute()
 
     async def claim(self, most: int, *, held: Mapping[JobId, Lease]) -> Claim:
         """Take up to `most` ready jobs; again after a lost answer takes the same.
@@ -153,6 +192,7 @@ class Leases:
                 max(1, int(self._slots * BATCH_SHARE)) - batch,
                 PARK_AFTER,
                 self._retention_ms,
+                self._served,
                 *(sum(k >= limit for k in suspects) for limit in range(1, 6)),
             ]
         )
@@ -185,6 +225,7 @@ class Leases:
                 len(outcome.images),
                 outcome.asked,
                 outcome.counted(),
+                outcome.report,
             )
         )
         return bool(done)
@@ -195,7 +236,15 @@ class Leases:
         return bool(await self._keeps((lease.job_id, lease.fence, told)))
 
     async def retry(
-        self, lease: Lease, attempt: Attempt, *, wait: timedelta, goes_on: bool = False
+        self,
+        lease: Lease,
+        attempt: Attempt,
+        *,
+        wait: timedelta,
+        goes_on: bool = False,
+        report: str = "",
+        closed: timedelta = timedelta(0),
+        routes: Sequence[str] = (),
     ) -> bool:
         """Count a failed attempt; the job is due again after `wait`.
 
@@ -205,14 +254,31 @@ class Leases:
             wait: Until it may be claimed.
             goes_on: Whether its upstream tasks do, so that the next attempt looks
                 at them instead of submitting others.
+            report: What the attempt says of its route: `fault`, `shut` or nothing.
+            closed: For how long its provider takes no calls from anybody.
+            routes: Those left, in their new order; empty: as they were.
         """
         wait_ms = max(0, wait // timedelta(milliseconds=1))
-        line = (lease.job_id, lease.fence, wait_ms, attempt_json(attempt), int(goes_on))
-        return bool(await self._returns(line))
+        return bool(
+            await self._returns(
+                (
+                    lease.job_id,
+                    lease.fence,
+                    wait_ms,
+                    attempt_json(attempt),
+                    int(goes_on),
+                    report,
+                    max(0, closed // timedelta(milliseconds=1)),
+                    "\n".join(routes),
+                )
+            )
+        )
 
     async def release(self, lease: Lease) -> bool:
         """Give the job back as if it had not been claimed."""
-        return bool(await self._returns((lease.job_id, lease.fence, -1, b"", 1)))
+        return bool(
+            await self._returns((lease.job_id, lease.fence, -1, b"", 1, "", 0, ""))
+        )
 
     async def aclose(self) -> None:
         """Stop the shared round trips."""
@@ -236,7 +302,7 @@ class Leases:
 
 def _lease(job: Sequence[Any], taken_at: float) -> Lease:
     job_id, fence, payload, attempts, interruptions, priority, account, *more = job
-    ephemeral, tasks = more
+    ephemeral, tasks, route, routes = more
     return Lease(
         job_id=JobId(job_id.decode()),
         fence=fence,
@@ -247,6 +313,8 @@ def _lease(job: Sequence[Any], taken_at: float) -> Lease:
         account=account.decode(),
         ephemeral=bool(ephemeral),
         kept=_kept(tasks),
+        route=route.decode() or None,
+        routes=tuple(routes.decode().splitlines()),
         taken_at=taken_at,
     )
 

@@ -226,9 +226,11 @@ async def test_a_refusal_tries_the_next_route_at_once_and_fails_after_the_last(c
     worker, held = context(cheap=refusing, dear=refusing), lease()
 
     first = await generate(worker, held)
-    last = await generate(worker, replace(held, attempts=1, fence=2))
-
     assert isinstance(first, Later)
+    last = await generate(
+        worker, replace(held, attempts=1, fence=2, routes=first.routes)
+    )
+
     assert first.wait == timedelta(0)
     assert isinstance(last, Outcome)
     assert last.error == {"code": "provider_billing", "message": "no credit"}

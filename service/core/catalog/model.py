@@ -41,6 +41,12 @@ class Route:
     provider: str
     provider_model: str
 
+    @classmethod
+    def parse(cls, text: str) -> "Route":
+        """Read what `str` made of a route."""
+        provider, _, model = text.partition("/")
+        return cls(provider=provider, provider_model=model)
+
     def __str__(self) -> str:
         return f"{self.provider}/{self.provider_model}"
 

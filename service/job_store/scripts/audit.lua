@@ -2,7 +2,7 @@
 -- Before that, whoever waits for a permit that is free goes on: something may have thrown out the one it was meant for.
 local entries = 0
 for _, name in ipairs(call('SMEMBERS', WAITS)) do
-  wake(name, may_run)
+  wake(name)
   local still = call('ZCARD', waiting(name))
   if still == 0 then call('SREM', WAITS, name) end
   entries = entries + still

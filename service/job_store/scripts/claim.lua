@@ -1,8 +1,10 @@
 -- Take up to ARGV[3] ready jobs under a lease. Idempotent: a repeat with the same worker and sequence gets the same jobs.
 -- ARGV 1 worker, 2 sequence, 3 want, 4 lease ms, 5 stale ms, 6 slots of the worker, 7 room for batch jobs,
---      8 interruptions that park a job, 9 retention ms, 10.. jobs held with at least 1, 2, .. interruptions
+--      8 interruptions that park a job, 9 retention ms, 10 providers served (with a space behind each),
+--      11.. jobs held with at least 1, 2, .. interruptions
 -- Returns ms until the next entry falls due (-1: none), whether ready work is left (0|1), then per job:
---   id, fence, request, attempts so far, interruptions, priority, account, whether it is ephemeral (0|1), upstream tasks or ''
+--   id, fence, request, attempts so far, interruptions, priority, account, whether it is ephemeral (0|1), upstream tasks or '',
+--   route or '', routes left or ''
 local worker, sequence, want, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local slots, batch_room, park_after = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local receipt = 'darkroom:claimed:' .. worker
@@ -11,12 +13,14 @@ local WINDOW = 500
 local lease_end = whole(now + lease)
 
 -- `job` was read with these behind the usual fields.
-local REQUEST, TASKS = ALSO + 1, ALSO + 2
-local function open(id) return read(id, 'most_running', 'request', 'tasks') end
+local ROUTES, REQUEST, TASKS = ALSO + 1, ALSO + 2, ALSO + 3
+local function open(id) return read(id, 'most_running', 'routes', 'request', 'tasks') end
+local served = {}
+for name in string.gmatch(ARGV[10], '%S+') do served[name] = true end
 
-local function give(id, fence, job, interruptions)
+local function give(id, fence, job, interruptions, route)
   taken[#taken + 1] = { id, fence, job[REQUEST], tonumber(job[ATTEMPTS] or 0), interruptions, job[PRIORITY], job[ACCOUNT],
-    job[SHOWN] and 1 or 0, job[TASKS] or '' }
+    job[SHOWN] and 1 or 0, job[TASKS] or '', route or '', job[ROUTES] or '' }
 end
 
 -- A repeat: the first answer was lost on its way.
@@ -28,7 +32,7 @@ if last then
     for i = 2, #words, 2 do
       local job = open(words[i])
       if job and job[STATE] == 'running' and job[FENCE] == words[i + 1] then
-        give(words[i], tonumber(job[FENCE]), job, tonumber(job[INTERRUPTIONS] or 0))
+        give(words[i], tonumber(job[FENCE]), job, tonumber(job[INTERRUPTIONS] or 0), job[VIA])
       end
     end
     return taken
@@ -41,11 +45,14 @@ local grace = beat(tonumber(ARGV[5]), lease)
 local function discard(from, id)
   call('ZREM', from, id)
   call('ZADD', queue .. ':broken', now_text, id)
-  local seen = redis.pcall('HMGET', job_key(id), 'state', 'key_id')
+  local seen = redis.pcall('HMGET', job_key(id), 'state', 'key_id', 'via')
   if call('EXISTS', job_key(id)) == 1 then opened = opened - 1 end
   if seen.err or not seen[2] then return end
   count(use(seen[2]), 'open', -1)
-  if seen[1] == 'running' then count(use(seen[2]), 'running', -1) end
+  if seen[1] == 'running' then
+    count(use(seen[2]), 'running', -1)
+    leave({ [VIA] = seen[3] })
+  end
   left[seen[2]] = true
 end
 
@@ -71,7 +78,7 @@ end
 -- Suspects are claimed first, the most suspected before all, each class within its share of the worker.
 local held, limit = {}, {}
 for k = 1, SUSPECT_LANES do
-  held[k] = tonumber(ARGV[9 + k] or 0)
+  held[k] = tonumber(ARGV[10 + k] or 0)
   limit[k] = math.max(1, math.floor(slots / 4 ^ k))
 end
 
@@ -91,6 +98,32 @@ local function park(from, id, job, name)
   call('SADD', WAITS, name)
 end
 
+-- Who waits for a provider that takes calls again goes on.
+local soonest
+for _, name in ipairs(call('SMEMBERS', WAITS)) do
+  if string.sub(name, 1, 9) == 'provider:' then
+    local at = wake(name)
+    if at and (not soonest or at < soonest) then soonest = at end
+  end
+end
+for _, g in pairs(gates) do g.woken = 0 end
+for _, h in pairs(healths) do h.woken = 0 end
+
+-- The route of an attempt that begins; else nil, and whom to wait for. With tasks under way upstream it is theirs, whatever is
+-- said of it since.
+local function route_for(job)
+  if not job[ROUTES] then return nil end
+  if job[TASKS] then
+    local readable, kept = pcall(cjson.decode, job[TASKS])
+    if readable and served[provider_of(kept.route)] then
+      local at = opens(gate(provider_of(kept.route)))
+      if at and at <= now then return kept.route end
+      return nil, provider_of(kept.route), at
+    end
+  end
+  return choose(job[ROUTES], served)
+end
+
 -- Lease one entry of a lane; false when it was none that can run.
 local function take(from, id)
   local job = open(id)
@@ -100,9 +133,17 @@ local function take(from, id)
     finish(id, job, 'expired', 0, ARGV[9])
     return false
   end
+  local route, provider, at = job[VIA], nil, nil
   if job[STATE] == 'queued' then
     if not may_run(job) then park(from, id, job, permit_of(job[KEY_ID])) return false end
+    route, provider, at = route_for(job)
+    if provider then
+      if at and (not soonest or at < soonest) then soonest = at end
+      park(from, id, job, 'provider:' .. provider)
+      return false
+    end
     count(use(job[KEY_ID]), 'running', 1)
+    if route then enter(route) end
   end
   local key, fence, interruptions = job_key(id), tonumber(job[FENCE]) + 1, tonumber(job[INTERRUPTIONS] or 0)
   if job[STATE] == 'running' then
@@ -117,6 +158,7 @@ local function take(from, id)
   end
   call('HSET', key, 'state', 'running', 'fence', fence, 'worker', worker, 'claimed_ms', now_text,
     'started_ms', job[STARTED] or now_text)
+  if route and route ~= job[VIA] then call('HSET', key, 'via', route) end
   if job[DEADLINE] and not job[STARTED] then add(removed, 'darkroom:deadlines', id) end
   if from ~= queue then add(removed, from, id) end
   add(scores, queue, lease_end, id)
@@ -124,7 +166,7 @@ local function take(from, id)
   risen = math.max(risen, tonumber(job[TAG]))
   noted[#noted + 1] = id
   noted[#noted + 1] = fence
-  give(id, fence, job, interruptions)
+  give(id, fence, job, interruptions, route)
   return true
 end
 
@@ -193,5 +235,7 @@ end
 -- What is left behind is somebody else's (decisions.md 9).
 if is_left and (#taken > 2 or passed >= WINDOW) then ring() end
 local next = call('ZRANGEBYSCORE', queue, '(0', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-if next[2] then taken[1] = math.max(0, tonumber(next[2]) - now) end
+local due = tonumber(next[2])
+if soonest and (not due or soonest < due) then due = soonest end
+if due then taken[1] = math.max(0, math.ceil(due - now)) end
 return taken

@@ -33,8 +33,8 @@ end
 
 -- Positions of a record's fields in what `read` returns; an absent one is false.
 local STATE, ACCOUNT, KEY_ID, PRIORITY, COST, TAG, FENCE, INTERRUPTIONS, ATTEMPTS, UNITS, CREATED, DEADLINE, STARTED, NOTIFY,
-  SHOWN = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-local ALSO = 16 -- the first of those that a script reads besides
+  SHOWN, VIA = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+local ALSO = 17 -- the first of those that a script reads besides
 
 local PRIORITIES = { interactive = true, normal = true, batch = true }
 
@@ -49,7 +49,7 @@ end
 -- The fields every step decides on, and those named behind them; nil when there is no such record, or none to work with.
 local function read(id, ...)
   local job = redis.pcall('HMGET', job_key(id), 'state', 'account', 'key_id', 'priority', 'cost', 'tag', 'fence', 'interruptions',
-    'attempts', 'units', 'created_ms', 'deadline_ms', 'started_ms', 'notify', 'shown', ...)
+    'attempts', 'units', 'created_ms', 'deadline_ms', 'started_ms', 'notify', 'shown', 'via', ...)
   return not job.err and job[STATE] and is_sound(job) and job or nil
 end
 
@@ -73,6 +73,7 @@ local function used_in(ms) return 'used:' .. string.sub(day_of(ms), 1, 7) end
 -- Gathered writes: {key = {member, score, ..}}, {key id = {field = amount}}, {account = {day = {key id = {field = amount}}}}, ..
 -- `left` names the API keys one of whose jobs went its way: another may run instead.
 local scores, removed, uses, ledger, drawn, tags, finals, left = {}, {}, {}, {}, {}, {}, {}, {}
+local gates, healths, freed = {}, {}, {}
 local opened = 0
 
 local function sub(lists, key)
@@ -138,26 +139,144 @@ local function may_run(job)
   return running[key_id] + (use(key_id).running or 0) < most
 end
 
+-- A provider's gate: how many calls are under way over the whole fleet, and from when on it takes another.
+local function gate_key(name) return 'darkroom:gate:' .. name end
+local function provider_of(route) return string.match(route, '^[^/]+') end
+
+-- Workers say every few seconds whom they can call; who was not named lately is nobody to wait for.
+local SERVED_MS = 60000
+
+local function gate(name)
+  if not gates[name] then
+    local seen = call('HMGET', gate_key(name), 'running', 'most', 'per_minute', 'closed_ms', 'next_ms', 'seen_ms')
+    gates[name] = { running = tonumber(seen[1] or 0), most = tonumber(seen[2]), per_minute = tonumber(seen[3]),
+      closed = tonumber(seen[4] or 0), next = tonumber(seen[5] or 0), change = 0, woken = 0,
+      served = now - tonumber(seen[6] or 0) < SERVED_MS }
+  end
+  return gates[name]
+end
+
+-- From when on it takes one more call; nil: when one that is under way has ended. Calls per minute are spread over it (GCRA),
+-- but for a tenth of them at once.
+local function opens(g)
+  if g.most and g.running + g.change + g.woken >= g.most then return nil end
+  if not g.per_minute then return g.closed end
+  local step, at_once = 60000 / g.per_minute, math.max(1, math.floor(g.per_minute / 10))
+  return math.max(g.closed, math.max(g.next, now) + (g.woken - at_once + 1) * step)
+end
+
+-- A route's breaker: open after so many failures in a row, for longer each time; then one call at a time may try it.
+local FAILURES, FIRST_MS, LONGEST_MS, PROBE_MS, HEALTH_TTL_MS = 5, 5000, 60000, 60000, '86400000'
+local function health(route)
+  if not healths[route] then
+    local seen = call('HMGET', 'darkroom:route:' .. route, 'failures', 'opened_ms', 'probe_ms')
+    healths[route] = { failures = tonumber(seen[1] or 0), opened = tonumber(seen[2] or 0), probe = tonumber(seen[3] or 0), woken = 0 }
+  end
+  return healths[route]
+end
+
+local function trial(h)
+  if h.failures < FAILURES then return 0 end
+  return math.max(h.opened, h.probe, h.woken > 0 and now + PROBE_MS or 0)
+end
+
+-- What a call came to, as far as it speaks of its route: 'ok', 'fault', 'shut' (nothing will work for a while) or ''.
+local function report(route, word)
+  local h = health(route)
+  if word == 'ok' and h.failures > 0 then
+    h.failures, h.opened, h.probe, h.changed = 0, 0, 0, true
+  elseif (word == 'fault' or word == 'shut') and now >= h.opened then -- those still under way when it opened say nothing new
+    h.failures, h.probe, h.changed = h.failures + 1, 0, true
+    if word == 'shut' then h.failures = math.max(h.failures, FAILURES) end
+    if h.failures >= FAILURES then
+      local step = FIRST_MS * 2 ^ math.min(h.failures - FAILURES, 10)
+      h.opened = now + (word == 'shut' and LONGEST_MS or math.min(step, LONGEST_MS))
+    end
+  end
+end
+
+-- The first of a job's routes (one a line) that may be called now; else nil, the provider to wait for, and until when (nil: the
+-- end of a call). Both are nil where none of the `served` is among them.
+local function choose(routes, served)
+  local provider, soonest
+  for route in string.gmatch(routes, '[^\n]+') do
+    local name = provider_of(route)
+    if served and served[name] or not served and gate(name).served then
+      local at = opens(gate(name))
+      at = at and math.max(at, trial(health(route)))
+      if at and at <= now then return route end
+      provider = provider or name
+      if at and (not soonest or at < soonest) then soonest = at end
+    end
+  end
+  return nil, provider, soonest
+end
+
+-- A call begins; its job's end, or its return to the queue, is where it ends.
+local function enter(route)
+  local g, h = gate(provider_of(route)), health(route)
+  g.change = g.change + 1
+  if g.per_minute then g.next, g.paced = math.max(g.next, now) + 60000 / g.per_minute, true end
+  if h.failures >= FAILURES then h.probe, h.changed = now + PROBE_MS, true end
+end
+
+local function leave(job)
+  local name = job[VIA] and provider_of(job[VIA])
+  if not name then return end
+  gate(name).change = gate(name).change - 1
+  freed[name] = true
+end
+
+local function write_gates()
+  for name, g in pairs(gates) do
+    if g.change ~= 0 then call('HINCRBY', gate_key(name), 'running', whole(g.change)) end
+    if g.paced then call('HSET', gate_key(name), 'next_ms', whole(g.next)) end
+    if g.shut then call('HSET', gate_key(name), 'closed_ms', whole(g.closed)) end
+    g.running, g.change, g.paced, g.shut = g.running + g.change, 0, false, false
+  end
+  for route, h in pairs(healths) do
+    local key = 'darkroom:route:' .. route
+    if h.changed and h.failures == 0 then
+      call('DEL', key)
+    elseif h.changed then
+      call('HSET', key, 'failures', whole(h.failures), 'opened_ms', whole(h.opened), 'probe_ms', whole(h.probe))
+      call('PEXPIRE', key, HEALTH_TTL_MS)
+    end
+    h.changed = false
+  end
+end
+
 -- Let those who wait for a permit go back to their lanes, lowest tag first, as many as there are permits. Who is back holds
 -- none yet: one too many is sent here again by the claim.
-local function wake(name, may)
-  local lane_of, woken = waiting(name), 0
+local function wake(name)
+  local lane_of, woken, soonest = waiting(name), 0, nil
+  local of_key = string.sub(name, 1, 4) == 'key:'
+  if not of_key and string.sub(name, 1, 9) ~= 'provider:' then return nil end
   local id = call('ZRANGE', lane_of, 0, 0)[1]
   while id and woken < MOST_WOKEN do
-    local job = read(id, 'most_running')
+    local job = read(id, 'most_running', 'routes')
     if not job then
       call('ZADD', queue .. ':broken', now_text, id)
-    elseif not may(job) then
-      break
     else
+      local route, provider, at
+      if not of_key then route, provider, at = choose(job[ALSO + 1] or '') end
+      if (of_key and not may_run(job)) or provider then
+        soonest = at
+        break
+      end
       call('ZADD', lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0)), job[TAG], id)
-      count(running, job[KEY_ID], 1)
+      if of_key then count(running, job[KEY_ID], 1) end
+      if route then
+        gate(provider_of(route)).woken = gate(provider_of(route)).woken + 1
+        health(route).woken = 1
+      end
       woken = woken + 1
     end
     call('ZREM', lane_of, id)
     id = call('ZRANGE', lane_of, 0, 0)[1]
   end
   if woken > 0 then ring() end
+  return soonest
 end
 
 local function flush()
@@ -185,8 +304,10 @@ local function flush()
   end
   for flow, tag in pairs(tags) do call('SET', flow, whole(tag), 'PX', FLOW_TTL_MS) end
   if #finals > 0 then call('PUBLISH', 'darkroom:finals', table.concat(finals, '\n')) end
+  write_gates()
   uses, running = {}, {}
-  for key_id in pairs(left) do wake(permit_of(key_id), may_run) end
+  for key_id in pairs(left) do wake(permit_of(key_id)) end
+  for name in pairs(freed) do wake('provider:' .. name) end
 end
 
 -- Outage is not death (decisions.md 1): after silence longer than `stale` the living get one lease length to renew before
@@ -243,7 +364,10 @@ local function finish(id, job, state, settled, retention_ms, ...)
   local sums, tally = use(key_id), row(job[ACCOUNT], key_id, job[CREATED])
   opened = opened - 1
   count(sums, 'open', -1)
-  if job[STATE] == 'running' then count(sums, 'running', -1) end
+  if job[STATE] == 'running' then
+    count(sums, 'running', -1)
+    leave(job)
+  end
   left[key_id] = true
   count(tally, state, 1)
   if job[UNITS] then
