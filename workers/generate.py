@@ -44,6 +44,9 @@ from workers.verdicts import after_failure, failed, goes_on, ms_since, unroutabl
 
 log = structlog.get_logger()
 
+_MOST_USD = 10_000
+"""A provider that reports more for one call is not speaking of dollars."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerContext:
@@ -203,8 +206,9 @@ def _cost(
     worker: WorkerContext, request: GenerationRequest, made: Generated, count: int
 ) -> tuple[str | None, str | None]:
     """Return US dollars as decimal text, and who says so; the provider's word wins."""
-    if made.cost_usd is not None:
-        return str(made.cost_usd), "reported"
+    said = made.cost_usd
+    if said is not None and said.is_finite() and 0 <= said <= _MOST_USD:
+        return str(said), "reported"
     quote = worker.catalog.model(request.model).quote_for(
         quality=request.quality,
         size=request.size,

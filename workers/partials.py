@@ -75,10 +75,12 @@ class Partials:
     ) -> None:
         checked, facts = await as_asked(self._imaging, request, data)
         key = partial_key(lease.job_id, partial)
-        removal = asyncio.create_task(self._remove_later(key))
-        self._removals.add(removal)
-        removal.add_done_callback(self._removals.discard)
-        await self._images.put(key, checked, content_type=facts.content_type)
+        try:
+            await self._images.put(key, checked, content_type=facts.content_type)
+        finally:  # one that was given up may lie there all the same
+            removal = asyncio.create_task(self._remove_later(key))
+            self._removals.add(removal)
+            removal.add_done_callback(self._removals.discard)
         await announce(self._redis, lease.job_id, partial)
 
     async def _remove_later(self, key: str) -> None:

@@ -16,7 +16,7 @@ from service.accounts.apikey import ApiKey
 from service.core.periods import period_of
 
 KEPT = timedelta(days=400)
-"""So long after its last change a day can be asked for."""
+"""So long after its last submission a day can be asked for."""
 _COST = "cost_micros:"
 
 

@@ -17,7 +17,7 @@ from service.api.answers import answer
 from service.api.context import FRONT, TRACE, Front
 from service.api.image_events import ImageEvents
 from service.api.problems import Refused, problem_of_job, still_running
-from service.api.rendering import Made
+from service.api.rendering import Made, check_present
 from service.api.streaming import Words, stream_images
 from service.api.submitting import submit
 from service.api.wishes import Preference, idempotency_name, preference, sdk_retry
@@ -40,6 +40,8 @@ class CallDraft(Draft):
     """`true` answers with events: unfinished images on the way, then finished ones."""
     partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
     """How many unfinished states of the image a stream is to show."""
+    safety_identifier: str | None = None
+    """OpenAI's newer name for `user`; it wins over the older."""
     respond_async: Annotated[bool, Field(alias="async")] = False
     """`true` answers at once, with the job; `Prefer: respond-async` says the same."""
 
@@ -77,6 +79,8 @@ async def make_images(
         ServiceError: See `Intake.submit`.
         Refused: The job made no image, or not in time.
     """
+    if draft.safety_identifier is not None:
+        draft = draft.model_copy(update={"user": draft.safety_identifier})
     front, wish = request.app[FRONT], preference(request)
     wait_s = _patience(request, draft, wish)
     _check(draft, waits=wait_s > 0)
@@ -95,22 +99,47 @@ async def make_images(
     if draft.stream:
         tells = functools.partial(ImageEvents, inline=draft.response_format != "url")
         words = (stream_words or tells)(front, accepted)
-        streamed = await stream_images(request, accepted, words=words, most_s=wait_s)
-        if streamed.job is not None:
-            _settle_behind(request, streamed.job, accepted, terms)
-        return streamed.response
+        return await _streamed(request, accepted, terms, words=words, most_s=wait_s)
     job = await front.waiters.wait(
         accepted.job.id, account=key.account, most_s=wait_s, through_drain=True
     )
-    if not job.state.is_final:
-        if wish.wait_s is None:
-            raise Refused(still_running(job))
-        view = front.views.job(job, dropped=accepted.dropped)
-        return answer(view, status=HTTPStatus.ACCEPTED)
-    _settle_behind(request, job, accepted, terms)
+    if job.state.is_final:
+        _settle_behind(request, job, accepted, terms)
+        _check_success(job)
+        return Made(job, accepted)
+    if wish.wait_s is None:
+        raise Refused(still_running(job))
+    view = front.views.job(job, dropped=accepted.dropped)
+    return answer(view, status=HTTPStatus.ACCEPTED)
+
+
+async def _streamed(
+    request: web.Request,
+    accepted: Accepted,
+    terms: Terms,
+    *,
+    words: Words,
+    most_s: float,
+) -> web.StreamResponse:
+    earlier = accepted.job
+    if isinstance(earlier, Job) and earlier.state.is_final:
+        _check_success(earlier)  # there still is a status to say it with
+    streamed = await stream_images(request, accepted, words=words, most_s=most_s)
+    if streamed.job is not None:
+        _settle_behind(request, streamed.job, accepted, terms)
+    return streamed.response
+
+
+def _check_success(job: Job) -> None:
+    """Check that a final job has images.
+
+    Raises:
+        Refused: It made none.
+        JobDeleted: It was ephemeral, and they were delivered before.
+    """
     if job.state is not JobState.SUCCEEDED:
         raise Refused(problem_of_job(job))
-    return Made(job, accepted)
+    check_present(job)
 
 
 def _check(draft: CallDraft, *, waits: bool) -> None:

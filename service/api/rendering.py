@@ -35,10 +35,8 @@ async def images_body(
 
     Raises:
         StoreUnavailable: An image that is to stand inline cannot be read.
-        JobDeleted: It was ephemeral, and its images were delivered before.
     """
     job, dropped = made.job, made.accepted.dropped
-    check_present(job)
     data = await asyncio.gather(
         *(rendered(front, image, inline=inline) for image in job.images)
     )

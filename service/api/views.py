@@ -16,6 +16,7 @@ _ECHOED = (
     "style",
     "background",
     "moderation",
+    "input_fidelity",
     "output_compression",
     "seed",
     "negative_prompt",

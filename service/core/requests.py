@@ -64,6 +64,8 @@ class GenerationRequest:
         style: `vivid` or `natural`; None: unsaid.
         background: `auto`, `transparent` or `opaque`; None: unsaid.
         moderation: `auto` or `low`; None: unsaid.
+        input_fidelity: `low` or `high`: how closely an edit keeps to its images;
+            None: unsaid.
         output_format: `png`, `jpeg` or `webp`.
         output_compression: 0 to 100, for jpeg and webp; None: the encoder's default.
         seed: 0 to 2**63 - 1; None: the provider rolls.
@@ -86,6 +88,7 @@ class GenerationRequest:
     style: str | None = None
     background: str | None = None
     moderation: str | None = None
+    input_fidelity: str | None = None
     output_format: str = "png"
     output_compression: int | None = None
     seed: int | None = None

@@ -13,8 +13,19 @@ from service.intake.draft import Draft
 from service.intake.uploads import NO_UPLOADS, Uploads, check_uploads
 from service.intake.words import check_prompt, check_words
 
-_HINTS = ("quality", "style", "background", "moderation", "seed", "negative_prompt")
+_HINTS = (
+    "quality",
+    "style",
+    "background",
+    "moderation",
+    "input_fidelity",
+    "seed",
+    "negative_prompt",
+)
 """Fields that only some models honor, each named like the feature it needs."""
+
+_OF_EDITS = frozenset({"input_fidelity"})
+"""Those that say nothing where there is no image to begin with."""
 
 _LOSSLESS = 100
 """The compression that SDKs send along for PNG, where it means nothing."""
@@ -59,7 +70,7 @@ def compose(
     n = _count(draft, model)
     sized = _size(draft, model)
     output_format, compression = _format(draft)
-    hints, dropped = _hints(draft, model)
+    hints, dropped = _hints(draft, model, operation)
     request = GenerationRequest(
         model=model.name,
         prompt=prompt,
@@ -178,12 +189,15 @@ def _format(draft: Draft) -> tuple[str, int | None]:
     return output_format, None
 
 
-def _hints(draft: Draft, model: Model) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _hints(
+    draft: Draft, model: Model, operation: str
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the hints that were given, and the names of those not to be honored."""
     given = {
         name: value for name in _HINTS if (value := getattr(draft, name)) is not None
     }
-    foreign = [name for name in given if name not in model.features]
+    honored = model.features if operation == "edit" else model.features - _OF_EDITS
+    foreign = [name for name in given if name not in honored]
     # To leave it to the model is something that every model honors.
     dropped = tuple(name for name in foreign if given[name] != "auto")
     if dropped and draft.strict:

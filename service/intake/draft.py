@@ -54,6 +54,8 @@ class Draft(BaseModel):
     """`transparent` needs an `output_format` with alpha: png or webp."""
     moderation: Literal["auto", "low"] | None = None
     """How strictly the provider is to look at the prompt."""
+    input_fidelity: Literal["low", "high"] | None = None
+    """How closely an edit is to keep to the images it begins with."""
     output_format: Literal["png", "jpeg", "jpg", "webp"] | None = None
     """`jpg` is `jpeg`; images are converted where the model makes another."""
     output_compression: Annotated[int, Field(ge=0, le=100)] | None = None

@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError, ReadOnlyError
 from service.job_store import keys
 
 _HERE = Path(__file__).parent / "scripts"
+_SHARED = ("common", "gates", "gathered", "steps")
 
 
 class Script:
@@ -43,8 +44,7 @@ class Script:
 @cache
 def source(name: str) -> str:
     """Return the whole text of a step, with what all of them share before it."""
-    common = (_HERE / "common.lua").read_text()
-    return common + (_HERE / f"{name}.lua").read_text()
+    return "".join((_HERE / f"{part}.lua").read_text() for part in (*_SHARED, name))
 
 
 def script(redis: Redis, name: str, *, queue: str = keys.QUEUE) -> Script:

@@ -6,7 +6,7 @@ comes to the other front door.
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, Self
 
 from openai import AsyncOpenAI
 
@@ -25,9 +25,9 @@ _PATIENCE_S = 10
 async def run(*, callers: int, cast: Cast) -> Report:
     """Let so many call at once, each cut off twice."""
     report = Report("cut connections")
-    async with two_doors(cast) as doors:
+    async with two_doors(cast) as doors, AsyncOpenAI(api_key="each has its own") as sdk:
+        calls = [await _Call.by(number, doors, sdk) for number in range(callers)]
         begun = time.monotonic()
-        calls = [_Call(doors, number) for number in range(callers)]
         urls = await asyncio.gather(*(call.made() for call in calls))
         took_s = time.monotonic() - begun
         images = await asyncio.gather(*(doors.stage.client.image(url) for url in urls))
@@ -48,9 +48,19 @@ async def run(*, callers: int, cast: Cast) -> Report:
 class _Call:
     """One call of the SDK through a line of its own, which is cut."""
 
-    def __init__(self, doors: Doors, number: int) -> None:
+    def __init__(
+        self, number: int, doors: Doors, sdk: AsyncOpenAI, *, key_id: str, secret: str
+    ) -> None:
         self._doors, self._prompt = doors, f"caller {number}"
+        self._sdk, self._secret = sdk, secret
+        self._calls = f"darkroom:calls:{key_id}:*"
         self.cutter = Cutter(doors.urls, cuts=CUTS, accepted=self._accepted)
+
+    @classmethod
+    async def by(cls, number: int, doors: Doors, sdk: AsyncOpenAI) -> Self:
+        """Return a call with a key of its own, which tells its retries from others."""
+        key, secret = await doors.knows("default")
+        return cls(number, doors, sdk, key_id=key.id, secret=secret)
 
     @property
     def was_cut(self) -> bool:
@@ -58,12 +68,10 @@ class _Call:
 
     async def made(self) -> str:
         """Return the link to the image that the SDK came home with."""
-        key, secret = await self._doors.knows("default")
-        self._calls = f"darkroom:calls:{key.id}:*"
-        async with (
-            self.cutter,
-            AsyncOpenAI(base_url=f"{self.cutter.url}/v1", api_key=secret) as client,
-        ):
+        async with self.cutter:
+            client = self._sdk.with_options(
+                base_url=f"{self.cutter.url}/v1", api_key=self._secret
+            )
             made: Any = await client.images.generate(model=MODEL, prompt=self._prompt)
         [image] = made.data
         return str(image.url)

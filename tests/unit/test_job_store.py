@@ -661,3 +661,30 @@ async def test_the_models_that_drew_most_are_popular(store, leases):
     popular = await store.popular(limit=2)
 
     assert popular == ["a/often", "a/some"]
+
+
+async def test_what_is_counted_by_the_day_does_not_stay_for_ever(store, leases, redis):
+    await store.submit(job())
+    await finish(leases, replace(DONE, model="a/b"))
+
+    [ledger] = await redis.keys("darkroom:usage:*")
+    [popular] = await redis.keys("darkroom:popular:*")
+
+    assert 399 * 86_400 < await redis.ttl(ledger) <= 400 * 86_400
+    assert 34 * 86_400 < await redis.ttl(popular) <= 35 * 86_400
+
+
+async def test_a_torn_record_among_the_waiting_stops_nobody(store, leases, redis):
+    jobs = [job(most_running=1) for _ in range(3)]
+    for new in jobs:
+        await store.submit(new)
+    [lease] = (await leases.claim(3, held={})).leases
+    await redis.hset(keys.job(jobs[1].id), "tag", "torn")
+
+    await leases.commit(lease, DONE)
+    claimed = (await leases.claim(3, held={})).leases
+
+    assert [lease.job_id for lease in claimed] == [jobs[2].id]
+    assert await redis.zrange(keys.BROKEN, 0, -1) == [jobs[1].id.encode()]
+    assert await script(redis, "audit")([]) == 0
+    assert await redis.hget(keys.use("key_1"), "open") == b"1"

@@ -172,19 +172,6 @@ async def test_native_field_that_is_wrong_is_named(
     assert await nothing_was_made(redis)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"stream": True}, {"partial_images": 2}, {"response_format": "b64_ephemeral"}],
-)
-async def test_what_is_not_served_yet_is_refused_in_so_many_words(
-    door: FrontDoor, change: dict[str, Any]
-):
-    answer = await door.post("/v1/images/generations", {**GOOD, **change})
-
-    assert (answer.status, answer.code) == (400, "unsupported_field")
-    assert "not available yet" in answer.body["error"]["message"]
-
-
 async def test_harmless_defaults_of_clients_are_taken(door: FrontDoor):
     fields = {
         **GOOD,

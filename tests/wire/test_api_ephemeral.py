@@ -4,12 +4,14 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 from redis.asyncio import Redis
 
 from service.image_store.local import media_type
 from service.job_store import keys
 from tests.fakes.door import FrontDoor
+from tests.fakes.pictures import draw
 from tests.fakes.studio import studio
 from tests.fakes.worker import FakeWorker, failing
 
@@ -81,6 +83,20 @@ async def test_nothing_is_left_behind_a_stream(door: FrontDoor, redis: Redis):
         await behind(door)
         assert answer.raw.count(b"b64_json") == 2
         assert await door.images.list("jobs/") == []
+    assert await left(redis) == []
+
+
+async def test_nothing_is_left_of_an_edit(door: FrontDoor, redis: Redis):
+    form = aiohttp.FormData({**ASK, "size": "64x64"})
+    photo = draw(SECRET_WORDS, width=64, height=64)
+    form.add_field("image[]", photo, filename=f"{SECRET_WORDS}.png")
+
+    async with studio(door.settings):
+        answer = await door.call("POST", "/v1/images/edits", data=form)
+        await behind(door)
+
+    assert "b64_json" in answer.body["data"][0]
+    assert await door.images.list("jobs/") == []
     assert await left(redis) == []
 
 

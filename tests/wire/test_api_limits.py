@@ -126,7 +126,8 @@ async def test_quota_of_what_was_not_delivered_comes_back(
     key, secret = await door.knows("ada", quota_units=10_000)
     worker.verdict = failing("provider_auth")
     failed = await door.post(GENERATIONS, {**ASK, "n": 2}, secret=secret)
-    worker.verdict = lambda lease: worker.make(lease, 1, error={"code": "x"})
+    lacking = {"code": "partial_result", "message": "1 of 2 images were made"}
+    worker.verdict = lambda lease: worker.make(lease, 1, error=lacking)
     half = await door.post(GENERATIONS, {**ASK, "n": 2}, secret=secret)
 
     refused = await door.post(GENERATIONS, {**ASK, "n": 2}, secret=secret)

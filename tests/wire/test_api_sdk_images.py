@@ -173,6 +173,33 @@ async def test_mask_says_what_stays(sdk: Sdk):
     assert changed[2] <= 32
 
 
+async def test_edit_takes_all_that_openai_documents(sdk: Sdk):
+    said = {
+        "background": "opaque",
+        "input_fidelity": "high",
+        "output_format": "webp",
+        "output_compression": 70,
+        "quality": "low",
+        "user": "u1",
+        "extra_body": {"safety_identifier": "s1"},
+    }
+
+    made = await sdk("images.edit", image=file(RED), **ASK, **said)
+
+    jobs = await sdk("get", "/jobs", cast_to=object)
+    request = jobs["data"][0]["request"]
+    assert (request["input_fidelity"], request["user"]) == ("high", "s1")
+    assert (made.output_format, made.quality) == ("webp", "low")
+
+
+async def test_fidelity_to_no_image_is_refused(sdk: Sdk):
+    with pytest.raises(openai.BadRequestError) as refused:
+        await sdk("images.generate", **ASK, extra_body={"input_fidelity": "high"})
+
+    assert refused.value.code == "unsupported_field"
+    assert refused.value.param == "input_fidelity"
+
+
 async def test_edits_are_streamed_too(sdk: Sdk):
     came = await sdk(
         "images.edit", image=file(RED), **ASK, stream=True, partial_images=1

@@ -155,6 +155,19 @@ async def test_refusal_before_the_headers_is_a_status(door: FrontDoor):
     assert (greedy.status, greedy.code) == (400, "out_of_range")
 
 
+async def test_failure_known_before_the_headers_is_a_status(
+    door: FrontDoor, worker: FakeWorker
+):
+    worker.verdict = failing("content_policy")
+    name = {"Idempotency_Key": "once"}
+
+    first = await door.post(ROUTE, ASK, **name)
+    again = await door.post(ROUTE, ASK, **name)
+
+    assert first.status == 200
+    assert (again.status, again.code) == (400, "content_policy")
+
+
 async def test_retry_of_an_sdk_waits_for_the_same_job(
     door: FrontDoor, worker: FakeWorker
 ):

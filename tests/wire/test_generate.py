@@ -149,6 +149,9 @@ async def test_the_images_are_stored_and_described(context, images):
     ("model", "quality", "reported", "cost"),
     [
         ("fox/one", None, "0.02", ("0.02", "reported")),
+        ("fox/one", None, "NaN", ("0.25", "priced")),
+        ("fox/one", None, "-1", ("0.25", "priced")),
+        ("fox/one", None, "1e30", ("0.25", "priced")),
         ("fox/table", "low", None, ("0.1", "priced")),
         ("fox/table", "high", None, ("0.3", "estimated")),
         ("fox/unpriced", None, None, (None, None)),

@@ -344,12 +344,14 @@ def edit(provider: OpenAI, call: Call, model: str = "gpt-image-1", **fields):
 async def test_an_edit_sends_its_image_byte_for_byte(provider, upstream):
     photo = given("JPEG")
 
-    made = await edit(provider, Call(images=[photo]), n=2, moderation="low", user="u")
+    fields = {"moderation": "low", "user": "u", "input_fidelity": "high"}
+    made = await edit(provider, Call(images=[photo]), n=2, **fields)
 
     [[file]] = upstream.files
     assert file.sha256 == sha256(photo.data).hexdigest()
     assert (file.name, file.content_type) == ("image", "image/jpeg")
     assert upstream.requests[0]["prompt"] == REQUEST.prompt
+    assert upstream.requests[0]["input_fidelity"] == "high"
     assert len(made.images) == 2
 
 

@@ -50,6 +50,7 @@ def _for_gpt_image(request: GenerationRequest) -> dict[str, Any]:
         "quality": _GPT_QUALITY.get(request.quality or "", request.quality),
         "background": request.background,
         "moderation": request.moderation,
+        "input_fidelity": request.input_fidelity,
         "output_format": request.output_format,
         "output_compression": request.output_compression if lossy else None,
     }

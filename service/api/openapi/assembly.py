@@ -16,7 +16,6 @@ from service.api.openapi.operation import (
     Images,
     Operation,
     Parameter,
-    Schema,
 )
 from service.api.openapi.samples import samples_of
 from service.api.openapi.schemas import schemas_of
@@ -166,23 +165,30 @@ def _answer(answer: Answer, references: Mapping[Any, Any]) -> dict[str, Any]:
         if answer.example is not None:
             content[JSON]["example"] = answer.example
     if answer.events is not None:
-        content[EVENTS] = {"schema": _event(references[answer.events])}
+        content[EVENTS] = {"schema": _event(answer, references)}
     for media_type, schema in answer.media.items():
         content[media_type] = {"schema": schema}
     written = {"description": answer.text, "headers": _headers(answer.headers)}
     return {**written, **({"content": content} if content else {})}
 
 
-def _event(data: Schema) -> dict[str, Any]:
+def _event(answer: Answer, references: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the schema of one event of a stream."""
-    as_json = {"contentMediaType": JSON, "contentSchema": data}
+    data: dict[str, Any] = {
+        "type": "string",
+        "contentMediaType": JSON,
+        "contentSchema": references[answer.events],
+    }
+    if answer.last_event is not None:
+        data = {"anyOf": [{"const": answer.last_event}, data]}
+    name = {
+        "type": "string",
+        "description": "The `type` of its data, where it has one.",
+    }
     return {
         "type": "object",
-        "properties": {
-            "event": {"type": "string", "description": "The `type` of its data."},
-            "data": {"type": "string", **as_json},
-        },
-        "required": ["event", "data"],
+        "properties": {"event": name, "data": data},
+        "required": ["data"],
     }
 
 

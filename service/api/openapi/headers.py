@@ -43,6 +43,7 @@ HEADERS: Mapping[str, tuple[Schema, str]] = {
 OF_A_JOB = ("x-job-id", "Location")
 OF_A_SUBMISSION = (
     *OF_A_JOB,
+    "X-Cache",
     "Idempotent-Replayed",
     "RateLimit-Limit",
     "RateLimit-Remaining",

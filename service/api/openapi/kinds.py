@@ -24,6 +24,8 @@ def kind_of(schema: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#{name}">{name}</a>'
+    if "contentSchema" in schema:
+        return kind_of(schema["contentSchema"])
     for several in ("anyOf", "oneOf"):
         if several in schema:
             some = (one for one in schema[several] if one != {"type": "null"})

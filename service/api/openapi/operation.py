@@ -78,6 +78,7 @@ class Answer:
         shape: A TypedDict that it is as JSON; None: it is not JSON, or empty.
         media: Content of other types.
         events: A TypedDict that the data of each event is, where they may be asked for.
+        last_event: The data of the event that ends a stream, where that is no JSON.
         headers: Names from the table of headers; `x-request-id` is always there.
         example: One that a reader will recognize.
     """
@@ -86,6 +87,7 @@ class Answer:
     shape: Any = None
     media: Mapping[str, Schema] = field(default_factory=dict)
     events: Any = None
+    last_event: str | None = None
     headers: tuple[str, ...] = ()
     example: Any = None
 

@@ -181,8 +181,7 @@ def _content(media_type: str, schema: Mapping[str, Any]) -> str:
         case "application/json":
             return kind_of(schema)
         case "text/event-stream":
-            data = schema["properties"]["data"]
-            return f"events of {kind_of(data.get('contentSchema', data))}"
+            return f"events of {kind_of(schema['properties']['data'])}"
         case _:
             return f"<code>{media_type}</code>"
 

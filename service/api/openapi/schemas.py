@@ -41,7 +41,9 @@ class _Terse(GenerateJsonSchema):
         if not isinstance(inner.get("type"), str):
             return super().nullable_schema(schema)
         written = {**inner, "type": [inner["type"], "null"]}
-        if "enum" in inner:
+        if "const" in inner:
+            written["enum"] = [written.pop("const"), None]
+        elif "enum" in inner:
             written["enum"] = [*inner["enum"], None]
         return written
 

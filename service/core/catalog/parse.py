@@ -58,6 +58,7 @@ FEATURES = (
     "style",
     "background",
     "moderation",
+    "input_fidelity",
     "seed",
     "negative_prompt",
 )

@@ -1,10 +1,9 @@
 -- Take up to ARGV[3] ready jobs under a lease. Idempotent: a repeat with the same worker and sequence gets the same jobs.
 -- ARGV 1 worker, 2 sequence, 3 want, 4 lease ms, 5 stale ms, 6 slots of the worker, 7 room for batch jobs,
---      8 interruptions that park a job, 9 retention ms, 10 providers served (with a space behind each),
---      11.. jobs held with at least 1, 2, .. interruptions
+--      8 interruptions that park a job, 9 retention ms, 10 providers served, 11.. jobs held with at least 1, 2, .. interruptions
 -- Returns ms until the next entry falls due (-1: none), whether ready work is left (0|1), then per job:
---   id, fence, request, attempts so far, interruptions, priority, account, whether it is ephemeral (0|1), upstream tasks or '',
---   route or '', routes left or ''
+--   id, fence, request, attempts so far, interruptions, priority, account, whether it is ephemeral (0|1), upstream tasks,
+--   route, routes left (each '' where there is none)
 local worker, sequence, want, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local slots, batch_room, park_after = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local receipt = 'darkroom:claimed:' .. worker
@@ -41,26 +40,17 @@ end
 
 local grace = beat(tonumber(ARGV[5]), lease)
 
--- An entry without a record, or with one that is none, is set aside and reported.
-local function discard(from, id)
-  call('ZREM', from, id)
-  call('ZADD', queue .. ':broken', now_text, id)
-  local seen = redis.pcall('HMGET', job_key(id), 'state', 'key_id', 'via')
-  if call('EXISTS', job_key(id)) == 1 then opened = opened - 1 end
-  if seen.err or not seen[2] then return end
-  count(use(seen[2]), 'open', -1)
-  if seen[1] == 'running' then
-    count(use(seen[2]), 'running', -1)
-    leave({ [VIA] = seen[3] })
-  end
-  left[seen[2]] = true
+-- Set an entry aside; whoever waited for its permit may have it.
+local function drop(from, id)
+  local key_id = discard(from, id)
+  if key_id then left[key_id] = true end
 end
 
 -- Passed clock values: a lapsed lease keeps its tag and is watched; a retry that falls due gets a fresh tag.
 for _, id in ipairs(call('ZRANGEBYSCORE', queue, '(0', now_text, 'LIMIT', 0, WINDOW)) do
   local job = read(id)
   if not job then
-    discard(queue, id)
+    drop(queue, id)
   elseif job[STATE] == 'queued' then
     local tag = whole(next_tag(flow_key(job[ACCOUNT], job[PRIORITY], 'retry'), tonumber(job[COST])))
     call('ZREM', queue, id)
@@ -98,47 +88,44 @@ local function park(from, id, job, name)
   call('SADD', WAITS, name)
 end
 
--- Who waits for a provider that takes calls again goes on.
+-- Who waits for a provider that takes calls again goes on. The next of those who do not may be due before anything else.
 local soonest
-for _, name in ipairs(call('SMEMBERS', WAITS)) do
-  if string.sub(name, 1, 9) == 'provider:' then
-    local at = wake(name)
-    if at and (not soonest or at < soonest) then soonest = at end
-  end
+local function may_be_due(at)
+  if at and (not soonest or at < soonest) then soonest = at end
 end
-for _, g in pairs(gates) do g.woken = 0 end
-for _, h in pairs(healths) do h.woken = 0 end
+for _, name in ipairs(call('SMEMBERS', WAITS)) do
+  if string.sub(name, 1, 9) == 'provider:' then may_be_due(wake(name)) end
+end
+forget_expected()
 
--- The route of an attempt that begins; else nil, and whom to wait for. With tasks under way upstream it is theirs, whatever is
--- said of it since.
+-- The route of an attempt that begins; else nil, and whom to wait for until when. With tasks under way upstream it is theirs,
+-- whatever was said of it since.
 local function route_for(job)
   if not job[ROUTES] then return nil end
-  if job[TASKS] then
-    local readable, kept = pcall(cjson.decode, job[TASKS])
-    if readable and served[provider_of(kept.route)] then
-      local at = opens(gate(provider_of(kept.route)))
-      if at and at <= now then return kept.route end
-      return nil, provider_of(kept.route), at
-    end
-  end
-  return choose(job[ROUTES], served)
+  local readable, kept = pcall(cjson.decode, job[TASKS] or '')
+  local name = readable and provider_of(kept.route)
+  if not (name and served[name]) then return choose(job[ROUTES], served) end
+  local at = opens(gate(name))
+  if at and at <= now then return kept.route end
+  return nil, name, at
 end
 
 -- Lease one entry of a lane; false when it was none that can run.
 local function take(from, id)
   local job = open(id)
-  if not job then discard(from, id) return false end
+  if not job then drop(from, id) return false end
   if job[STATE] ~= 'queued' and job[STATE] ~= 'running' then call('ZREM', from, id) return false end
   if job[DEADLINE] and not job[STARTED] and tonumber(job[DEADLINE]) < now then
     finish(id, job, 'expired', 0, ARGV[9])
     return false
   end
-  local route, provider, at = job[VIA], nil, nil
+  local route = job[VIA]
   if job[STATE] == 'queued' then
     if not may_run(job) then park(from, id, job, permit_of(job[KEY_ID])) return false end
+    local provider, at
     route, provider, at = route_for(job)
     if provider then
-      if at and (not soonest or at < soonest) then soonest = at end
+      may_be_due(at)
       park(from, id, job, 'provider:' .. provider)
       return false
     end
@@ -235,7 +222,6 @@ end
 -- What is left behind is somebody else's (decisions.md 9).
 if is_left and (#taken > 2 or passed >= WINDOW) then ring() end
 local next = call('ZRANGEBYSCORE', queue, '(0', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-local due = tonumber(next[2])
-if soonest and (not due or soonest < due) then due = soonest end
-if due then taken[1] = math.max(0, math.ceil(due - now)) end
+may_be_due(tonumber(next[2]))
+if soonest then taken[1] = math.max(0, math.ceil(soonest - now)) end
 return taken

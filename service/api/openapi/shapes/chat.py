@@ -65,3 +65,34 @@ class ChatCompletion(Shape):
     cost: NotRequired[float | None]
     """US dollars, told like `latency`; null where the price is not known."""
     warnings: NotRequired[list[Note]]
+
+
+class ChatDelta(Shape):
+    """What a chunk adds; the last one of a choice adds nothing."""
+
+    role: NotRequired[Literal["assistant"]]
+    content: NotRequired[str]
+    images: NotRequired[list[ChatImage]]
+
+
+class ChatStep(Shape):
+    """A choice on its way."""
+
+    index: int
+    delta: ChatDelta
+    finish_reason: Literal["stop"] | None
+
+
+class ChatChunk(Shape):
+    """One event of a stream, which has no name; the last one is `[DONE]`."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: int
+    model: str
+    choices: list[ChatStep]
+    """Empty in the chunk that tells what goes for all of them."""
+    usage: NotRequired[ChatUsage | None]
+    latency: NotRequired[int]
+    cost: NotRequired[float | None]
+    warnings: NotRequired[list[Note]]

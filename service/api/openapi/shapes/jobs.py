@@ -46,6 +46,7 @@ class AskedFor(Shape):
     style: NotRequired[str]
     background: NotRequired[str]
     moderation: NotRequired[str]
+    input_fidelity: NotRequired[str]
     output_compression: NotRequired[int]
     seed: NotRequired[int]
     negative_prompt: NotRequired[str]
@@ -68,8 +69,8 @@ class JobAttempt(Shape):
     cost: float | None
     """US dollars."""
     cost_source: CostSource | None
-    billed: bool
-    """Whether it may stand on the provider's bill."""
+    billed: bool | None
+    """Whether it stands on the provider's bill; null where nobody knows."""
 
 
 class JobResult(Shape):

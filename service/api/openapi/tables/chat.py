@@ -3,21 +3,10 @@
 from service.api.dialects.chat.request import ChatDraft
 from service.api.openapi import codes
 from service.api.openapi.headers import OF_A_SUBMISSION
-from service.api.openapi.operation import EVENTS, Answer, Body, Operation
-from service.api.openapi.shapes.chat import ChatCompletion
+from service.api.openapi.operation import Answer, Body, Operation
+from service.api.openapi.shapes.chat import ChatChunk, ChatCompletion
+from service.api.openapi.shapes.errors import Error
 from service.api.openapi.tables import openai
-
-_CHUNK = {
-    "type": "object",
-    "properties": {
-        "data": {
-            "type": "string",
-            "description": "A `chat.completion.chunk` as JSON, with `images` in a "
-            "`delta`, or an error; behind all images `[DONE]`, which is no JSON.",
-        }
-    },
-    "required": ["data"],
-}
 
 OPERATIONS = (
     Operation(
@@ -71,7 +60,8 @@ OPERATIONS = (
             200: Answer(
                 text="A message with the images; with `stream`, chunks of it.",
                 shape=ChatCompletion,
-                media={EVENTS: _CHUNK},
+                events=ChatChunk | Error,
+                last_event="[DONE]",
                 headers=OF_A_SUBMISSION,
             ),
             202: openai.ACCEPTED,

@@ -1,0 +1,165 @@
+-- What a batch has in common (entries, counters, ledger, tags, publishes) is gathered here and written once, by `flush`.
+local FLOW_TTL_MS, LEDGER_TTL_MS, POPULAR_TTL_MS = '604800000', '34560000000', '3024000000' -- 7, 400 and 35 days
+local MOST_WOKEN = 500
+
+-- The day (UTC) of a moment, as YYYY-MM-DD; the count begins in March, so that a leap day ends a year.
+local DAY_MS = 86400000
+local function day_of(ms)
+  local since = math.floor(ms / DAY_MS) + 719468
+  local era = math.floor(since / 146097)
+  local of_era = since - era * 146097
+  local year = math.floor((of_era - math.floor(of_era / 1460) + math.floor(of_era / 36524) - math.floor(of_era / 146096)) / 365)
+  local of_year = of_era - (365 * year + math.floor(year / 4) - math.floor(year / 100))
+  local month = math.floor((5 * of_year + 2) / 153)
+  local day = of_year - math.floor((153 * month + 2) / 5) + 1
+  month = month < 10 and month + 3 or month - 9
+  return string.format('%04d-%02d-%02d', year + era * 400 + (month <= 2 and 1 or 0), month, day)
+end
+
+-- The field of what is charged in that month.
+local function used_in(ms) return 'used:' .. string.sub(day_of(ms), 1, 7) end
+
+-- Gathered writes: {key = {member, score, ..}}, {key id = {field = amount}}, {account = {day = {key id = {field = amount}}}}, ..
+-- `left` names the API keys one of whose jobs went its way: another may run instead.
+local scores, removed, uses, ledger, drawn, tags, finals, left = {}, {}, {}, {}, {}, {}, {}, {}
+local opened = 0
+
+local function sub(lists, key)
+  local inner = lists[key]
+  if not inner then
+    inner = {}
+    lists[key] = inner
+  end
+  return inner
+end
+
+local function add(lists, key, ...)
+  local list = sub(lists, key)
+  for i = 1, select('#', ...) do list[#list + 1] = (select(i, ...)) end
+end
+
+local function count(sums, field, amount) sums[field] = (sums[field] or 0) + amount end
+
+-- What changes of an API key's numbers: open, running, reserved, used:{YYYY-MM}.
+local function use(key_id) return sub(uses, key_id) end
+
+-- A row of the ledger, of the day on which the job was submitted, whenever it ends. So each row adds up, and those of a month
+-- are what the quota was charged.
+local function row(account, key_id, created_ms)
+  return sub(sub(sub(ledger, account), math.floor(created_ms / DAY_MS)), key_id)
+end
+
+-- One command per thousand pairs: Lua passes no more than 8,000 values to a call.
+local function in_parts(command, key, list)
+  local done = 0
+  for at = 1, #list, 2000 do done = done + call(command, key, unpack(list, at, math.min(at + 1999, #list))) end
+  return done
+end
+
+-- Take entries out of whichever lane beside the queue they wait in.
+local function leave_lanes(ids, missing)
+  missing = missing - in_parts('ZREM', BATCH, ids)
+  for k = 1, SUSPECT_LANES do
+    if missing > 0 then missing = missing - in_parts('ZREM', suspects(k), ids) end
+  end
+  if missing == 0 then return end
+  for _, name in ipairs(call('SMEMBERS', WAITS)) do
+    if missing > 0 then missing = missing - in_parts('ZREM', waiting(name), ids) end
+  end
+end
+
+local function add_up(key, prefix, sums)
+  for field, amount in pairs(sums) do
+    if amount ~= 0 then call('HINCRBY', key, prefix .. field, whole(amount)) end
+  end
+end
+
+local function ring()
+  if call('LLEN', queue .. ':bell') < 8 then call('LPUSH', queue .. ':bell', 1) end
+end
+
+-- Whether one more job of its key may run; `job` was read with 'most_running' first.
+local running = {}
+local function may_run(job)
+  local most, key_id = tonumber(job[ALSO]), job[KEY_ID]
+  if not most then return true end
+  running[key_id] = running[key_id] or tonumber(call('HGET', use_key(key_id), 'running') or 0)
+  return running[key_id] + (use(key_id).running or 0) < most
+end
+
+-- An entry without a record, or with one that is none, is set aside and reported. Returns whose it was, where that can be read.
+local function discard(from, id)
+  call('ZREM', from, id)
+  call('ZADD', queue .. ':broken', now_text, id)
+  if call('EXISTS', job_key(id)) == 0 then return end
+  call('DECR', queue .. ':open')
+  local seen = redis.pcall('HMGET', job_key(id), 'state', 'key_id', 'via')
+  if seen.err or not seen[2] then return end
+  call('HINCRBY', use_key(seen[2]), 'open', -1)
+  if seen[1] == 'running' then
+    call('HINCRBY', use_key(seen[2]), 'running', -1)
+    if seen[3] then call('HINCRBY', gate_key(provider_of(seen[3])), 'running', -1) end
+  end
+  return seen[2]
+end
+
+-- Let those who wait for a permit go back to their lanes, lowest tag first, as many as there are permits. Who is back holds
+-- none yet: one too many is sent here again by the claim. Returns when the next of them may go, where a clock decides that.
+local function wake(name)
+  local lane_of, woken, soonest = waiting(name), 0, nil
+  local of_key = string.sub(name, 1, 4) == 'key:'
+  if not of_key and string.sub(name, 1, 9) ~= 'provider:' then return nil end
+  local id = call('ZRANGE', lane_of, 0, 0)[1]
+  while id and woken < MOST_WOKEN do
+    local job = read(id, 'most_running', 'routes')
+    if not job then
+      discard(lane_of, id)
+    else
+      local route, provider
+      if not of_key then route, provider, soonest = choose(job[ALSO + 1] or '') end
+      if provider or (of_key and not may_run(job)) then break end
+      call('ZREM', lane_of, id)
+      call('ZADD', lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0)), job[TAG], id)
+      if of_key then count(running, job[KEY_ID], 1) end
+      if route then expect(route) end
+      woken, soonest = woken + 1, nil
+    end
+    id = call('ZRANGE', lane_of, 0, 0)[1]
+  end
+  if woken > 0 then ring() end
+  return soonest
+end
+
+local function flush()
+  for key, ids in pairs(removed) do
+    local missing = #ids - in_parts('ZREM', key, ids)
+    if missing > 0 and key == queue then leave_lanes(ids, missing) end
+  end
+  for key, list in pairs(scores) do in_parts('ZADD', key, list) end
+  if opened ~= 0 then call('INCRBY', queue .. ':open', whole(opened)) end
+  for account, rows_of in pairs(ledger) do
+    for day, rows in pairs(rows_of) do
+      local key = 'darkroom:usage:' .. account .. ':' .. day_of(day * DAY_MS)
+      for key_id, sums in pairs(rows) do
+        add_up(key, key_id .. ':', sums)
+        if sums.units then count(use(key_id), used_in(day * DAY_MS), sums.units) end
+        if sums.jobs then call('PEXPIRE', key, LEDGER_TTL_MS) end
+      end
+    end
+  end
+  for key_id, sums in pairs(uses) do add_up(use_key(key_id), '', sums) end
+  if next(drawn) then
+    local today = 'darkroom:popular:' .. day_of(now)
+    for model, images in pairs(drawn) do
+      local is_first = tonumber(call('ZINCRBY', today, whole(images), model)) == images
+      if is_first then call('PEXPIRE', today, POPULAR_TTL_MS) end
+    end
+  end
+  for flow, tag in pairs(tags) do call('SET', flow, whole(tag), 'PX', FLOW_TTL_MS) end
+  if #finals > 0 then call('PUBLISH', 'darkroom:finals', table.concat(finals, '\n')) end
+  write_gates()
+  uses, running = {}, {}
+  for key_id in pairs(left) do wake(permit_of(key_id)) end
+  for name in pairs(freed) do wake('provider:' .. name) end
+end
+

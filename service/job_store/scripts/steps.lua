@@ -1,0 +1,86 @@
+-- Moves that several scripts make: the pulse, the tags, the end of a job.
+local DELIVERED_MS = 600000 -- after that an ephemeral job counts as delivered
+
+-- Outage is not death (decisions.md 1): after silence longer than `stale` the living get one lease length to renew before
+-- anything is taken over, whoever of them speaks first. Returns until when nothing is.
+local function beat(stale, lease)
+  local pulse = tonumber(call('GET', queue .. ':pulse') or now)
+  local grace = tonumber(call('GET', queue .. ':grace') or 0)
+  if now - pulse > stale then
+    grace = now + lease
+    call('SET', queue .. ':grace', whole(grace), 'PX', whole(lease))
+  end
+  call('SET', queue .. ':pulse', now_text)
+  return grace
+end
+
+local clock_read
+local function virtual_clock()
+  clock_read = clock_read or tonumber(call('GET', queue .. ':clock') or FIRST_TAG)
+  return clock_read
+end
+
+local function flow_key(account, priority, kind) return 'darkroom:flow:' .. kind .. ':' .. account .. ':' .. priority end
+local function flow_at(flow) return tags[flow] or tonumber(call('GET', flow) or FIRST_TAG) end
+
+-- Start-time fair queueing: the next tag of a flow, which advances it by `cost`.
+local function next_tag(flow, cost)
+  local tag = math.max(virtual_clock(), flow_at(flow))
+  tags[flow] = tag + cost
+  return tag
+end
+
+-- A job that leaves the queue unserved gives its cost back, never below the virtual clock.
+local function refund(flow, cost)
+  local at, clock = flow_at(flow), virtual_clock()
+  if at > clock then tags[flow] = math.max(clock, at - cost) end
+end
+
+-- Once in a batch the stream is trimmed.
+local trimmed = {}
+local function tell(account, id, state)
+  local stream = 'darkroom:events:' .. account
+  if trimmed[account] then
+    call('XADD', stream, '*', 'job', id, 'state', state)
+  else
+    call('XADD', stream, 'MAXLEN', '~', '10000', '*', 'job', id, 'state', state)
+    trimmed[account] = true
+  end
+end
+
+local expires
+
+-- The one way into a final state. `job` is what `read` returned; the rest are more fields to write. Returns the ledger's row.
+local function finish(id, job, state, settled, retention_ms, ...)
+  local key_id = job[KEY_ID]
+  expires = expires or whole(now + retention_ms)
+  call('HSET', job_key(id), 'state', state, 'completed_ms', now_text, 'expires_ms', expires, ...)
+  add(removed, queue, id)
+  if job[DEADLINE] then add(removed, 'darkroom:deadlines', id) end
+  if job[STATE] == 'queued' and not job[STARTED] then
+    refund(flow_key(job[ACCOUNT], job[PRIORITY], 'new'), tonumber(job[COST]))
+  end
+  local sums, tally = use(key_id), row(job[ACCOUNT], key_id, job[CREATED])
+  opened = opened - 1
+  count(sums, 'open', -1)
+  if job[STATE] == 'running' then
+    count(sums, 'running', -1)
+    leave(job)
+  end
+  left[key_id] = true
+  count(tally, state, 1)
+  if job[UNITS] then
+    count(sums, 'reserved', -job[UNITS])
+    if settled > 0 then count(tally, 'units', settled) end -- and `flush` charges the month
+  end
+  if job[SHOWN] then
+    call('HSET', job_key(id), 'request', job[SHOWN], 'shown', '')
+    add(scores, EPHEMERAL, whole(now + DELIVERED_MS), id)
+  end
+  add(scores, 'darkroom:retention', expires, id)
+  if job[NOTIFY] then add(scores, 'darkroom:outbox', now_text, id) end
+  tell(job[ACCOUNT], id, state)
+  finals[#finals + 1] = id .. ' ' .. state
+  return tally
+end
+
