@@ -78,6 +78,12 @@ class ProviderEntry:
     timeout: timedelta = timedelta(minutes=3)
     workflow_file: str | None = None
 
+    @property
+    def is_gated(self) -> bool:
+        """Whether there is anything to count: what draws by itself never fails."""
+        limited = self.max_in_flight or self.requests_per_minute
+        return self.adapter != "test" or limited is not None
+
 
 class Quote(NamedTuple):
     """What one image should cost.
@@ -107,6 +113,9 @@ class Model:
         token_multiplier: See `units_for`.
         embed: Whether `GET /embed/image:{model}` may ask for it.
         strategy: Which of `STRATEGIES` orders its routes.
+        weights: By route; how often it comes first, next to the others (1 if unsaid).
+        route_prices: By route, US dollars an image, for `cheapest`.
+        route_features: By route that can do less than the model says.
     """
 
     name: str
@@ -119,6 +128,9 @@ class Model:
     token_multiplier: Decimal = Decimal(1)
     embed: bool = False
     strategy: str = "priority"
+    weights: Mapping[str, int] = field(default_factory=dict)
+    route_prices: Mapping[str, Decimal] = field(default_factory=dict)
+    route_features: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def is_pattern(self) -> bool:
