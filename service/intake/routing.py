@@ -28,7 +28,7 @@ def routes_for(
     """Return the routes that may be tried, in order.
 
     Raises:
-        InvalidRequest: None is left (`no_route`), or a provider is named that the
+        InvalidRequest: None is left (`no_provider_left`), or a provider is named that the
             model has no route to (`unknown_provider`).
     """
     routes = [route for route in model.routes if _can(model, route, request)]
@@ -36,7 +36,7 @@ def routes_for(
     if not routes:
         raise InvalidRequest(
             "this model has no route left that can do what is asked for",
-            code="no_route",
+            code="no_provider_left",
             param="model",
         )
     return tuple(_ordered(routes, model, dice))
