@@ -148,10 +148,11 @@ def _routes(worker: WorkerContext, lease: Lease, model: str) -> Sequence[Route]:
 
 def _route(lease: Lease, routes: Sequence[Route]) -> Route | None:
     """Return whose turn it is: chosen with the claim, else by attempts."""
-    chosen = lease.kept.route if lease.kept is not None else lease.route
-    for route in routes:
-        if chosen == str(route):
-            return route
+    kept = None if lease.kept is None else lease.kept.route
+    for chosen in (lease.route, kept):
+        for route in routes:
+            if chosen == str(route):
+                return route
     return routes[lease.attempts % len(routes)] if routes else None
 
 

@@ -8,8 +8,9 @@
     darkroom:queue:suspects:{1..5}    zset    jobs interrupted so often, by tag
     darkroom:queue:wait:key:{key id}  zset    jobs whose key runs as many as it may,
                                               by tag; darkroom:queue:waits names all
-    darkroom:queue:wait:provider:{name}  zset  jobs whose routes take no calls now,
-                                              by tag, at the first of them
+    darkroom:queue:wait:routes:{list} zset    jobs whose routes take no calls now, by
+                                              tag, one lane for each list of routes
+    darkroom:queue:wait:tasks:{route} zset    such whose upstream tasks are there
     darkroom:gate:{provider}          hash    running; most, per_minute (limits of the
                                               fleet), seen_ms (by a worker), closed_ms
                                               (takes no calls until), next_ms (GCRA)
@@ -70,6 +71,7 @@ PARTIALS = "darkroom:partials"
 RETENTION = "darkroom:retention"
 EPHEMERAL = "darkroom:ephemeral"
 BROKEN = "darkroom:queue:broken"
+WAITS = "darkroom:queue:waits"
 WORKERS = "darkroom:workers"
 CANARY = "darkroom:canary"
 _SUSPECT_LANES = 5
@@ -84,7 +86,12 @@ def lane(priority: str, interruptions: int) -> str:
 
 def waiting(key_id: str) -> str:
     """Return the key of the lane where a key's jobs wait until others of it end."""
-    return f"{QUEUE}:wait:key:{key_id}"
+    return wait(f"key:{key_id}")
+
+
+def wait(name: str) -> str:
+    """Return the key of a lane by the name that `WAITS` has of it."""
+    return f"{QUEUE}:wait:{name}"
 
 
 def job(job_id: str) -> str:
@@ -120,6 +127,11 @@ def events(account: str) -> str:
 def gate(provider: str) -> str:
     """Return the key of what is known of a provider."""
     return f"darkroom:gate:{provider}"
+
+
+def route(route: str) -> str:
+    """Return the key of a route's breaker."""
+    return f"darkroom:route:{route}"
 
 
 def use(key_id: str) -> str:

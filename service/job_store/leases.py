@@ -38,7 +38,7 @@ class Gate:
 
     Attributes:
         max_in_flight: Calls at once.
-        requests_per_minute: Spread over it, but for a tenth of them at once.
+        requests_per_minute: Spread over it, but for a second's worth at once.
     """
 
     max_in_flight: int | None = None

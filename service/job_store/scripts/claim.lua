@@ -93,21 +93,29 @@ local soonest
 local function may_be_due(at)
   if at and (not soonest or at < soonest) then soonest = at end
 end
-for _, name in ipairs(call('SMEMBERS', WAITS)) do
-  if string.sub(name, 1, 9) == 'provider:' then may_be_due(wake(name)) end
-end
+may_be_due(wake_called(served))
 forget_expected()
 
--- The route of an attempt that begins; else nil, and whom to wait for until when. With tasks under way upstream it is theirs,
--- whatever was said of it since.
+-- The route of an attempt that begins; else nil, and the lane to wait in until when. With tasks under way upstream it is theirs,
+-- whatever was said of it since. Both are nil where nobody serves a route: then this worker says so.
 local function route_for(job)
   if not job[ROUTES] then return nil end
   local readable, kept = pcall(cjson.decode, job[TASKS] or '')
-  local name = readable and provider_of(kept.route)
-  if not (name and served[name]) then return choose(job[ROUTES], served) end
-  local at = opens(gate(name))
-  if at and at <= now then return kept.route end
-  return nil, name, at
+  if readable and type(kept) == 'table' and kept.route then
+    local route, blocked, at = choose_again(kept.route, served)
+    if route or blocked then return route, blocked and 'tasks:' .. kept.route, at end
+  end
+  local route, blocked, at = choose(job[ROUTES], served)
+  return route, blocked and 'routes:' .. job[ROUTES], at
+end
+
+-- The route with which a job whose worker died goes on: its own, or where nobody serves that any more, another. Nil and true:
+-- it is somebody else's to take.
+local function route_after(job)
+  local name = job[VIA] and provider_of(job[VIA])
+  if not name or served[name] then return job[VIA] end
+  if gate(name).served then return nil, true end
+  return choose(job[ROUTES] or '', served)
 end
 
 -- Lease one entry of a lane; false when it was none that can run.
@@ -119,18 +127,20 @@ local function take(from, id)
     finish(id, job, 'expired', 0, ARGV[9])
     return false
   end
-  local route = job[VIA]
-  if job[STATE] == 'queued' then
+  local route, elsewhere, at
+  if job[STATE] == 'running' then
+    route, elsewhere = route_after(job)
+    if elsewhere then return false end
+  else
     if not may_run(job) then park(from, id, job, permit_of(job[KEY_ID])) return false end
-    local provider, at
-    route, provider, at = route_for(job)
-    if provider then
+    route, elsewhere, at = route_for(job)
+    if elsewhere then
       may_be_due(at)
-      park(from, id, job, 'provider:' .. provider)
+      park(from, id, job, elsewhere)
+      if job[ALSO] then left[job[KEY_ID]] = true end -- another of its key may run meanwhile
       return false
     end
     count(use(job[KEY_ID]), 'running', 1)
-    if route then enter(route) end
   end
   local key, fence, interruptions = job_key(id), tonumber(job[FENCE]) + 1, tonumber(job[INTERRUPTIONS] or 0)
   if job[STATE] == 'running' then
@@ -145,7 +155,10 @@ local function take(from, id)
   end
   call('HSET', key, 'state', 'running', 'fence', fence, 'worker', worker, 'claimed_ms', now_text,
     'started_ms', job[STARTED] or now_text)
-  if route and route ~= job[VIA] then call('HSET', key, 'via', route) end
+  if (route or false) ~= job[VIA] then
+    leave(job)
+    if route then enter(route) call('HSET', key, 'via', route) else call('HDEL', key, 'via') end
+  end
   if job[DEADLINE] and not job[STARTED] then add(removed, 'darkroom:deadlines', id) end
   if from ~= queue then add(removed, from, id) end
   add(scores, queue, lease_end, id)

@@ -1,5 +1,5 @@
--- Stands before every script, with `gates.lua`, `gathered.lua` and `steps.lua` behind it. KEYS[1] is the queue; its lanes are
--- named after it (see keys.py).
+-- Stands before every script, with `gates`, `gathered`, `waits` and `steps` behind it. KEYS[1] is the queue; its lanes are named
+-- after it (see keys.py).
 -- Every script reads and checks an item whole before it first writes for it, because Lua does not roll back: a record that is
 -- none (torn by hand, or by a version to come) must not stop a batch half way.
 local queue = KEYS[1]

@@ -19,12 +19,17 @@ local function gate(name)
   return gates[name]
 end
 
--- From when on it takes one more call; nil: when one that is under way has ended. Calls per minute are spread over it (GCRA),
--- but for a tenth of them at once.
+-- Calls per minute are spread over it, but for a second's worth at once (GCRA): no minute has more than it may.
+local function pace(g)
+  local at_once = math.max(1, math.floor(g.per_minute / 60))
+  return at_once, 60000 / (g.per_minute - at_once + 1)
+end
+
+-- From when on it takes one more call; nil: when one that is under way has ended.
 local function opens(g)
   if g.most and g.running + g.change + g.woken >= g.most then return nil end
   if not g.per_minute then return g.closed end
-  local step, at_once = 60000 / g.per_minute, math.max(1, math.floor(g.per_minute / 10))
+  local at_once, step = pace(g)
   return math.max(g.closed, math.max(g.next, now) + (g.woken - at_once + 1) * step)
 end
 
@@ -58,28 +63,45 @@ local function report(route, word)
   end
 end
 
--- The first of a job's routes (one a line) that may be called now; else nil, the provider to wait for, and until when (nil: the
--- end of a call). Both are nil where none of the `served` is among them.
+-- The first of `routes` (one a line) that may be called now. Else nil, whether there is somebody to wait for (a worker that
+-- serves one of them), and until when (nil: until a call ends). `served` are the providers of who asks; nil: of the whole fleet.
 local function choose(routes, served)
-  local provider, soonest
+  local blocked, soonest = false, nil
   for route in string.gmatch(routes, '[^\n]+') do
     local name = provider_of(route)
-    if served and served[name] or not served and gate(name).served then
-      local at = opens(gate(name))
+    local g = gate(name)
+    local ours = g.served
+    if served then ours = served[name] end
+    if ours then
+      local at = opens(g)
       at = at and math.max(at, trial(health(route)))
       if at and at <= now then return route end
-      provider = provider or name
       if at and (not soonest or at < soonest) then soonest = at end
     end
+    blocked = blocked or ours or g.served
   end
-  return nil, provider, soonest
+  return nil, blocked, soonest
+end
+
+-- The same for a route with tasks under way upstream: they are looked at whatever its breaker says.
+local function choose_again(route, served)
+  local name = provider_of(route)
+  local g = gate(name)
+  local ours = g.served
+  if served then ours = served[name] end
+  local at = ours and opens(g)
+  if at and at <= now then return route end
+  return nil, ours or g.served, at or nil
 end
 
 -- A call begins; its job's end, or its return to the queue, is where it ends.
 local function enter(route)
   local g, h = gate(provider_of(route)), health(route)
   g.change = g.change + 1
-  if g.per_minute then g.next, g.paced = math.max(g.next, now) + 60000 / g.per_minute, true end
+  if g.per_minute then
+    local _, step = pace(g)
+    g.next, g.paced = math.max(g.next, now) + step, true
+  end
   if h.failures >= FAILURES then h.probe, h.changed = now + PROBE_MS, true end
 end
 
@@ -89,15 +111,13 @@ local function expect(route)
   health(route).woken = 1
 end
 
-local function forget_expected()
-  for _, g in pairs(gates) do g.woken = 0 end
-  for _, h in pairs(healths) do h.woken = 0 end
-end
-
+-- One that tried its route and came to nothing that speaks of it (a cancellation, a drain) lets the next one try.
 local function leave(job)
   local name = job[VIA] and provider_of(job[VIA])
   if not name then return end
   gate(name).change = gate(name).change - 1
+  local h = health(job[VIA])
+  if h.probe > now then h.probe, h.changed = 0, true end
   freed[name] = true
 end
 
