@@ -54,6 +54,7 @@ class Later:
         goes_on: Whether what was submitted upstream may still come to an end.
         report: What it says of its route; see `Leases.retry`, also for the others.
         closed: For how long the provider takes no calls.
+        costly: Whether the attempt may have been billed.
         routes: Those left, best first; empty: as they were.
     """
 
@@ -61,6 +62,7 @@ class Later:
     wait: timedelta
     goes_on: bool = False
     report: str = ""
+    costly: bool = False
     closed: timedelta = timedelta(0)
     routes: tuple[str, ...] = ()
 
@@ -246,6 +248,7 @@ class LeaseWorker(Worker):
                 wait=verdict.wait,
                 goes_on=verdict.goes_on,
                 report=verdict.report,
+                costly=verdict.costly,
                 closed=verdict.closed,
                 routes=verdict.routes,
             )

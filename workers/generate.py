@@ -91,7 +91,7 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
     route = _route(lease, routes)
     if route is None:
         return unroutable(request, started)
-    tasks = Tasks(worker.leases, lease, route)
+    tasks, generated = Tasks(worker.leases, lease, route), None
     try:
         call = Call(
             attempt=lease.attempts + 1,
@@ -108,7 +108,9 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
     except ProviderError as error:
         verdict = after_failure(
             lease,
-            failed(route, started, error),
+            failed(
+                route, started, error, cost=_spent(worker, request, error, generated)
+            ),
             error,
             routes=routes,
             retries=worker.retries,
@@ -203,11 +205,26 @@ def _succeeded(
     )
 
 
+def _spent(
+    worker: WorkerContext,
+    request: GenerationRequest,
+    error: ProviderError,
+    made: Generated | None,
+) -> tuple[str | None, str | None]:
+    """Return what a failed attempt cost, as far as it was billed for certain."""
+    if error.billed is not True:
+        return None, None
+    return _cost(worker, request, made, request.n)
+
+
 def _cost(
-    worker: WorkerContext, request: GenerationRequest, made: Generated, count: int
+    worker: WorkerContext,
+    request: GenerationRequest,
+    made: Generated | None,
+    count: int,
 ) -> tuple[str | None, str | None]:
     """Return US dollars as decimal text, and who says so; the provider's word wins."""
-    said = made.cost_usd
+    said = None if made is None else made.cost_usd
     if said is not None and said.is_finite() and 0 <= said <= _MOST_USD:
         return str(said), "reported"
     quote = worker.catalog.model(request.model).quote_for(

@@ -12,6 +12,7 @@ import structlog
 
 from service.core.catalog import Route
 from service.core.errors import (
+    BadOutput,
     PromptRejected,
     ProviderAmbiguous,
     ProviderError,
@@ -57,8 +58,14 @@ def after_failure(
     here = f"{attempt.provider}/{attempt.model}"
     others = [str(route) for route in routes if str(route) != here]
     left = others if isinstance(error, ProviderRefused) else [*others, here]
+    costly = isinstance(error, BadOutput | ProviderAmbiguous)
     wait = retries.wait_for(
-        error, lease.attempts + 1, others=len(others), tried=lease.attempts, dice=dice
+        error,
+        lease.attempts + 1,
+        others=len(others),
+        tried=lease.attempts,
+        costly=lease.costly + costly,
+        dice=dice,
     )
     log.warning(
         "attempt.failed",
@@ -72,14 +79,22 @@ def after_failure(
         attempt=attempt,
         wait=wait,
         report=_report(error),
+        costly=costly,
         closed=_closed(error),
         routes=tuple(left),
     )
 
 
-def failed(route: Route, started: datetime, error: ProviderError) -> Attempt:
+def failed(
+    route: Route,
+    started: datetime,
+    error: ProviderError,
+    *,
+    cost: tuple[str | None, str | None] = (None, None),
+) -> Attempt:
     """Return the attempt that failed so, as it goes into the trail."""
-    unbilled = isinstance(error, PromptRejected | ProviderRefused) and not error.billed
+    refusals = PromptRejected | ProviderRefused | ProviderThrottled
+    unbilled = isinstance(error, refusals) and not error.billed
     return Attempt(
         provider=route.provider,
         model=route.provider_model,
@@ -88,6 +103,8 @@ def failed(route: Route, started: datetime, error: ProviderError) -> Attempt:
         outcome="failed",
         error_code=error.code,
         upstream_id=error.upstream_id,
+        cost_usd=cost[0],
+        cost_source=cost[1],
         billed=False if unbilled else (error.billed or None),
     )
 

@@ -51,6 +51,7 @@ class RetryPolicy:
         *,
         others: int,
         tried: int,
+        costly: int,
         dice: float,
     ) -> timedelta | None:
         """How long to wait after `error`; None means the job has failed.
@@ -62,6 +63,8 @@ class RetryPolicy:
                 there is none.
             tried: Failed attempts before the latest; while there were fewer than
                 other routes, the next of them is tried without a wait.
+            costly: Failed attempts so far that may have been billed, the latest
+                included.
             dice: See `wait_after`.
         """
         wait = self.wait_after(attempts, dice=dice)
@@ -75,7 +78,7 @@ class RetryPolicy:
                 again = timedelta(0) if others else None
             case BadOutput() | ProviderAmbiguous():
                 # Each may have been billed: one more try, or one a route.
-                again = wait if attempts < max(others + 1, _COSTLY_TRIES) else None
+                again = wait if costly < max(others + 1, _COSTLY_TRIES) else None
             case ProviderThrottled() if error.retry_after is not None and not others:
                 asked = error.retry_after
                 again = max(wait, asked) if asked <= self.patience else None

@@ -56,9 +56,9 @@ Fields of a record: state, account, key_id, priority, cost, tag, fence, request 
 created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,
 due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), tasks (JSON: those
 under way upstream), result (JSON), error (JSON), metadata (JSON), units,
-most_running, notify, routes (one a line), via (the route of a running attempt),
-shown (what is left of the request of an ephemeral job once it is final; from then
-on empty).
+most_running, notify, costly (attempts that may have been billed), routes (one a line),
+via (the route of a running attempt), shown (what is left of the request of an ephemeral
+job once it is final; from then on empty).
 """
 
 from datetime import date

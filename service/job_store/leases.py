@@ -68,6 +68,7 @@ class Lease:
         interruptions: How often a worker died over the job.
         payload: The request as stored; decoded by `request`.
         ephemeral: Whether no words of it may enter the record.
+        costly: Attempts among them that may have been billed.
         kept: Upstream tasks that an earlier claim submitted; None: there are none.
         route: `provider/provider model` of this attempt; None: any.
         routes: Those the job has left, best first; empty: all its model has.
@@ -82,6 +83,7 @@ class Lease:
     priority: Priority
     account: str
     ephemeral: bool = False
+    costly: int = 0
     kept: "Kept | None" = None
     route: str | None = None
     routes: tuple[str, ...] = ()
@@ -243,6 +245,7 @@ class Leases:
         wait: timedelta,
         goes_on: bool = False,
         report: str = "",
+        costly: bool = False,
         closed: timedelta = timedelta(0),
         routes: Sequence[str] = (),
     ) -> bool:
@@ -255,6 +258,7 @@ class Leases:
             goes_on: Whether its upstream tasks do, so that the next attempt looks
                 at them instead of submitting others.
             report: What the attempt says of its route: `fault`, `shut` or nothing.
+            costly: Whether the attempt may have been billed.
             closed: For how long its provider takes no calls from anybody.
             routes: Those left, in their new order; empty: as they were.
         """
@@ -270,6 +274,7 @@ class Leases:
                     report,
                     max(0, closed // timedelta(milliseconds=1)),
                     "\n".join(routes),
+                    int(costly),
                 )
             )
         )
@@ -277,7 +282,7 @@ class Leases:
     async def release(self, lease: Lease) -> bool:
         """Give the job back as if it had not been claimed."""
         return bool(
-            await self._returns((lease.job_id, lease.fence, -1, b"", 1, "", 0, ""))
+            await self._returns((lease.job_id, lease.fence, -1, b"", 1, "", 0, "", 0))
         )
 
     async def aclose(self) -> None:
@@ -302,7 +307,7 @@ class Leases:
 
 def _lease(job: Sequence[Any], taken_at: float) -> Lease:
     job_id, fence, payload, attempts, interruptions, priority, account, *more = job
-    ephemeral, tasks, route, routes = more
+    ephemeral, tasks, route, routes, costly = more
     return Lease(
         job_id=JobId(job_id.decode()),
         fence=fence,
@@ -312,6 +317,7 @@ def _lease(job: Sequence[Any], taken_at: float) -> Lease:
         priority=Priority(priority.decode()),
         account=account.decode(),
         ephemeral=bool(ephemeral),
+        costly=costly,
         kept=_kept(tasks),
         route=route.decode() or None,
         routes=tuple(routes.decode().splitlines()),

@@ -187,7 +187,7 @@ class JobStoreSteps(RuleBasedStateMachine):
 
         _, _, *jobs = self.run("claim", *line)
 
-        for job_id, fence, *_, route, _ in jobs:
+        for job_id, fence, *_, route, _, _ in jobs:
             assert again or fence > self.seen[job_id].fence
             assert route == self.record(job_id).get("via", "")
             assert not route or route.partition("/")[0] in SERVED[worker].split()
@@ -252,7 +252,7 @@ class JobStoreSteps(RuleBasedStateMachine):
     def give_back(self, held, wait_ms, goes_on, fault, closed_ms, routes):
         before = self.record(held.job_id)
         line = [held.job_id, held.fence, wait_ms, "{}", int(goes_on), fault, closed_ms]
-        line += [routes if before.get("routes") else ""]
+        line += [routes if before.get("routes") else "", int(fault == "fault")]
 
         [answer] = self.run("requeue", *line)
 

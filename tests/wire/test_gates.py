@@ -1,4 +1,4 @@
-"""Whom the whole fleet may call: limits, closed providers and breakers, in the claim."""
+"""Whom the fleet may call: limits, closed providers and breakers, in the claim."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

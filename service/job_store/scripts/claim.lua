@@ -3,7 +3,7 @@
 --      8 interruptions that park a job, 9 retention ms, 10 providers served, 11.. jobs held with at least 1, 2, .. interruptions
 -- Returns ms until the next entry falls due (-1: none), whether ready work is left (0|1), then per job:
 --   id, fence, request, attempts so far, interruptions, priority, account, whether it is ephemeral (0|1), upstream tasks,
---   route, routes left (each '' where there is none)
+--   route, routes left (each '' where there is none), attempts so far that may have been billed
 local worker, sequence, want, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local slots, batch_room, park_after = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local receipt = 'darkroom:claimed:' .. worker
@@ -12,14 +12,14 @@ local WINDOW = 500
 local lease_end = whole(now + lease)
 
 -- `job` was read with these behind the usual fields.
-local ROUTES, REQUEST, TASKS = ALSO + 1, ALSO + 2, ALSO + 3
-local function open(id) return read(id, 'most_running', 'routes', 'request', 'tasks') end
+local ROUTES, REQUEST, TASKS, COSTLY = ALSO + 1, ALSO + 2, ALSO + 3, ALSO + 4
+local function open(id) return read(id, 'most_running', 'routes', 'request', 'tasks', 'costly') end
 local served = {}
 for name in string.gmatch(ARGV[10], '%S+') do served[name] = true end
 
 local function give(id, fence, job, interruptions, route)
   taken[#taken + 1] = { id, fence, job[REQUEST], tonumber(job[ATTEMPTS] or 0), interruptions, job[PRIORITY], job[ACCOUNT],
-    job[SHOWN] and 1 or 0, job[TASKS] or '', route or '', job[ROUTES] or '' }
+    job[SHOWN] and 1 or 0, job[TASKS] or '', route or '', job[ROUTES] or '', tonumber(job[COSTLY] or 0) }
 end
 
 -- A repeat: the first answer was lost on its way.

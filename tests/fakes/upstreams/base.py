@@ -71,6 +71,13 @@ Result = bytes | Link
 class Fake:
     """Serves on a port of 127.0.0.1 while the context is open.
 
+    Args:
+        takes: How long each image takes.
+        tls: Folder of a certificate; None: plain HTTP.
+        port: 0 takes a free one.
+        ledger: Told of every call that costs money, before it is answered.
+        time_of: Asked for the time of each image, instead of `takes`.
+
     Attributes:
         adapter: Name of the adapter that speaks to it.
         model: A model of the provider's that draws, and edits where it can.
@@ -96,10 +103,17 @@ class Fake:
     refuses: ClassVar[bool] = True
 
     def __init__(
-        self, *, takes: timedelta = timedelta(0), tls: Path | None = None
+        self,
+        *,
+        takes: timedelta = timedelta(0),
+        tls: Path | None = None,
+        port: int = 0,
+        ledger: Callable[[Asked], None] = lambda _: None,
+        time_of: Callable[[], timedelta] | None = None,
     ) -> None:
         self.takes = takes
-        self._tls = tls
+        self._tls, self._port, self._ledger = tls, port, ledger
+        self._time_of = time_of or (lambda: self.takes)
         self.calls: list[Asked] = []
         self.called = asyncio.Event()
         self.most_at_once, self._at_once = 0, 0
@@ -163,7 +177,7 @@ class Fake:
         )
         await self._runner.setup()
         context = None if self._tls is None else server_context(self._tls)
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=context)
         await site.start()
         scheme = "http" if context is None else "https"
         self.origin = f"{scheme}://127.0.0.1:{self._runner.addresses[0][1]}"
@@ -206,6 +220,7 @@ class Fake:
             return self.refused(refusal)
         asked.id = f"task-{len(self.calls) + 1:04}-{id(self) % 997}"
         self.calls.append(asked)
+        self._ledger(asked)
         self.called.set()
         name, _, argument = (self._faults.popleft() if self._faults else "").partition(
             ":"
@@ -213,7 +228,7 @@ class Fake:
         if name:
             return await self._misbehave(request, asked, name, argument)
         if not self.tasks:
-            await asyncio.sleep(self.takes.total_seconds())
+            await asyncio.sleep(self._time_of().total_seconds())
         return await self.deliver(asked, list(self.drawn(asked)))
 
     def drawn(self, asked: Asked) -> list[bytes]:
@@ -266,10 +281,8 @@ class TaskFake(Fake):
 
     tasks: ClassVar[bool] = True
 
-    def __init__(
-        self, *, takes: timedelta = timedelta(0), tls: Path | None = None
-    ) -> None:
-        super().__init__(takes=takes, tls=tls)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.looks: list[str] = []
         self._results: dict[str, list[Result] | str] = {}
         self._ready_at: dict[str, float] = {}
@@ -278,7 +291,7 @@ class TaskFake(Fake):
         """Take the task; it ends, after its time, with images or in a state."""
         self._results[asked.id] = outcome
         now = asyncio.get_running_loop().time()
-        self._ready_at[asked.id] = now + self.takes.total_seconds()
+        self._ready_at[asked.id] = now + self._time_of().total_seconds()
 
     def look(self, task: str) -> list[Result] | str | None:
         """Return how the task ended; None while under way.
