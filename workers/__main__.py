@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from signal import SIGTERM
 
@@ -20,7 +20,7 @@ from service.core.errors import CatalogError
 from service.core.retries import RetryPolicy
 from service.image_store.opening import open_image_store
 from service.imaging import Imaging
-from service.job_store.leases import Leases
+from service.job_store.leases import Gate, Leases
 from service.job_store.pool import redis_pool
 from service.outbound import Outbound
 from service.parent import watch_parent
@@ -55,20 +55,28 @@ async def make_worker(
         outbound = await stack.enter_async_context(Outbound(settings.outbound))
         partials = Partials(redis, images, imaging)
         stack.push_async_callback(partials.aclose)
+        providers = open_providers(catalog, outbound, os.environ)
+        leases = Leases(
+            redis,
+            worker=name,
+            slots=own.max_jobs,
+            lease=lease,
+            retention=retention,
+            gates=_gates(catalog, providers),
+        )
         worker = LeaseWorker(
             generate,
             name=name,
             redis_pool=redis,
-            leases=Leases(
-                redis, worker=name, slots=own.max_jobs, lease=lease, retention=retention
-            ),
+            leases=leases,
             max_jobs=own.max_jobs,
             lease=lease,
             drain=timedelta(seconds=own.drain_s),
             ctx={
                 "worker": WorkerContext(
                     catalog=catalog,
-                    providers=open_providers(catalog, outbound, os.environ),
+                    leases=leases,
+                    providers=providers,
                     images=images,
                     imaging=imaging,
                     inputs=Inputs(images, most_bytes=own.input_bytes),
@@ -82,6 +90,15 @@ async def make_worker(
         chores = asyncio.create_task(Sweep(redis, images, retention=retention).run())
         stack.callback(chores.cancel)
         yield worker
+
+
+def _gates(catalog: Catalog, served: Iterable[str]) -> dict[str, Gate]:
+    """Return what the fleet may use of each provider this process can call."""
+    entries = {name: catalog.providers[name] for name in served}
+    return {
+        name: Gate(entry.max_in_flight, entry.requests_per_minute)
+        for name, entry in entries.items()
+    }
 
 
 def _retries(settings: Settings) -> RetryPolicy:

@@ -47,10 +47,24 @@ _LAST_WORDS_S = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Later:
-    """A failed attempt with another to come."""
+    """A failed attempt with another to come.
+
+    Attributes:
+        wait: Until then.
+        goes_on: Whether what was submitted upstream may still come to an end.
+        report: What it says of its route; see `Leases.retry`, also for the others.
+        closed: For how long the provider takes no calls.
+        costly: Whether the attempt may have been billed.
+        routes: Those left, best first; empty: as they were.
+    """
 
     attempt: Attempt
     wait: timedelta
+    goes_on: bool = False
+    report: str = ""
+    costly: bool = False
+    closed: timedelta = timedelta(0)
+    routes: tuple[str, ...] = ()
 
 
 class LeaseWorker(Worker):
@@ -122,6 +136,8 @@ class LeaseWorker(Worker):
         self.ctx["redis"] = self.pool
         if self.on_startup:
             await self.on_startup(self.ctx)
+        with contextlib.suppress(RedisError, OSError):  # the heartbeat says it again
+            await self.leases.tell_gates()
         log.info("worker.started", worker=self.name, slots=self.max_jobs)
         async with asyncio.TaskGroup() as group:  # a loop that breaks ends them all
             loops = [
@@ -226,7 +242,16 @@ class LeaseWorker(Worker):
     async def _settle(self, lease: Lease, verdict: Outcome | Later) -> None:
         if isinstance(verdict, Later):
             self.jobs_retried += 1
-            kept = await self.leases.retry(lease, verdict.attempt, wait=verdict.wait)
+            kept = await self.leases.retry(
+                lease,
+                verdict.attempt,
+                wait=verdict.wait,
+                goes_on=verdict.goes_on,
+                report=verdict.report,
+                costly=verdict.costly,
+                closed=verdict.closed,
+                routes=verdict.routes,
+            )
         else:
             self.jobs_complete += 1
             kept = await self.leases.commit(lease, verdict)
@@ -253,6 +278,7 @@ class LeaseWorker(Worker):
             begun = time.monotonic()
             try:
                 await self._renew()
+                await self.leases.tell_gates()
                 await self.pool.zadd(keys.WORKERS, {self.name: time.time() * 1000})
             except (RedisError, OSError) as exc:
                 log.warning("renewal.failed", error=type(exc).__name__)

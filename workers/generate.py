@@ -1,6 +1,7 @@
 """The task: one attempt of one job, from its request to images in the store.
 
     receipt of an earlier claim? --> its images, nothing is bought
+    upstream tasks of one? --> its route, where they are looked at
     route --> provider --> decode, check --> store images, then receipt --> Outcome
 
 The receipt is written last, so whoever finds one finds all its images. Every later
@@ -11,7 +12,7 @@ store and the commit has bought nothing in vain.
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,10 +20,8 @@ import structlog
 
 from service.core.catalog import Catalog, Route
 from service.core.errors import (
-    PromptRejected,
     ProviderAmbiguous,
     ProviderError,
-    ProviderRefused,
     ServiceError,
     UnknownModel,
 )
@@ -33,13 +32,15 @@ from service.core.retries import RetryPolicy
 from service.core.sizing import Size
 from service.image_store import ImageStore
 from service.imaging import Imaging
-from service.job_store.leases import Lease
+from service.job_store.leases import Lease, Leases
 from service.job_store.records import Outcome
 from workers.engine import Later
 from workers.inputs import Inputs
 from workers.keeping import keep_images
 from workers.partials import Partials
 from workers.receipts import find_receipt, put_receipt
+from workers.tasks import Tasks
+from workers.verdicts import after_failure, failed, goes_on, ms_since, unroutable
 
 log = structlog.get_logger()
 
@@ -58,6 +59,7 @@ class WorkerContext:
     """
 
     catalog: Catalog
+    leases: Leases
     providers: Mapping[str, Provider]
     images: ImageStore
     imaging: Imaging
@@ -86,24 +88,36 @@ async def generate(ctx: dict[str, Any], lease: Lease) -> Outcome | Later:
 
 async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
     request, started = lease.request, datetime.now(UTC)
-    routes = _routes(worker, request.model)
-    if not routes:
-        return _unroutable(request, started)
-    route = routes[lease.attempts % len(routes)]
+    routes = _routes(worker, lease, request.model)
+    route = _route(lease, routes)
+    if route is None:
+        return unroutable(request, started)
+    tasks, generated = Tasks(worker.leases, lease, route), None
     try:
-        generated = await _generated(worker, lease, route, request)
+        generated = await _generated(worker, lease, route, request, tasks)
         images = await keep_images(
             worker.images, worker.imaging, lease, request, generated
         )
     except ProviderError as error:
-        attempt = _failed(route, started, error)
-        return _after(worker, lease, attempt, error, routes=len(routes))
+        verdict = after_failure(
+            lease,
+            failed(
+                route, started, error, cost=_spent(worker, request, error, generated)
+            ),
+            error,
+            routes=routes,
+            retries=worker.retries,
+            dice=worker.dice(),
+        )
+        if isinstance(verdict, Later):
+            verdict = replace(verdict, goes_on=goes_on(error, tasks.known))
+        return verdict
     cost_usd, cost_source = _cost(worker, request, generated, len(images))
     attempt = Attempt(
         provider=route.provider,
         model=route.provider_model,
         started_at=started,
-        ms=_ms_since(started),
+        ms=ms_since(started),
         upstream_id=generated.upstream_id,
         cost_usd=cost_usd,
         cost_source=cost_source,
@@ -115,16 +129,24 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
     return outcome
 
 
-def _routes(worker: WorkerContext, model: str) -> Sequence[Route]:
-    try:
-        routes = worker.catalog.model(model).routes
-    except UnknownModel:  # the catalog of the front door was newer
-        return ()
+def _routes(worker: WorkerContext, lease: Lease, model: str) -> Sequence[Route]:
+    """Return the routes the job has left that this process can call."""
+    if lease.routes:
+        routes = tuple(Route.parse(route) for route in lease.routes)
+    else:
+        try:
+            routes = worker.catalog.model(model).routes
+        except UnknownModel:  # the catalog of the front door was newer
+            return ()
     return [route for route in routes if route.provider in worker.providers]
 
 
 async def _generated(
-    worker: WorkerContext, lease: Lease, route: Route, request: GenerationRequest
+    worker: WorkerContext,
+    lease: Lease,
+    route: Route,
+    request: GenerationRequest,
+    tasks: Tasks,
 ) -> Generated:
     async with worker.inputs.of(request) as loaded:
         call = Call(
@@ -132,8 +154,20 @@ async def _generated(
             images=loaded.images,
             mask=loaded.mask,
             partial=worker.partials.of(lease, request),
+            kept_tasks=tasks.known,
+            keep_tasks=tasks.keep,
         )
         return await _call(worker, route, request, call)
+
+
+def _route(lease: Lease, routes: Sequence[Route]) -> Route | None:
+    """Return whose turn it is: chosen with the claim, else by attempts."""
+    kept = None if lease.kept is None else lease.kept.route
+    for chosen in (lease.route, kept):
+        for route in routes:
+            if chosen == str(route):
+                return route
+    return routes[lease.attempts % len(routes)] if routes else None
 
 
 async def _call(
@@ -183,72 +217,26 @@ def _succeeded(
     )
 
 
-def _after(
+def _spent(
     worker: WorkerContext,
-    lease: Lease,
-    attempt: Attempt,
+    request: GenerationRequest,
     error: ProviderError,
-    *,
-    routes: int,
-) -> Outcome | Later:
-    wait = worker.retries.wait_for(
-        error, lease.attempts + 1, routes=routes, dice=worker.dice()
-    )
-    log.warning(
-        "attempt.failed",
-        provider=attempt.provider,
-        code=error.code,
-        retry_in_s=None if wait is None else round(wait.total_seconds(), 3),
-    )
-    if wait is not None:
-        return Later(attempt=attempt, wait=wait)
-    return _given_up(attempt, error)
-
-
-def _failed(route: Route, started: datetime, error: ProviderError) -> Attempt:
-    unbilled = isinstance(error, PromptRejected | ProviderRefused) and not error.billed
-    return Attempt(
-        provider=route.provider,
-        model=route.provider_model,
-        started_at=started,
-        ms=_ms_since(started),
-        outcome="failed",
-        error_code=error.code,
-        upstream_id=error.upstream_id,
-        billed=False if unbilled else (error.billed or None),
-    )
-
-
-def _unroutable(request: GenerationRequest, started: datetime) -> Outcome:
-    error = ProviderRefused(
-        f"no provider that draws {request.model} is set up here: its key is missing",
-        code="no_route",
-    )
-    attempt = Attempt(
-        provider="",
-        model=request.model,
-        started_at=started,
-        ms=0,
-        outcome="failed",
-        error_code=error.code,
-        billed=False,
-    )
-    return _given_up(attempt, error)
-
-
-def _given_up(attempt: Attempt, error: ServiceError) -> Outcome:
-    return Outcome(
-        state=JobState.FAILED,
-        attempt=attempt,
-        error={"code": error.code, "message": str(error)},
-    )
+    made: Generated | None,
+) -> tuple[str | None, str | None]:
+    """Return what a failed attempt cost, as far as it was billed for certain."""
+    if error.billed is not True:
+        return None, None
+    return _cost(worker, request, made, request.n)
 
 
 def _cost(
-    worker: WorkerContext, request: GenerationRequest, made: Generated, count: int
+    worker: WorkerContext,
+    request: GenerationRequest,
+    made: Generated | None,
+    count: int,
 ) -> tuple[str | None, str | None]:
     """Return US dollars as decimal text, and who says so; the provider's word wins."""
-    said = made.cost_usd
+    said = None if made is None else made.cost_usd
     if said is not None and said.is_finite() and 0 <= said <= _MOST_USD:
         return str(said), "reported"
     quote = worker.catalog.model(request.model).quote_for(
@@ -257,7 +245,3 @@ def _cost(
         tier=Size(request.width, request.height).tier,
     )
     return (None, None) if quote is None else (str(quote.usd * count), quote.source)
-
-
-def _ms_since(started: datetime) -> int:
-    return (datetime.now(UTC) - started) // timedelta(milliseconds=1)

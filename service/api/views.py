@@ -85,7 +85,7 @@ class Views:
 
     def preview(self, seen: Preview, *, eta_s: int | None) -> dict[str, Any]:
         """Return what a dry run came to."""
-        request, units, price, dropped = seen.composed
+        request, units, price, dropped, _ = seen.composed
         return {
             "object": "image.job.dry_run",
             "model": request.model,

@@ -129,9 +129,13 @@ async def _listed(api: "Api", status: str | None, limit: int) -> list[dict[str, 
 
 def _attempt(attempt: dict[str, Any]) -> str:
     where = f"{attempt['provider']}/{attempt['provider_model']}"
-    took = "" if attempt["ms"] is None else f" after {attempt['ms']} ms"
     code = "" if attempt["error_code"] is None else f" ({attempt['error_code']})"
-    return f"{where} {attempt['outcome']}{code}{took}"
+    took = "" if attempt["ms"] is None else f" after {attempt['ms']} ms"
+    cost = "" if attempt["cost"] is None else f" ${attempt['cost']:g}"
+    source = f" ({attempt['cost_source']})" if cost else ""
+    paid = {True: "billed", False: "not billed"}.get(attempt["billed"], "bill unknown")
+    when = _when(attempt["started_at"])
+    return f"{when} {where} {attempt['outcome']}{code}{took}, {paid}{cost}{source}"
 
 
 def _when(seconds: int | None) -> str | None:

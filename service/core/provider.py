@@ -1,10 +1,12 @@
 """The seam between the engine and the outside services that make images."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar, Protocol
 
+from service.core.errors import ProviderError
 from service.core.requests import GenerationRequest
 
 
@@ -52,6 +54,11 @@ async def _nobody_looks(data: bytes, index: int) -> None:
     _ = data, index
 
 
+async def _not_kept(tasks: Sequence[str]) -> None:
+    """Forget upstream tasks."""
+    _ = tasks
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What surrounds one call of a provider, beside the request itself.
@@ -60,14 +67,44 @@ class Call:
         attempt: Which attempt of the job this is, from 1.
         images: The bytes of `request.images`, in that order.
         mask: The bytes of `request.mask`.
-        partial: Shows an unfinished image (encoded bytes, and which it is, from 0) to
-            whoever waits; may be called up to `request.partial_images` times.
+        kept_tasks: Handles of upstream tasks that an earlier claim of the job
+            submitted on this route.
+        keep_tasks: Puts all handles so far (each of up to 2,000 characters) on record.
     """
 
     attempt: int = 1
     images: Sequence[InputBytes] = ()
     mask: InputBytes | None = None
     partial: Callable[[bytes, int], Awaitable[None]] = _nobody_looks
+    kept_tasks: Sequence[str] = ()
+    keep_tasks: Callable[[Sequence[str]], Awaitable[None]] = _not_kept
+
+    async def tasks(
+        self, count: int, submit: Callable[[], Awaitable[str]]
+    ) -> Sequence[str]:
+        """Return `count` upstream tasks of this job, submitted now or before.
+
+        Each handle is on record before anybody looks at its task: whoever runs the
+        job after a crash looks on instead of buying another. Where some could be
+        submitted and others not, those that could are the answer.
+
+        Raises:
+            ProviderError: Of `submit`, where not a single one could be.
+        """
+        tasks = list(self.kept_tasks)
+
+        async def add() -> None:
+            tasks.append(await submit())
+            await self.keep_tasks(tasks)
+
+        missing = (add() for _ in range(count - len(tasks)))
+        answers = await asyncio.gather(*missing, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException) and not (
+                tasks and isinstance(answer, ProviderError)
+            ):
+                raise answer
+        return tasks
 
 
 class Provider(Protocol):

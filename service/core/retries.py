@@ -45,31 +45,43 @@ class RetryPolicy:
         return min(grown, self.ceiling) * dice
 
     def wait_for(
-        self, error: ProviderError, attempts: int, *, routes: int, dice: float
+        self,
+        error: ProviderError,
+        attempts: int,
+        *,
+        others: int,
+        tried: int,
+        costly: int,
+        dice: float,
     ) -> timedelta | None:
         """How long to wait after `error`; None means the job has failed.
 
         Args:
             error: What the latest attempt came to.
             attempts: Failed attempts so far, the latest included, at least 1.
-            routes: How many routes the model has; a refusal is final once each of
-                them had its attempt.
+            others: How many other routes the job has left; a refusal is final where
+                there is none.
+            tried: Failed attempts before the latest; while there were fewer than
+                other routes, the next of them is tried without a wait.
+            costly: Failed attempts so far that may have been billed, the latest
+                included.
             dice: See `wait_after`.
         """
         wait = self.wait_after(attempts, dice=dice)
         if wait is None:
             return None
+        elsewhere = timedelta(0) if tried < others else wait
         match error:
             case PromptRejected():
                 again = None
             case ProviderRefused():
-                again = timedelta(0) if attempts < routes else None
+                again = timedelta(0) if others else None
             case BadOutput() | ProviderAmbiguous():
                 # Each may have been billed: one more try, or one a route.
-                again = wait if attempts < max(routes, _COSTLY_TRIES) else None
-            case ProviderThrottled() if error.retry_after is not None:
+                again = wait if costly < max(others + 1, _COSTLY_TRIES) else None
+            case ProviderThrottled() if error.retry_after is not None and not others:
                 asked = error.retry_after
                 again = max(wait, asked) if asked <= self.patience else None
             case _:
-                again = wait
+                again = elsewhere
         return again

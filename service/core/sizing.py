@@ -272,3 +272,13 @@ def _nominal(ratio: float, tier: str) -> Size:
 
 def _shape(size: Size) -> float:
     return log(size.width / size.height)
+
+
+def nearest_ratio(size: Size, ratios: Sequence[str]) -> str:
+    """Return which of `ratios` (`16:9`) comes nearest to the shape of `size`."""
+
+    def distance(text: str) -> float:
+        width, _, height = text.partition(":")
+        return abs(log(int(width) / int(height)) - log(size.width / size.height))
+
+    return min(ratios, key=distance)

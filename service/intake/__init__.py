@@ -25,6 +25,7 @@ from service.intake.digests import cache_key_of, content_of
 from service.intake.draft import Draft
 from service.intake.inputs import Inputs
 from service.intake.repeats import Repeats
+from service.intake.routing import gated
 from service.intake.uploads import NO_UPLOADS, Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore, Submitted
@@ -151,6 +152,7 @@ class Intake:
             job = await self._known(key, terms, content)
         if job is None:
             new = _new_job(composed, key=key, terms=terms, content=content)
+            new = replace(new, routes=gated(composed.routes, self.catalog))
             new, submitted = await self._written(new, uploads, counts=counts)
             if not submitted.joined:
                 return Accepted(new, content, composed.dropped)

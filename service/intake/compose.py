@@ -5,11 +5,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from service.accounts import ApiKey
-from service.core.catalog import Catalog, Model, Quote
+from service.core.catalog import Catalog, Model, Quote, Route
 from service.core.errors import Forbidden, InvalidRequest, UnknownModel
 from service.core.requests import GenerationRequest
 from service.core.sizing import Sized, Sizing, resolve
 from service.intake.draft import Draft
+from service.intake.routing import routes_for
 from service.intake.uploads import NO_UPLOADS, Uploads, check_uploads
 from service.intake.words import check_prompt, check_words
 
@@ -38,12 +39,14 @@ class Composed(NamedTuple):
         units: Quota units of all its images.
         price: Of all its images; None: the catalog does not say.
         dropped: Fields the model cannot honor, dropped because the caller said so.
+        routes: In the order of preference.
     """
 
     request: GenerationRequest
     units: int
     price: Quote | None
     dropped: tuple[str, ...]
+    routes: tuple[Route, ...]
 
 
 def compose(
@@ -87,7 +90,13 @@ def compose(
     price = _price(request, sized, model)
     _check_cost(price, draft.max_cost)
     units = model.units_for(sized.tier) * n
-    return Composed(request, units=units, price=price, dropped=dropped)
+    return Composed(
+        request,
+        units=units,
+        price=price,
+        dropped=dropped,
+        routes=routes_for(draft, request, model, catalog),
+    )
 
 
 def _permitted(draft: Draft, key: ApiKey, catalog: Catalog, operation: str) -> Model:

@@ -72,5 +72,11 @@ class Draft(BaseModel):
     cache: bool = False
     """`true` answers with an earlier job of the same content, under way or done, at no
     charge; `user`, `metadata` and `priority` make no difference."""
+    provider: str | Annotated[list[str], Field(min_length=1, max_length=16)] | None = (
+        None
+    )
+    """Keep to this provider of the catalog, or to these."""
+    exclude_providers: Annotated[list[str], Field(max_length=16)] | None = None
+    """Leave these out."""
     strict: bool = True
     """`false` drops what the model does not honor, and says so in `warnings`."""

@@ -56,5 +56,4 @@ async def preview(
     position = await jobs.place_of_next(
         key.account, terms.priority, key_id=key.id, running=key.running_jobs
     )
-    routes = catalog.model(draft.model).routes
-    return Preview(composed, routes, uploads, terms.priority, position)
+    return Preview(composed, composed.routes, uploads, terms.priority, position)

@@ -8,6 +8,14 @@
     darkroom:queue:suspects:{1..5}    zset    jobs interrupted so often, by tag
     darkroom:queue:wait:key:{key id}  zset    jobs whose key runs as many as it may,
                                               by tag; darkroom:queue:waits names all
+    darkroom:queue:wait:routes:{list} zset    jobs whose routes take no calls now, by
+                                              tag, one lane for each list of routes
+    darkroom:queue:wait:tasks:{route} zset    such whose upstream tasks are there
+    darkroom:gate:{provider}          hash    running; most, per_minute (limits of the
+                                              fleet), seen_ms (by a worker), closed_ms
+                                              (takes no calls until), next_ms (GCRA)
+    darkroom:route:{route}            hash    breaker: failures in a row, opened_ms
+                                              (until), probe_ms (one is trying, until)
     darkroom:queue:broken             zset    entries without a record, by time met
     darkroom:queue:open               int     unfinished jobs = entries of all lanes
     darkroom:queue:clock              int     virtual clock: the highest tag claimed
@@ -46,9 +54,11 @@
 
 Fields of a record: state, account, key_id, priority, cost, tag, fence, request (JSON),
 created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,
-due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), result (JSON), error
-(JSON), metadata (JSON), units, most_running, notify, shown (what is left of the
-request of an ephemeral job once it is final; from then on empty).
+due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), tasks (JSON: those
+under way upstream), result (JSON), error (JSON), metadata (JSON), units,
+most_running, notify, costly (attempts that may have been billed), routes (one a line),
+via (the route of a running attempt), shown (what is left of the request of an ephemeral
+job once it is final; from then on empty).
 """
 
 from datetime import date
@@ -61,6 +71,7 @@ PARTIALS = "darkroom:partials"
 RETENTION = "darkroom:retention"
 EPHEMERAL = "darkroom:ephemeral"
 BROKEN = "darkroom:queue:broken"
+WAITS = "darkroom:queue:waits"
 WORKERS = "darkroom:workers"
 CANARY = "darkroom:canary"
 _SUSPECT_LANES = 5
@@ -75,7 +86,12 @@ def lane(priority: str, interruptions: int) -> str:
 
 def waiting(key_id: str) -> str:
     """Return the key of the lane where a key's jobs wait until others of it end."""
-    return f"{QUEUE}:wait:key:{key_id}"
+    return wait(f"key:{key_id}")
+
+
+def wait(name: str) -> str:
+    """Return the key of a lane by the name that `WAITS` has of it."""
+    return f"{QUEUE}:wait:{name}"
 
 
 def job(job_id: str) -> str:
@@ -106,6 +122,16 @@ def gone(job_id: str) -> str:
 def events(account: str) -> str:
     """Return the key of an account's event stream."""
     return f"darkroom:events:{account}"
+
+
+def gate(provider: str) -> str:
+    """Return the key of what is known of a provider."""
+    return f"darkroom:gate:{provider}"
+
+
+def route(route: str) -> str:
+    """Return the key of a route's breaker."""
+    return f"darkroom:route:{route}"
 
 
 def use(key_id: str) -> str:

@@ -32,6 +32,32 @@ class Renewal(IntEnum):
     FINAL = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How much of a provider the whole fleet may use; None: no limit.
+
+    Attributes:
+        max_in_flight: Calls at once.
+        requests_per_minute: Spread over it, but for a second's worth at once.
+    """
+
+    max_in_flight: int | None = None
+    requests_per_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Upstream tasks of a job, on record before anybody looks at them.
+
+    Attributes:
+        route: `provider/provider model` they were submitted on.
+        tasks: Their handles.
+    """
+
+    route: str
+    tasks: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """A worker's right to one job.
@@ -42,6 +68,10 @@ class Lease:
         interruptions: How often a worker died over the job.
         payload: The request as stored; decoded by `request`.
         ephemeral: Whether no words of it may enter the record.
+        costly: Attempts among them that may have been billed.
+        kept: Upstream tasks that an earlier claim submitted; None: there are none.
+        route: `provider/provider model` of this attempt; None: any.
+        routes: Those the job has left, best first; empty: all its model has.
         taken_at: Monotonic seconds of the claim.
     """
 
@@ -53,6 +83,10 @@ class Lease:
     priority: Priority
     account: str
     ephemeral: bool = False
+    costly: int = 0
+    kept: "Kept | None" = None
+    route: str | None = None
+    routes: tuple[str, ...] = ()
     taken_at: float
 
     @property
@@ -93,7 +127,10 @@ class Leases:
         lease: timedelta = timedelta(seconds=15),
         retention: timedelta = timedelta(days=7),
         queue: str = keys.QUEUE,
+        gates: Mapping[str, Gate] | None = None,
     ) -> None:
+        self._redis, self._gates = redis, dict(gates or {})
+        self._served = " ".join(self._gates)
         self._worker, self._slots = worker, slots
         self._lease_ms = lease // timedelta(milliseconds=1)
         self._retention_ms = retention // timedelta(milliseconds=1)
@@ -102,12 +139,36 @@ class Leases:
         self._renew = script(redis, "renew", queue=queue)
         self._commit = script(redis, "commit", queue=queue)
         self._requeue = script(redis, "requeue", queue=queue)
+        self._keep = script(redis, "keep", queue=queue)
         self._commits: Gather[tuple[Any, ...], int] = Gather(
             self._send_commits, persistent=True
         )
         self._returns: Gather[tuple[Any, ...], int] = Gather(
             self._send_returns, persistent=True
         )
+
+        self._keeps: Gather[tuple[Any, ...], int] = Gather(
+            self._send_keeps, persistent=True
+        )
+
+    async def tell_gates(self) -> None:
+        """Say whom this worker can call, and how much of it each allows the fleet."""
+        if not self._gates:
+            return
+        seconds, _ = await self._redis.time()
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name, gate in self._gates.items():
+                limits = {
+                    "most": gate.max_in_flight,
+                    "per_minute": gate.requests_per_minute,
+                }
+                told = {field: value for field, value in limits.items() if value}
+                absent = [field for field, value in limits.items() if not value]
+                key = keys.gate(name)
+                pipe.hset(key, mapping={**told, "seen_ms": int(seconds) * 1000})
+                if absent:
+                    pipe.hdel(key, *absent)
+            await pipe.execute()
 
     async def claim(self, most: int, *, held: Mapping[JobId, Lease]) -> Claim:
         """Take up to `most` ready jobs; again after a lost answer takes the same.
@@ -133,6 +194,7 @@ class Leases:
                 max(1, int(self._slots * BATCH_SHARE)) - batch,
                 PARK_AFTER,
                 self._retention_ms,
+                self._served,
                 *(sum(k >= limit for k in suspects) for limit in range(1, 6)),
             ]
         )
@@ -165,28 +227,77 @@ class Leases:
                 len(outcome.images),
                 outcome.asked,
                 outcome.counted(),
+                outcome.report,
             )
         )
         return bool(done)
 
-    async def retry(self, lease: Lease, attempt: Attempt, *, wait: timedelta) -> bool:
-        """Count a failed attempt; the job is due again after `wait`."""
+    async def keep(self, lease: Lease, kept: Kept) -> bool:
+        """Put upstream tasks on record; False when the job is no longer ours."""
+        told = orjson.dumps({"route": kept.route, "tasks": kept.tasks})
+        return bool(await self._keeps((lease.job_id, lease.fence, told)))
+
+    async def retry(
+        self,
+        lease: Lease,
+        attempt: Attempt,
+        *,
+        wait: timedelta,
+        goes_on: bool = False,
+        report: str = "",
+        costly: bool = False,
+        closed: timedelta = timedelta(0),
+        routes: Sequence[str] = (),
+    ) -> bool:
+        """Count a failed attempt; the job is due again after `wait`.
+
+        Args:
+            lease: Whose job it is.
+            attempt: What is added to its trail.
+            wait: Until it may be claimed.
+            goes_on: Whether its upstream tasks do, so that the next attempt looks
+                at them instead of submitting others.
+            report: What the attempt says of its route: `fault`, `shut` or nothing.
+            costly: Whether the attempt may have been billed.
+            closed: For how long its provider takes no calls from anybody.
+            routes: Those left, in their new order; empty: as they were.
+        """
         wait_ms = max(0, wait // timedelta(milliseconds=1))
-        line = (lease.job_id, lease.fence, wait_ms, attempt_json(attempt))
-        return bool(await self._returns(line))
+        return bool(
+            await self._returns(
+                (
+                    lease.job_id,
+                    lease.fence,
+                    wait_ms,
+                    attempt_json(attempt),
+                    int(goes_on),
+                    report,
+                    max(0, closed // timedelta(milliseconds=1)),
+                    "\n".join(routes),
+                    int(costly),
+                )
+            )
+        )
 
     async def release(self, lease: Lease) -> bool:
         """Give the job back as if it had not been claimed."""
-        return bool(await self._returns((lease.job_id, lease.fence, -1, b"")))
+        return bool(
+            await self._returns((lease.job_id, lease.fence, -1, b"", 1, "", 0, "", 0))
+        )
 
     async def aclose(self) -> None:
         """Stop the shared round trips."""
         await self._commits.aclose()
         await self._returns.aclose()
+        await self._keeps.aclose()
 
     async def _send_commits(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
         flat = [part for line in lines for part in line]
         answers: list[int] = await self._commit([self._retention_ms, *flat])
+        return answers
+
+    async def _send_keeps(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
+        answers: list[int] = await self._keep([p for line in lines for p in line])
         return answers
 
     async def _send_returns(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
@@ -195,7 +306,8 @@ class Leases:
 
 
 def _lease(job: Sequence[Any], taken_at: float) -> Lease:
-    job_id, fence, payload, attempts, interruptions, priority, account, ephemeral = job
+    job_id, fence, payload, attempts, interruptions, priority, account, *more = job
+    ephemeral, tasks, route, routes, costly = more
     return Lease(
         job_id=JobId(job_id.decode()),
         fence=fence,
@@ -205,5 +317,16 @@ def _lease(job: Sequence[Any], taken_at: float) -> Lease:
         priority=Priority(priority.decode()),
         account=account.decode(),
         ephemeral=bool(ephemeral),
+        costly=costly,
+        kept=_kept(tasks),
+        route=route.decode() or None,
+        routes=tuple(routes.decode().splitlines()),
         taken_at=taken_at,
     )
+
+
+def _kept(stored: bytes) -> Kept | None:
+    if not stored:
+        return None
+    fields = orjson.loads(stored)
+    return Kept(fields["route"], tuple(fields["tasks"]))

@@ -1,5 +1,7 @@
 """Where in the queue a job stands, or would if it were submitted now."""
 
+from collections.abc import Sequence
+
 from redis.asyncio import Redis
 
 from service.core.jobs import Job
@@ -10,12 +12,21 @@ _FIRST_TAG = -(2**52)
 
 
 async def place_of(redis: Redis, job: Job) -> int | None:
-    """Return how many jobs of its lane start before a ready one, and itself."""
+    """Return how many jobs of its lane start before it, and itself.
+
+    Where no provider takes calls of it: how many wait for the same routes.
+    """
+    ready = [keys.lane(job.priority, job.interruptions), keys.waiting(job.key_id)]
+    place = await _rank(redis, job, ready)
+    if place is not None:
+        return place
+    names = await redis.smembers(keys.WAITS)  # type: ignore[misc]
+    return await _rank(redis, job, [keys.wait(name.decode()) for name in names])
+
+
+async def _rank(redis: Redis, job: Job, lanes: Sequence[str]) -> int | None:
     async with redis.pipeline(transaction=False) as pipe:
-        for lane in (
-            keys.lane(job.priority, job.interruptions),
-            keys.waiting(job.key_id),
-        ):
+        for lane in lanes:
             pipe.zrank(lane, job.id)
         ranks = await pipe.execute()
     return next((int(rank) + 1 for rank in ranks if rank is not None), None)

@@ -31,6 +31,8 @@ class NewJob:
             has it, under way or done whole, answers for this one. None: never.
         ephemeral: Whether prompt, inputs and images go when it was delivered; such a
             job answers for no other.
+        routes: `provider/provider model` in the order of preference; which of them an
+            attempt takes is decided when it begins. None: the worker decides.
     """
 
     id: JobId
@@ -50,6 +52,7 @@ class NewJob:
     notify: bool = False
     cache_key: str | None = None
     ephemeral: bool = False
+    routes: tuple[str, ...] = ()
 
     @property
     def cost(self) -> int:
@@ -68,6 +71,7 @@ class Outcome:
         asked: How many images the request wanted; reserved quota units are charged
             for the part that was delivered.
         model: The canonical name of the model that is counted as used; None: none.
+        fault: What a failure says of its route: `fault`, `shut`, or nothing.
     """
 
     state: JobState
@@ -79,6 +83,12 @@ class Outcome:
     cost_source: str | None = None
     asked: int = 1
     model: str | None = None
+    fault: str = ""
+
+    @property
+    def report(self) -> str:
+        """What the outcome says of its route, for the breaker all workers share."""
+        return "ok" if self.state is JobState.SUCCEEDED else self.fault
 
     def result_json(self) -> bytes:
         """Return what the record's `result` holds; empty without images."""

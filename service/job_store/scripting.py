@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, ReadOnlyError
 from service.job_store import keys
 
 _HERE = Path(__file__).parent / "scripts"
-_SHARED = ("common", "gathered", "steps")
+_SHARED = ("common", "gates", "gathered", "waits", "steps")
 
 
 class Script:

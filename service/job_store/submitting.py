@@ -130,6 +130,7 @@ def _fields(new: NewJob, accept_until: int) -> tuple[Any, ...]:
         int(new.notify),
         "" if new.cache_key is None or new.ephemeral else new.cache_key,
         shown_json(new.request) if new.ephemeral else b"",
+        "\n".join(new.routes),
     )
 
 

@@ -31,10 +31,13 @@ from service.outbound.answers import (
     WrongAnswer,
 )
 from service.outbound.calling import REDIRECTS, Sink, call, open_session
+from service.outbound.forms import File, Form, multipart
 
 __all__ = [
     "MAX_BYTES",
     "Answer",
+    "File",
+    "Form",
     "FormFile",
     "NoAnswer",
     "NotAllowed",
@@ -158,6 +161,53 @@ class Outbound:
             deadline=_deadline(within),
             max_bytes=max_bytes,
             sink=sink,
+        )
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        payload: Any = None,
+        form: Form | None = None,
+        same_origin_as: str | None = None,
+        within: timedelta,
+        max_bytes: int = MAX_BYTES,
+    ) -> Answer:
+        """Call a URL of the operator's, or one that a provider named.
+
+        Args:
+            method: `GET`, `POST`, `PUT` or `DELETE`.
+            url: Where to.
+            headers: Beyond those of the body.
+            payload: What orjson can write, sent as JSON.
+            form: Sent as a multipart body instead.
+            same_origin_as: A URL of the operator's, where somebody else named `url`:
+                one of its origin is trusted, others go through the guard.
+            within: Time for everything, the reading of the answer included.
+            max_bytes: Longest answer that is read.
+
+        Raises:
+            OutboundError: See `post_json`; NotAllowed when not allowed.
+        """
+        session, target = self._trusted, _parsed(url)
+        if same_origin_as is not None:
+            session = self._session_for(target, URL(same_origin_as).origin())
+        body: bytes | aiohttp.FormData | None = None
+        if payload is not None:
+            headers = {**headers, "Content-Type": "application/json"}
+            body = orjson.dumps(payload)
+        elif form is not None:
+            body = multipart(form)
+        return await call(
+            session,
+            method,
+            target,
+            headers=headers,
+            body=body,
+            deadline=_deadline(within),
+            max_bytes=max_bytes,
         )
 
     async def download(

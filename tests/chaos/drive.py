@@ -3,6 +3,7 @@
 python -m tests.chaos.drive --jobs 1632 --seed 7
 python -m tests.chaos.drive --scenario fairness|poison|outage|stock-arq|freeze
 python -m tests.chaos.drive --scenario embeds|quota|cut
+python -m tests.chaos.drive --scenario resume|failover|permits
 """
 
 import argparse
@@ -15,12 +16,15 @@ from pathlib import Path
 from tests.chaos import (
     cut,
     embeds,
+    failover,
     fairness,
     freeze,
     kills,
     outage,
+    permits,
     poison,
     quota,
+    resume,
     stock_arq,
 )
 from tests.chaos.report import Report
@@ -29,6 +33,7 @@ from tests.chaos.stage import Cast, end_on_sigterm
 _SCENARIOS = (
     *("kills", "fairness", "poison", "outage", "stock-arq", "freeze"),
     *("embeds", "quota", "cut"),
+    *("resume", "failover", "permits"),
 )
 
 
@@ -66,6 +71,20 @@ async def _reports(arguments: argparse.Namespace) -> AsyncIterator[Report]:
         case "cut":
             slow = Cast(workers=2, slots=25, latency_ms=3000)
             yield await cut.run(callers=50, cast=slow)
+        case "resume":
+            yield await resume.run(
+                jobs=300,
+                every_s=2,
+                takes_ms=(1000, 5000),
+                seed=arguments.seed,
+                cast=Cast(workers=4, slots=10, lease_s=4),
+            )
+        case "failover":
+            pair = Cast(workers=2, slots=25, latency_ms=500)
+            yield await failover.run(jobs=600, down_s=60, cast=pair)
+        case "permits":
+            wide = Cast(workers=5, slots=100, latency_ms=200)
+            yield await permits.run(jobs=500, narrow_ms=400, cast=wide)
 
 
 async def _play(arguments: argparse.Namespace) -> bool:

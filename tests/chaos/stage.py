@@ -9,17 +9,20 @@ import contextlib
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import aiohttp
 from redis.asyncio import Redis
+from yarl import URL
 
 from service.job_store import keys
 from tests.chaos.client import Client
 from tests.chaos.program import Program, first_line, reserved_port
 from tests.fakes.openai_upstream import KEY as UPSTREAM_KEY
+from tests.fakes.upstreams.base import KEY as CONTRACT_KEY
 from tests.fakes.valkey import Valkey
 
 ROOT = Path(__file__).parents[2]
@@ -91,11 +94,16 @@ class Stage:
     door: Program
     workers: list[Program]
     client: Client
+    redis: Redis
     program: Callable[..., Program]
     deaths: int = 0
     kills: dict[str, int] = field(
         default_factory=lambda: {"worker": 0, "valkey": 0, "door": 0}
     )
+
+    def origin(self, name: str) -> str:
+        """Return where another upstream listens, without a path."""
+        return str(URL(first_line(self.folder / f"{name}.log")).origin())
 
     @property
     def ledger(self) -> Path:
@@ -148,12 +156,22 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def on_stage(cast: Cast, *, folder: Path | None = None) -> AsyncIterator[Stage]:
+async def on_stage(
+    cast: Cast,
+    *,
+    folder: Path | None = None,
+    others: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    catalog: str = "",
+) -> AsyncIterator[Stage]:
     """Start everything, yield it ready, and leave no process behind.
 
     Args:
         cast: Who plays.
         folder: Keeps data, ledger and logs; None: a temporary one.
+        others: More upstreams by name, with their commands; `{folder}` in these
+            stands for the folder. The first line each writes is its URL.
+        catalog: What is written behind the usual one; `{name}` stands for an
+            upstream's URL.
     """
     async with contextlib.AsyncExitStack() as stack:
         if folder is None:
@@ -171,6 +189,8 @@ async def on_stage(cast: Cast, *, folder: Path | None = None) -> AsyncIterator[S
         )
         valkey = Valkey(_made(folder / "valkey"))
         stack.callback(valkey.close)
+        redis = Redis.from_url(valkey.url)
+        stack.push_async_callback(redis.aclose)
         environ = _environ(cast, folder, valkey, port) | {
             "DARKROOM_PARENT_FD": str(read_end)
         }
@@ -194,6 +214,7 @@ async def on_stage(cast: Cast, *, folder: Path | None = None) -> AsyncIterator[S
             door=program("door", "service"),
             workers=[program(f"worker{i}", "workers") for i in range(cast.workers)],
             client=client,
+            redis=redis,
             program=program,
         )
         valkey.start()
@@ -204,11 +225,24 @@ async def on_stage(cast: Cast, *, folder: Path | None = None) -> AsyncIterator[S
             poison=POISON,
             short=SHORT,
         )
-        (folder / "catalog.toml").write_text(text)
+        urls = await _opened(program, others, folder)
+        (folder / "catalog.toml").write_text(catalog.format(**urls) + text)
         for started in (stage.door, *stage.workers):
             started.start()
         await stage.until_ready()
         yield stage
+
+
+async def _opened(
+    program: Callable[..., Program], others: Mapping[str, Sequence[str]], folder: Path
+) -> dict[str, str]:
+    """Start more upstreams; return their URLs."""
+    for name, command in others.items():
+        program(name, *(word.format(folder=folder) for word in command)).start()
+    return {
+        name: await asyncio.to_thread(first_line, folder / f"{name}.log")
+        for name in others
+    }
 
 
 def _upstream(cast: Cast, folder: Path) -> tuple[str, ...]:
@@ -222,6 +256,7 @@ def _environ(cast: Cast, folder: Path, valkey: Valkey, port: int) -> dict[str, s
     return ours | {
         "PYTHONPATH": str(ROOT),
         "UPSTREAM_API_KEY": UPSTREAM_KEY,
+        "CONTRACT_API_KEY": CONTRACT_KEY,
         "DARKROOM_REDIS_URL": valkey.url,
         "DARKROOM_DATA_DIR": str(folder / "data"),
         "DARKROOM_CATALOG_FILE": str(folder / "catalog.toml"),

@@ -5,11 +5,14 @@ import pytest
 from tests.chaos import (
     cut,
     embeds,
+    failover,
     fairness,
     freeze,
     outage,
+    permits,
     poison,
     quota,
+    resume,
     stock_arq,
 )
 from tests.chaos.stage import Cast
@@ -79,5 +82,31 @@ async def test_a_quota_shared_by_many_is_spent_to_the_last_unit_and_no_further()
     cast = Cast(workers=2, slots=10, latency_ms=100)
 
     report = await quota.run(clients=50, images=200, seed=7, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_tasks_of_dead_workers_are_looked_at_and_not_bought_again():
+    cast = Cast(workers=2, slots=8, lease_s=2)
+
+    report = await resume.run(
+        jobs=24, every_s=1, takes_ms=(1000, 2500), seed=7, cast=cast
+    )
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_provider_that_fails_is_left_for_the_next_and_tried_again():
+    cast = Cast(workers=2, slots=10, latency_ms=100)
+
+    report = await failover.run(jobs=60, down_s=6, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_narrow_provider_holds_up_nobody_else():
+    cast = Cast(workers=2, slots=50, latency_ms=100)
+
+    report = await permits.run(jobs=120, narrow_ms=300, cast=cast)
 
     assert report.is_good, report.as_table()

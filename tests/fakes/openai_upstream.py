@@ -3,7 +3,8 @@
 In a test: `async with OpenAIUpstream() as upstream`, then `upstream.base_url`. As
 a process of its own: `python -m tests.fakes.openai_upstream --port 0 --ledger F`;
 it writes its base URL on the first line of its output. Faults are asked for ahead,
-by `fail_with` or `POST /control/faults`, and each is used once, in order.
+by `fail_with` or `POST /control/faults`, and each is used once, in order; what
+`POST /control/down` names is what every call meets until it names nothing.
 
 The ledger has a line when a call comes in and one when its images are made, which
 is when OpenAI charges for them; it outlives a kill of this process.
@@ -70,6 +71,8 @@ class OpenAIUpstream:
         self._compatible = compatible
         self._thumbnails = thumbnails
         self._faults: deque[str] = deque()
+        self._down = ""
+        self.at_once = self.most_at_once = 0
         self._images: dict[str, bytes] = {}
 
     async def __aenter__(self) -> Self:
@@ -78,6 +81,8 @@ class OpenAIUpstream:
         app.router.add_post("/v1/images/{operation:edit|variation}s", self._generate)
         app.router.add_get("/images/{name}", self._download)
         app.router.add_post("/control/faults", self._control)
+        app.router.add_post("/control/down", self._break_down)
+        app.router.add_get("/control", self._tell)
         # As OpenAI does, it finishes (and bills) what a caller no longer waits for.
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=False, shutdown_timeout=0.2
@@ -116,8 +121,17 @@ class OpenAIUpstream:
         except Refusal as refusal:
             return web.json_response(refusal.body, status=refusal.status)
         self._note("received", call)
-        if self._faults:
-            name, _, argument = self._faults.popleft().partition(":")
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            return await self._answered(request, call)
+        finally:
+            self.at_once -= 1
+
+    async def _answered(self, request: web.Request, call: Call) -> web.StreamResponse:
+        if self._down or self._faults:
+            fault = self._down or self._faults.popleft()
+            name, _, argument = fault.partition(":")
             response = await FAULTS[name](request, call, argument)
         else:
             await asyncio.sleep(self._latency.total_seconds())
@@ -183,6 +197,13 @@ class OpenAIUpstream:
     async def _control(self, request: web.Request) -> web.Response:
         self.fail_with(*(await request.json())["faults"])
         return web.json_response({"waiting": len(self._faults)})
+
+    async def _break_down(self, request: web.Request) -> web.Response:
+        self._down = (await request.json())["fault"]
+        return web.json_response({})
+
+    async def _tell(self, _: web.Request) -> web.Response:
+        return web.json_response({"most_at_once": self.most_at_once})
 
     def _note(self, event: str, call: Call) -> None:
         if self._ledger is None:

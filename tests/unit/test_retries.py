@@ -42,19 +42,23 @@ def test_the_last_attempt_is_the_last():
 def test_throttling_waits_at_least_as_long_as_asked():
     asked = ProviderThrottled("busy", retry_after=timedelta(seconds=40))
 
-    assert POLICY.wait_for(asked, 1, routes=1, dice=0.9) == timedelta(seconds=40)
+    assert POLICY.wait_for(
+        asked, 1, others=0, tried=0, costly=0, dice=0.9
+    ) == timedelta(seconds=40)
 
 
 def test_throttling_beyond_all_patience_gives_up():
     asked = ProviderThrottled("busy", retry_after=timedelta(days=2))
 
-    assert POLICY.wait_for(asked, 1, routes=1, dice=0.9) is None
+    assert POLICY.wait_for(asked, 1, others=0, tried=0, costly=0, dice=0.9) is None
 
 
 def test_throttling_without_a_time_backs_off():
     unsaid = ProviderThrottled("busy")
 
-    assert POLICY.wait_for(unsaid, 1, routes=1, dice=0.5) == timedelta(seconds=1)
+    assert POLICY.wait_for(
+        unsaid, 1, others=0, tried=0, costly=0, dice=0.5
+    ) == timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +76,26 @@ def test_throttling_without_a_time_backs_off():
 )
 def test_each_error_gets_as_many_attempts_as_it_is_worth(error, routes, tries):
     made = 1
-    while POLICY.wait_for(error, made, routes=routes, dice=0.5) is not None:
+    others = routes - 1
+    while (
+        POLICY.wait_for(
+            error, made, others=others, tried=made - 1, costly=made, dice=0.5
+        )
+        is not None
+    ):
         made += 1
+        if isinstance(error, ProviderRefused):
+            others -= 1  # it is struck off
 
     assert made == tries
+
+
+@pytest.mark.parametrize(("tried", "others", "waits"), [(0, 1, False), (1, 1, True)])
+def test_each_other_route_is_tried_once_without_a_wait(tried, others, waits):
+    error = ProviderUnavailable("down")
+
+    wait = POLICY.wait_for(
+        error, tried + 1, others=others, tried=tried, costly=0, dice=0.5
+    )
+
+    assert bool(wait) is waits

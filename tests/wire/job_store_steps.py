@@ -2,7 +2,8 @@
 
 Callers, workers that die and a sweep are played by Hypothesis;
 `test_job_store_model.py` says what must hold after each step. Ada's key may run as
-many jobs as there are slots, Bob's only one.
+many jobs as there are slots, Bob's only one. Jobs may have routes; one worker serves
+all providers, the other only one of them.
 """
 
 import itertools
@@ -33,6 +34,13 @@ LANES = [keys.QUEUE, f"{keys.QUEUE}:batch"] + [
     f"{keys.QUEUE}:suspects:{k}" for k in range(1, 6)
 ]
 WAITING = [keys.waiting(key_id) for key_id in KEYS.values()]
+PROVIDERS = {"dear": 1, "cheap": 2}
+"""Providers by how many calls at once they allow; the cheap one only 30 a minute."""
+ROUTES = ["dear/fox", "cheap/fox", "dear/owl", "dear/fox\ncheap/fox"]
+CALLED = [keys.wait(f"routes:{routes}") for routes in ROUTES] + [
+    keys.wait(f"tasks:{route}") for route in ("dear/fox", "cheap/fox", "dear/owl")
+]
+SERVED = {"w1": "dear cheap", "w2": "cheap"}
 UNITS, ASKED = 5_000, 2
 MOST_OPEN, QUOTA = 6, 4 * UNITS
 WORDS, SHOWN = '{"prompt":"a fox"}', '{"prompt":""}'
@@ -51,6 +59,7 @@ class Wish:
     name: str
     cache: str
     shown: str
+    routes: str
 
 
 WISHES = st.builds(
@@ -63,6 +72,7 @@ WISHES = st.builds(
     name=st.sampled_from(["", "", "one", "two"]),
     cache=st.sampled_from(["", "c0ffee"]),
     shown=st.sampled_from(["", SHOWN]),
+    routes=st.sampled_from(["", *ROUTES]),
 )
 
 
@@ -124,6 +134,7 @@ class JobStoreSteps(RuleBasedStateMachine):
         self.cached: dict[tuple[str, str], str] = {}
         self.numbers = itertools.count()
         self._world: World | None = None
+        self.tell_gates()
         made = [self.submit(wish) for wish in crowd]
         return multiple(*(job_id for job_id in made if isinstance(job_id, str)))
 
@@ -139,6 +150,7 @@ class JobStoreSteps(RuleBasedStateMachine):
         line = [job_id, account, KEYS[account], wish.priority, 250, WORDS, "", FAR_MS]
         line += [wish.deadline_ms, wish.units, QUOTA, MOST_OPEN, MOST_RUNNING[account]]
         line += [wish.name, "hash", int(wish.notify), wish.cache, wish.shown]
+        line += [wish.routes]
 
         now_ms, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
 
@@ -164,7 +176,7 @@ class JobStoreSteps(RuleBasedStateMachine):
             return
         account = self.seen[job_id].wish.account
         line = [job_id, account, KEYS[account], "normal", 250, "{}", "", FAR_MS, 0]
-        line += [UNITS, "", 12, "", "", "hash", 0, "", ""]
+        line += [UNITS, "", 12, "", "", "hash", 0, "", "", ""]
 
         _, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
 
@@ -182,10 +194,14 @@ class JobStoreSteps(RuleBasedStateMachine):
             self.sequence[worker] += 1
         line = [worker, self.sequence[worker], want, LEASE_MS, LEASE_MS // 2, 4, want]
 
-        _, _, *jobs = self.run("claim", *line, 5, 60_000, 0, 0, 0, 0, 0)
+        line += [5, 60_000, SERVED[worker], 0, 0, 0, 0, 0]
 
-        for job_id, fence, *_ in jobs:
+        _, _, *jobs = self.run("claim", *line)
+
+        for job_id, fence, *_, route, _, _ in jobs:
             assert again or fence > self.seen[job_id].fence
+            assert route == self.record(job_id).get("via", "")
+            assert not route or route.partition("/")[0] in SERVED[worker].split()
         return multiple(*(Held(worker, job[0], int(job[1])) for job in jobs))
 
     @rule(held=claims)
@@ -199,9 +215,12 @@ class JobStoreSteps(RuleBasedStateMachine):
             assert self.world.entries[keys.QUEUE][held.job_id] > 0
 
     @rule(
-        held=claims, images=st.sampled_from([0, ASKED - 1, ASKED]), twice=st.booleans()
+        held=claims,
+        images=st.sampled_from([0, ASKED - 1, ASKED]),
+        twice=st.booleans(),
+        fault=st.sampled_from(["", "fault", "shut"]),
     )
-    def commit(self, held, images, twice):
+    def commit(self, held, images, twice, fault):
         before = self.record(held.job_id)
         state, error = (
             "succeeded" if images else "failed",
@@ -210,6 +229,7 @@ class JobStoreSteps(RuleBasedStateMachine):
         result = '{"images":[{"key":"k"}],"usage":null}' if images else ""
         line = [held.job_id, held.fence, state, result, error, "{}", images, ASKED]
         line += [f"{COST_MICROS} priced {MODEL}" if images else ""]
+        line += ["ok" if images else fault]
 
         answers = [self.run("commit", 60_000, *line)[0] for _ in range(1 + twice)]
 
@@ -221,11 +241,31 @@ class JobStoreSteps(RuleBasedStateMachine):
         elif not mine:
             assert answers[0] == 0
 
-    @rule(held=claims, wait_ms=st.sampled_from([-1, 0, 5_000]))
-    def give_back(self, held, wait_ms):
-        before = self.record(held.job_id)
+    @rule(held=claims)
+    def keep(self, held):
+        stored = self.record(held.job_id)
+        via = stored.get("via") or "dear/fox"
+        told = f'{{"route":"{via}","tasks":["t"]}}'
 
-        [answer] = self.run("requeue", held.job_id, held.fence, wait_ms, "{}")
+        [answer] = self.run("keep", held.job_id, held.fence, told)
+
+        mine = bool(stored) and int(stored["fence"]) == held.fence
+        assert answer == int(mine and stored["state"] == "running")
+
+    @rule(
+        held=claims,
+        wait_ms=st.sampled_from([-1, 0, 5_000]),
+        goes_on=st.booleans(),
+        fault=st.sampled_from(["", "fault", "shut"]),
+        closed_ms=st.sampled_from([0, 0, 10_000]),
+        routes=st.sampled_from(["", *ROUTES]),
+    )
+    def give_back(self, held, wait_ms, goes_on, fault, closed_ms, routes):
+        before = self.record(held.job_id)
+        line = [held.job_id, held.fence, wait_ms, "{}", int(goes_on), fault, closed_ms]
+        line += [routes if before.get("routes") else "", int(fault == "fault")]
+
+        [answer] = self.run("requeue", *line)
 
         after = self.record(held.job_id)
         if before and before["state"] == "running" and answer == 1:
@@ -271,7 +311,7 @@ class JobStoreSteps(RuleBasedStateMachine):
     @rule(job_id=jobs)
     def lose_an_entry(self, job_id):
         """A stock arq worker throws an entry out; the sweep brings it back."""
-        for lane in LANES + WAITING:
+        for lane in LANES + WAITING + CALLED:
             self.redis.zrem(lane, job_id)
         unfinished = job_id in self.unfinished()
         assert self.run("audit") == int(unfinished)
@@ -287,6 +327,16 @@ class JobStoreSteps(RuleBasedStateMachine):
     @rule(ms=st.sampled_from([1, 4_000, 16_000, 61_000]))
     def time_passes(self, ms):
         self.redis.incrby("test:skew", ms)
+        self.tell_gates()
+
+    def tell_gates(self) -> None:
+        """Both workers live and say so, as every few seconds."""
+        seconds, _ = self.redis.time()
+        now_ms = seconds * 1000 + int(self.redis.get("test:skew") or 0)
+        for name, most in PROVIDERS.items():
+            told = {"most": most, "seen_ms": now_ms}
+            told |= {"per_minute": 30} if name == "cheap" else {}
+            self.redis.hset(keys.gate(name), mapping=told)
 
     def answering(self, wish: Wish) -> str | None:
         """Return the job that a submission is to join, if there is one."""
@@ -303,7 +353,8 @@ class JobStoreSteps(RuleBasedStateMachine):
     def world(self) -> World:
         """All there is, read once between two steps."""
         if self._world is None:
-            lanes, uses = LANES + WAITING, [keys.use(key) for key in KEYS.values()]
+            lanes = LANES + WAITING + CALLED
+            uses = [keys.use(key) for key in KEYS.values()]
             with self.redis.pipeline(transaction=False) as pipe:
                 for name in [*(keys.job(job_id) for job_id in self.seen), *uses]:
                     pipe.hgetall(name)

@@ -24,7 +24,7 @@ from service.core.requests import GenerationRequest, Priority
 from service.core.retries import RetryPolicy
 from service.image_store.local import LocalImageStore
 from service.imaging import Imaging
-from service.job_store.leases import Lease
+from service.job_store.leases import Lease, Leases
 from service.job_store.records import Outcome
 from tests.fakes.images import encoded, noise
 from tests.fakes.providers import ScriptedProvider
@@ -95,6 +95,7 @@ def context(images, imaging, redis):
     def build(store=images, **providers: ScriptedProvider) -> dict:
         worker = WorkerContext(
             catalog=parse_catalog(CATALOG, file="test"),
+            leases=Leases(redis, worker="w", slots=1),
             providers=providers,
             images=store,
             imaging=imaging,
@@ -230,9 +231,11 @@ async def test_a_refusal_tries_the_next_route_at_once_and_fails_after_the_last(c
     worker, held = context(cheap=refusing, dear=refusing), lease()
 
     first = await generate(worker, held)
-    last = await generate(worker, replace(held, attempts=1, fence=2))
-
     assert isinstance(first, Later)
+    last = await generate(
+        worker, replace(held, attempts=1, fence=2, routes=first.routes)
+    )
+
     assert first.wait == timedelta(0)
     assert isinstance(last, Outcome)
     assert last.error == {"code": "provider_billing", "message": "no credit"}

@@ -5,6 +5,8 @@ After each step of `job_store_steps.py`:
 * every job that is not final has exactly one entry, and no other entry exists;
 * an entry is clock-valued exactly when its job is leased or in backoff;
 * no key runs more jobs than it may, and none waits while it may run;
+* no provider has more calls than it allows, and each call is counted once;
+* whoever may call a provider does not wait for it, at the latest after an audit;
 * a final state never changes, and has one row in the outbox if it was asked for;
 * the fence only rises;
 * units used and reserved add up to what was asked and delivered;
@@ -17,16 +19,18 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from hypothesis import settings
-from hypothesis.stateful import invariant
+from hypothesis.stateful import invariant, rule
 
 from service.core.jobs import STEPS, JobState
 from service.job_store import keys
 from tests.wire.job_store_steps import (
+    CALLED,
     COST_MICROS,
     KEYS,
     LANES,
     MODEL,
     MOST_RUNNING,
+    PROVIDERS,
     SERVER,
     WORDS,
     JobStoreSteps,
@@ -73,6 +77,54 @@ class JobStoreMachine(JobStoreSteps):
                 assert len(running) <= MOST_RUNNING[account]
             if waiting:
                 assert len(running) + len(ready) >= MOST_RUNNING[account]
+
+    @invariant()
+    def no_provider_has_more_calls_than_it_allows(self):
+        via = Counter(
+            self.record(job_id)["via"].partition("/")[0]
+            for job_id in self.in_states("running")
+            if "via" in self.record(job_id)
+        )
+        for name, most in PROVIDERS.items():
+            assert int(self.redis.hget(keys.gate(name), "running") or 0) == via[name]
+            assert via[name] <= most
+        for lane in CALLED:
+            for job_id in self.redis.zrange(lane, 0, -1):
+                stored = self.record(job_id)
+                assert stored["state"] == "queued"
+                assert float(stored["tag"]) == self.redis.zscore(lane, job_id)
+                assert self.redis.sismember(keys.WAITS, lane[len(keys.wait("")) :])
+
+    @rule()
+    def nobody_waits_who_may_call(self):
+        assert self.run("audit") == 0
+        skew = int(self.redis.get("test:skew") or 0)
+        seconds, micros = self.redis.time()
+        now_ms = seconds * 1000 + micros // 1000 + skew
+        for lane in CALLED:
+            if self.redis.exists(lane):
+                kind, _, routes = lane[len(keys.wait("")) :].partition(":")
+                for route in routes.split("\n"):
+                    assert not self.is_open(route, now_ms, looks=kind == "tasks")
+
+    def is_open(self, route: str, now_ms: int, *, looks: bool) -> bool:
+        """Whether a call more would be allowed, with those who are ready counted."""
+        name = route.partition("/")[0]
+        gate, health = self.redis.hgetall(keys.gate(name)), {}
+        if not looks:
+            health = self.redis.hgetall(keys.route(route))
+        ready = [
+            job_id
+            for job_id in self.in_states("queued")
+            if not any(self.redis.zscore(lane, job_id) for lane in WAITING + CALLED)
+            and name in self.record(job_id).get("routes", "")
+        ]
+        moments = [gate.get("closed_ms", 0), gate.get("next_ms", 0)]
+        if int(health.get("failures", 0)) >= 5:
+            moments += [health["opened_ms"], health["probe_ms"]]
+        shut = any(int(moment) > now_ms for moment in moments)
+        full = int(gate.get("running", 0)) >= PROVIDERS[name]
+        return not (shut or full or ready)
 
     @invariant()
     def final_is_final_and_steps_are_legal(self):

@@ -1,10 +1,11 @@
 """The providers this process can call, by the adapter that speaks to them.
 
-To add one: write `workers/providers/<adapter>.py`, add a line here and its name to
-`ADAPTERS` in `service.core.catalog`.
+To add one: write `workers/providers/<adapter>.py` and add its name to `ADAPTERS` in
+`service.core.catalog`.
 """
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 
 import structlog
@@ -12,18 +13,20 @@ import structlog
 from service.core.catalog import Catalog, ProviderEntry
 from service.core.provider import Provider
 from service.outbound import Outbound
-from workers.providers.openai import OpenAI
-from workers.providers.test import TestProvider
 
 log = structlog.get_logger()
 
 ProviderFactory = Callable[[ProviderEntry, Outbound, str | None], Provider]
 """Takes what the operator wrote, the way out, and the key; None: it needs none."""
 
-PROVIDERS: Mapping[str, ProviderFactory] = {
-    OpenAI.adapter: OpenAI,
-    TestProvider.adapter: TestProvider,
-}
+
+def adapter(name: str) -> ProviderFactory:
+    """Return the adapter of that name: the class that says so in its module."""
+    module = import_module(f"{__name__}.{name}")
+    found: ProviderFactory = next(
+        kind for kind in vars(module).values() if getattr(kind, "adapter", None) == name
+    )
+    return found
 
 
 class KeyMissing(Exception):
@@ -41,7 +44,7 @@ def open_providers(
         except KeyMissing as exc:
             log.info("provider.skipped", provider=name, reason=str(exc))
             continue
-        providers[name] = PROVIDERS[entry.adapter](entry, outbound, key)
+        providers[name] = adapter(entry.adapter)(entry, outbound, key)
     return providers
 
 

@@ -44,11 +44,7 @@ def refusal(answer: Answer, *, upstream_id: str | None = None) -> ProviderError:
     wait = retry_after(answer, now=datetime.now(UTC))
     match answer.status, wait:
         case ((401 | 403), _):
-            return ProviderRefused(
-                "the provider does not accept our API key",
-                code="provider_auth",
-                upstream_id=upstream_id,
-            )
+            return unauthorized(upstream_id=upstream_id)
         case 402, _:
             return unpaid(upstream_id=upstream_id)
         case (429, _) | (503, timedelta()):
@@ -69,7 +65,16 @@ def refusal(answer: Answer, *, upstream_id: str | None = None) -> ProviderError:
             )
 
 
-def unpaid(*, upstream_id: str | None) -> ProviderRefused:
+def unauthorized(*, upstream_id: str | None = None) -> ProviderRefused:
+    """Return the error for a key of ours that the provider does not take."""
+    return ProviderRefused(
+        "the provider does not accept our API key",
+        code="provider_auth",
+        upstream_id=upstream_id,
+    )
+
+
+def unpaid(*, upstream_id: str | None = None) -> ProviderRefused:
     """Return the error for an account of ours that has no credit left."""
     return ProviderRefused(
         "our account at the provider has no credit left",

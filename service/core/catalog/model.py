@@ -41,6 +41,12 @@ class Route:
     provider: str
     provider_model: str
 
+    @classmethod
+    def parse(cls, text: str) -> "Route":
+        """Read what `str` made of a route."""
+        provider, _, model = text.partition("/")
+        return cls(provider=provider, provider_model=model)
+
     def __str__(self) -> str:
         return f"{self.provider}/{self.provider_model}"
 
@@ -59,6 +65,7 @@ class ProviderEntry:
         max_in_flight: Calls at once over the whole fleet; None: no limit.
         requests_per_minute: Over the whole fleet; None: no limit.
         timeout: One call takes no longer than this.
+        workflow_file: A graph for ComfyUI, in its API format.
     """
 
     name: str
@@ -69,6 +76,13 @@ class ProviderEntry:
     max_in_flight: int | None = None
     requests_per_minute: int | None = None
     timeout: timedelta = timedelta(minutes=3)
+    workflow_file: str | None = None
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether there is anything to count: what draws by itself never fails."""
+        limited = self.max_in_flight or self.requests_per_minute
+        return self.adapter != "test" or limited is not None
 
 
 class Quote(NamedTuple):
@@ -99,6 +113,9 @@ class Model:
         token_multiplier: See `units_for`.
         embed: Whether `GET /embed/image:{model}` may ask for it.
         strategy: Which of `STRATEGIES` orders its routes.
+        weights: By route; how often it comes first, next to the others (1 if unsaid).
+        route_prices: By route, US dollars an image, for `cheapest`.
+        route_features: By route that can do less than the model says.
     """
 
     name: str
@@ -111,6 +128,9 @@ class Model:
     token_multiplier: Decimal = Decimal(1)
     embed: bool = False
     strategy: str = "priority"
+    weights: Mapping[str, int] = field(default_factory=dict)
+    route_prices: Mapping[str, Decimal] = field(default_factory=dict)
+    route_features: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def is_pattern(self) -> bool:

@@ -26,7 +26,27 @@ from service.core.catalog.table import Mistake, Table
 from service.core.errors import CatalogError, InvalidRequest, UnknownModel
 from service.core.sizing import TIERS, parse_size
 
-ADAPTERS = ("openai", "test")
+ADAPTERS = (
+    "a1111",
+    "bedrock",
+    "bfl",
+    "comfyui",
+    "deepinfra",
+    "fal",
+    "gemini",
+    "horde",
+    "huggingface",
+    "ideogram",
+    "openai",
+    "openrouter",
+    "replicate",
+    "runware",
+    "stability",
+    "test",
+    "together",
+    "vertex_imagen",
+    "xai",
+)
 """Modules of `workers.providers`; listed here because `service` never imports it."""
 
 FEATURES = (
@@ -44,13 +64,14 @@ FEATURES = (
 )
 OUTPUT_FORMATS = ("png", "jpeg", "webp")
 QUALITIES = ("low", "medium", "high", "standard", "hd")
-STRATEGIES = ("priority",)
+STRATEGIES = ("priority", "weighted", "cheapest")
 
 _PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}\*?")
 _BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
+_V = TypeVar("_V")
 _T = TypeVar("_T")
 
 
@@ -118,6 +139,7 @@ def _provider(name: str, value: object, path: str) -> ProviderEntry:
         max_in_flight=table.whole("max_in_flight", 1, 100_000),
         requests_per_minute=table.whole("requests_per_minute", 1, 1_000_000),
         timeout=timedelta(seconds=float(table.number("timeout_s", 1, 3600) or 180)),
+        workflow_file=table.text("workflow_file"),
     )
     if entry.api_key_env and entry.api_key_file:
         raise table.wrong("api_key_file", "cannot stand beside api_key_env")
@@ -143,9 +165,41 @@ def _model(name: str, value: object, path: str, providers: frozenset[str]) -> Mo
         or Decimal(1),
         embed=table.flag("embed") or False,
         strategy=table.choice("strategy", STRATEGIES) or "priority",
+        weights=_by_route(
+            table, "weights", listed, lambda t, route: t.whole(route, 1, 1000)
+        ),
+        route_prices=_by_route(
+            table, "route_prices", listed, lambda t, route: t.number(route, 0, 1000)
+        ),
+        route_features=_by_route(
+            table,
+            "route_features",
+            listed,
+            lambda t, route: _features(t.choices(route, FEATURES)),
+        ),
     )
     table.finish()
     return model
+
+
+def _features(named: tuple[str, ...] | None) -> frozenset[str] | None:
+    return None if named is None else frozenset(named)
+
+
+def _by_route(
+    table: Table,
+    key: str,
+    routes: tuple[str, ...],
+    read: Callable[[Table, str], _V | None],
+) -> dict[str, _V]:
+    """Read a table whose keys are some of the model's routes."""
+    value = table.any(key)
+    if value is None:
+        return {}
+    inner = Table(value, f"{table.path}.{key}")
+    found = {route: read(inner, route) for route in routes}
+    inner.finish()
+    return {route: value for route, value in found.items() if value is not None}
 
 
 def _route(

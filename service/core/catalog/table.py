@@ -31,6 +31,11 @@ class Table:
         self._left: dict[str, Any] = dict(value)
         self._path = path
 
+    @property
+    def path(self) -> str:
+        """Where the table is, for messages."""
+        return self._path
+
     def wrong(self, key: str, reason: str) -> Mistake:
         """Return the mistake of `key`, for the caller to raise."""
         return Mistake(f"{self._path}.{key}", reason)

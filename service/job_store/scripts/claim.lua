@@ -1,8 +1,9 @@
 -- Take up to ARGV[3] ready jobs under a lease. Idempotent: a repeat with the same worker and sequence gets the same jobs.
 -- ARGV 1 worker, 2 sequence, 3 want, 4 lease ms, 5 stale ms, 6 slots of the worker, 7 room for batch jobs,
---      8 interruptions that park a job, 9 retention ms, 10.. jobs held with at least 1, 2, .. interruptions
+--      8 interruptions that park a job, 9 retention ms, 10 providers served, 11.. jobs held with at least 1, 2, .. interruptions
 -- Returns ms until the next entry falls due (-1: none), whether ready work is left (0|1), then per job:
---   id, fence, request, attempts so far, interruptions, priority, account, whether it is ephemeral (0|1)
+--   id, fence, request, attempts so far, interruptions, priority, account, whether it is ephemeral (0|1), upstream tasks,
+--   route, routes left (each '' where there is none), attempts so far that may have been billed
 local worker, sequence, want, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local slots, batch_room, park_after = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local receipt = 'darkroom:claimed:' .. worker
@@ -11,12 +12,14 @@ local WINDOW = 500
 local lease_end = whole(now + lease)
 
 -- `job` was read with these behind the usual fields.
-local REQUEST = ALSO + 1
-local function open(id) return read(id, 'most_running', 'request') end
+local ROUTES, REQUEST, TASKS, COSTLY = ALSO + 1, ALSO + 2, ALSO + 3, ALSO + 4
+local function open(id) return read(id, 'most_running', 'routes', 'request', 'tasks', 'costly') end
+local served = {}
+for name in string.gmatch(ARGV[10], '%S+') do served[name] = true end
 
-local function give(id, fence, job, interruptions)
+local function give(id, fence, job, interruptions, route)
   taken[#taken + 1] = { id, fence, job[REQUEST], tonumber(job[ATTEMPTS] or 0), interruptions, job[PRIORITY], job[ACCOUNT],
-    job[SHOWN] and 1 or 0 }
+    job[SHOWN] and 1 or 0, job[TASKS] or '', route or '', job[ROUTES] or '', tonumber(job[COSTLY] or 0) }
 end
 
 -- A repeat: the first answer was lost on its way.
@@ -28,7 +31,7 @@ if last then
     for i = 2, #words, 2 do
       local job = open(words[i])
       if job and job[STATE] == 'running' and job[FENCE] == words[i + 1] then
-        give(words[i], tonumber(job[FENCE]), job, tonumber(job[INTERRUPTIONS] or 0))
+        give(words[i], tonumber(job[FENCE]), job, tonumber(job[INTERRUPTIONS] or 0), job[VIA])
       end
     end
     return taken
@@ -65,7 +68,7 @@ end
 -- Suspects are claimed first, the most suspected before all, each class within its share of the worker.
 local held, limit = {}, {}
 for k = 1, SUSPECT_LANES do
-  held[k] = tonumber(ARGV[9 + k] or 0)
+  held[k] = tonumber(ARGV[10 + k] or 0)
   limit[k] = math.max(1, math.floor(slots / 4 ^ k))
 end
 
@@ -85,6 +88,36 @@ local function park(from, id, job, name)
   call('SADD', WAITS, name)
 end
 
+-- Who waits for a provider that takes calls again goes on. The next of those who do not may be due before anything else.
+local soonest
+local function may_be_due(at)
+  if at and (not soonest or at < soonest) then soonest = at end
+end
+may_be_due(wake_called(served))
+forget_expected()
+
+-- The route of an attempt that begins; else nil, and the lane to wait in until when. With tasks under way upstream it is theirs,
+-- whatever was said of it since. Both are nil where nobody serves a route: then this worker says so.
+local function route_for(job)
+  if not job[ROUTES] then return nil end
+  local readable, kept = pcall(cjson.decode, job[TASKS] or '')
+  if readable and type(kept) == 'table' and kept.route then
+    local route, blocked, at = choose_again(kept.route, served)
+    if route or blocked then return route, blocked and 'tasks:' .. kept.route, at end
+  end
+  local route, blocked, at = choose(job[ROUTES], served)
+  return route, blocked and 'routes:' .. job[ROUTES], at
+end
+
+-- The route with which a job whose worker died goes on: its own, or where nobody serves that any more, another. Nil and true:
+-- it is somebody else's to take.
+local function route_after(job)
+  local name = job[VIA] and provider_of(job[VIA])
+  if not name or served[name] then return job[VIA] end
+  if gate(name).served then return nil, true end
+  return choose(job[ROUTES] or '', served)
+end
+
 -- Lease one entry of a lane; false when it was none that can run.
 local function take(from, id)
   local job = open(id)
@@ -94,8 +127,19 @@ local function take(from, id)
     finish(id, job, 'expired', 0, ARGV[9])
     return false
   end
-  if job[STATE] == 'queued' then
+  local route, elsewhere, at
+  if job[STATE] == 'running' then
+    route, elsewhere = route_after(job)
+    if elsewhere then return false end
+  else
     if not may_run(job) then park(from, id, job, permit_of(job[KEY_ID])) return false end
+    route, elsewhere, at = route_for(job)
+    if elsewhere then
+      may_be_due(at)
+      park(from, id, job, elsewhere)
+      if job[ALSO] then left[job[KEY_ID]] = true end -- another of its key may run meanwhile
+      return false
+    end
     count(use(job[KEY_ID]), 'running', 1)
   end
   local key, fence, interruptions = job_key(id), tonumber(job[FENCE]) + 1, tonumber(job[INTERRUPTIONS] or 0)
@@ -111,6 +155,10 @@ local function take(from, id)
   end
   call('HSET', key, 'state', 'running', 'fence', fence, 'worker', worker, 'claimed_ms', now_text,
     'started_ms', job[STARTED] or now_text)
+  if (route or false) ~= job[VIA] then
+    leave(job)
+    if route then enter(route) call('HSET', key, 'via', route) else call('HDEL', key, 'via') end
+  end
   if job[DEADLINE] and not job[STARTED] then add(removed, 'darkroom:deadlines', id) end
   if from ~= queue then add(removed, from, id) end
   add(scores, queue, lease_end, id)
@@ -118,7 +166,7 @@ local function take(from, id)
   risen = math.max(risen, tonumber(job[TAG]))
   noted[#noted + 1] = id
   noted[#noted + 1] = fence
-  give(id, fence, job, interruptions)
+  give(id, fence, job, interruptions, route)
   return true
 end
 
@@ -187,5 +235,6 @@ end
 -- What is left behind is somebody else's (decisions.md 9).
 if is_left and (#taken > 2 or passed >= WINDOW) then ring() end
 local next = call('ZRANGEBYSCORE', queue, '(0', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-if next[2] then taken[1] = math.max(0, tonumber(next[2]) - now) end
+may_be_due(tonumber(next[2]))
+if soonest then taken[1] = math.max(0, math.ceil(soonest - now)) end
 return taken

@@ -1,5 +1,5 @@
--- Stands before every script, and `gathered.lua` and `steps.lua` behind it. KEYS[1] is the queue; its lanes are named after it
--- (see keys.py).
+-- Stands before every script, with `gates`, `gathered`, `waits` and `steps` behind it. KEYS[1] is the queue; its lanes are named
+-- after it (see keys.py).
 -- Every script reads and checks an item whole before it first writes for it, because Lua does not roll back: a record that is
 -- none (torn by hand, or by a version to come) must not stop a batch half way.
 local queue = KEYS[1]
@@ -30,8 +30,8 @@ end
 
 -- Positions of a record's fields in what `read` returns; an absent one is false.
 local STATE, ACCOUNT, KEY_ID, PRIORITY, COST, TAG, FENCE, INTERRUPTIONS, ATTEMPTS, UNITS, CREATED, DEADLINE, STARTED, NOTIFY,
-  SHOWN = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-local ALSO = 16 -- the first of those that a script reads besides
+  SHOWN, VIA = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+local ALSO = 17 -- the first of those that a script reads besides
 
 local PRIORITIES = { interactive = true, normal = true, batch = true }
 
@@ -46,7 +46,7 @@ end
 -- The fields every step decides on, and those named behind them; nil when there is no such record, or none to work with.
 local function read(id, ...)
   local job = redis.pcall('HMGET', job_key(id), 'state', 'account', 'key_id', 'priority', 'cost', 'tag', 'fence', 'interruptions',
-    'attempts', 'units', 'created_ms', 'deadline_ms', 'started_ms', 'notify', 'shown', ...)
+    'attempts', 'units', 'created_ms', 'deadline_ms', 'started_ms', 'notify', 'shown', 'via', ...)
   return not job.err and job[STATE] and is_sound(job) and job or nil
 end
 

@@ -1,4 +1,4 @@
--- What a batch has in common (entries, counters, ledger, tags, publishes) is gathered here and written once, by `flush`.
+-- What a batch has in common (entries, counters, ledger, tags, publishes) is gathered here and written once, by `flush` (waits.lua).
 local FLOW_TTL_MS, LEDGER_TTL_MS, POPULAR_TTL_MS = '604800000', '34560000000', '3024000000' -- 7, 400 and 35 days
 local MOST_WOKEN = 500
 
@@ -93,63 +93,12 @@ local function discard(from, id)
   call('ZADD', queue .. ':broken', now_text, id)
   if call('EXISTS', job_key(id)) == 0 then return end
   call('DECR', queue .. ':open')
-  local seen = redis.pcall('HMGET', job_key(id), 'state', 'key_id')
+  local seen = redis.pcall('HMGET', job_key(id), 'state', 'key_id', 'via')
   if seen.err or not seen[2] then return end
   call('HINCRBY', use_key(seen[2]), 'open', -1)
-  if seen[1] == 'running' then call('HINCRBY', use_key(seen[2]), 'running', -1) end
+  if seen[1] == 'running' then
+    call('HINCRBY', use_key(seen[2]), 'running', -1)
+    if seen[3] then call('HINCRBY', gate_key(provider_of(seen[3])), 'running', -1) end
+  end
   return seen[2]
 end
-
--- Let those who wait for a permit go back to their lanes, lowest tag first, as many as there are permits. Who is back holds
--- none yet: one too many is sent here again by the claim.
-local function wake(name, may)
-  local lane_of, woken = waiting(name), 0
-  local id = call('ZRANGE', lane_of, 0, 0)[1]
-  while id and woken < MOST_WOKEN do
-    local job = read(id, 'most_running')
-    if not job then
-      discard(lane_of, id)
-    elseif not may(job) then
-      break
-    else
-      call('ZREM', lane_of, id)
-      call('ZADD', lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0)), job[TAG], id)
-      count(running, job[KEY_ID], 1)
-      woken = woken + 1
-    end
-    id = call('ZRANGE', lane_of, 0, 0)[1]
-  end
-  if woken > 0 then ring() end
-end
-
-local function flush()
-  for key, ids in pairs(removed) do
-    local missing = #ids - in_parts('ZREM', key, ids)
-    if missing > 0 and key == queue then leave_lanes(ids, missing) end
-  end
-  for key, list in pairs(scores) do in_parts('ZADD', key, list) end
-  if opened ~= 0 then call('INCRBY', queue .. ':open', whole(opened)) end
-  for account, rows_of in pairs(ledger) do
-    for day, rows in pairs(rows_of) do
-      local key = 'darkroom:usage:' .. account .. ':' .. day_of(day * DAY_MS)
-      for key_id, sums in pairs(rows) do
-        add_up(key, key_id .. ':', sums)
-        if sums.units then count(use(key_id), used_in(day * DAY_MS), sums.units) end
-        if sums.jobs then call('PEXPIRE', key, LEDGER_TTL_MS) end
-      end
-    end
-  end
-  for key_id, sums in pairs(uses) do add_up(use_key(key_id), '', sums) end
-  if next(drawn) then
-    local today = 'darkroom:popular:' .. day_of(now)
-    for model, images in pairs(drawn) do
-      local is_first = tonumber(call('ZINCRBY', today, whole(images), model)) == images
-      if is_first then call('PEXPIRE', today, POPULAR_TTL_MS) end
-    end
-  end
-  for flow, tag in pairs(tags) do call('SET', flow, whole(tag), 'PX', FLOW_TTL_MS) end
-  if #finals > 0 then call('PUBLISH', 'darkroom:finals', table.concat(finals, '\n')) end
-  uses, running = {}, {}
-  for key_id in pairs(left) do wake(permit_of(key_id), may_run) end
-end
-

@@ -63,7 +63,10 @@ local function finish(id, job, state, settled, retention_ms, ...)
   local sums, tally = use(key_id), row(job[ACCOUNT], key_id, job[CREATED])
   opened = opened - 1
   count(sums, 'open', -1)
-  if job[STATE] == 'running' then count(sums, 'running', -1) end
+  if job[STATE] == 'running' then
+    count(sums, 'running', -1)
+    leave(job)
+  end
   left[key_id] = true
   count(tally, state, 1)
   if job[UNITS] then

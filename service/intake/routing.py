@@ -1,0 +1,92 @@
+"""In which order a job's routes are tried; which are open is decided when it runs.
+
+The caller may keep to some providers, or leave some out; the catalog says which
+routes can do what is asked, and how the rest are ordered.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from service.core.catalog import Catalog, Model, Route
+from service.core.errors import InvalidRequest
+from service.core.requests import GenerationRequest
+from service.intake.draft import Draft
+
+_UNKNOWN = Decimal(10**6)
+"""What a route is taken to cost that the catalog says nothing of."""
+
+
+def routes_for(
+    draft: Draft,
+    request: GenerationRequest,
+    model: Model,
+    catalog: Catalog,
+    *,
+    dice: Callable[[], float] = random.random,
+) -> tuple[Route, ...]:
+    """Return the routes that may be tried, in order.
+
+    Raises:
+        InvalidRequest: None is left (`no_provider_left`), or a provider is named that the
+            model has no route to (`unknown_provider`).
+    """
+    routes = [route for route in model.routes if _can(model, route, request)]
+    routes = _kept(draft, routes, catalog)
+    if not routes:
+        raise InvalidRequest(
+            "this model has no route left that can do what is asked for",
+            code="no_provider_left",
+            param="model",
+        )
+    return tuple(_ordered(routes, model, dice))
+
+
+def gated(routes: Sequence[Route], catalog: Catalog) -> tuple[str, ...]:
+    """Return the routes for the record; none where nothing needs to be counted."""
+    entries = (catalog.providers[route.provider] for route in routes)
+    if not any(entry.is_gated for entry in entries):
+        return ()
+    return tuple(str(route) for route in routes)
+
+
+def _can(model: Model, route: Route, request: GenerationRequest) -> bool:
+    features = model.route_features.get(str(route), model.features)
+    return request.operation in features
+
+
+def _kept(draft: Draft, routes: Sequence[Route], catalog: Catalog) -> list[Route]:
+    wanted = [draft.provider] if isinstance(draft.provider, str) else draft.provider
+    for name in (*(wanted or ()), *(draft.exclude_providers or ())):
+        if name not in catalog.providers:
+            raise InvalidRequest(
+                f"there is no provider {name[:64]!r}",
+                code="unknown_provider",
+                param="provider",
+            )
+    left_out = set(draft.exclude_providers or ())
+    return [
+        route
+        for route in routes
+        if (wanted is None or route.provider in wanted)
+        and route.provider not in left_out
+    ]
+
+
+def _ordered(
+    routes: list[Route], model: Model, dice: Callable[[], float]
+) -> list[Route]:
+    match model.strategy:
+        case "cheapest":
+            prices = model.route_prices
+            return sorted(routes, key=lambda route: prices.get(str(route), _UNKNOWN))
+        case "weighted":
+            # Weighted sampling without putting back (Efraimidis and Spirakis).
+            weights = model.weights
+            return sorted(
+                routes,
+                key=lambda route: dice() ** (1 / weights.get(str(route), 1)),
+                reverse=True,
+            )
+        case _:
+            return routes

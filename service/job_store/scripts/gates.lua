@@ -1,0 +1,141 @@
+-- Gates of providers and breakers of routes: what the whole fleet may call just now. Read once in a script, written by
+-- `write_gates`.
+local gates, healths, freed = {}, {}, {}
+
+-- A provider's gate: how many calls are under way over the whole fleet, and from when on it takes another.
+local function gate_key(name) return 'darkroom:gate:' .. name end
+local function provider_of(route) return string.match(route, '^[^/]+') end
+
+-- Workers say every few seconds whom they can call; who was not named lately is nobody to wait for.
+local SERVED_MS = 60000
+
+local function gate(name)
+  if not gates[name] then
+    local seen = call('HMGET', gate_key(name), 'running', 'most', 'per_minute', 'closed_ms', 'next_ms', 'seen_ms')
+    gates[name] = { running = tonumber(seen[1] or 0), most = tonumber(seen[2]), per_minute = tonumber(seen[3]),
+      closed = tonumber(seen[4] or 0), next = tonumber(seen[5] or 0), change = 0, woken = 0,
+      served = now - tonumber(seen[6] or 0) < SERVED_MS }
+  end
+  return gates[name]
+end
+
+-- Calls per minute are spread over it, but for a second's worth at once (GCRA): no minute has more than it may.
+local function pace(g)
+  local at_once = math.max(1, math.floor(g.per_minute / 60))
+  return at_once, 60000 / (g.per_minute - at_once + 1)
+end
+
+-- From when on it takes one more call; nil: when one that is under way has ended.
+local function opens(g)
+  if g.most and g.running + g.change + g.woken >= g.most then return nil end
+  if not g.per_minute then return g.closed end
+  local at_once, step = pace(g)
+  return math.max(g.closed, math.max(g.next, now) + (g.woken - at_once + 1) * step)
+end
+
+-- A route's breaker: open after so many failures in a row, for longer each time; then one call at a time may try it.
+local FAILURES, FIRST_MS, LONGEST_MS, PROBE_MS, HEALTH_TTL_MS = 5, 5000, 60000, 60000, '86400000'
+local function health(route)
+  if not healths[route] then
+    local seen = call('HMGET', 'darkroom:route:' .. route, 'failures', 'opened_ms', 'probe_ms')
+    healths[route] = { failures = tonumber(seen[1] or 0), opened = tonumber(seen[2] or 0), probe = tonumber(seen[3] or 0), woken = 0 }
+  end
+  return healths[route]
+end
+
+local function trial(h)
+  if h.failures < FAILURES then return 0 end
+  return math.max(h.opened, h.probe, h.woken > 0 and now + PROBE_MS or 0)
+end
+
+-- What a call came to, as far as it speaks of its route: 'ok', 'fault', 'shut' (nothing will work for a while) or ''.
+local function report(route, word)
+  local h = health(route)
+  if word == 'ok' and h.failures > 0 then
+    h.failures, h.opened, h.probe, h.changed = 0, 0, 0, true
+  elseif (word == 'fault' or word == 'shut') and now >= h.opened then -- those still under way when it opened say nothing new
+    h.failures, h.probe, h.changed = h.failures + 1, 0, true
+    if word == 'shut' then h.failures = math.max(h.failures, FAILURES) end
+    if h.failures >= FAILURES then
+      local step = FIRST_MS * 2 ^ math.min(h.failures - FAILURES, 10)
+      h.opened = now + (word == 'shut' and LONGEST_MS or math.min(step, LONGEST_MS))
+    end
+  end
+end
+
+-- The first of `routes` (one a line) that may be called now. Else nil, whether there is somebody to wait for (a worker that
+-- serves one of them), and until when (nil: until a call ends). `served` are the providers of who asks; nil: of the whole fleet.
+local function choose(routes, served)
+  local blocked, soonest = false, nil
+  for route in string.gmatch(routes, '[^\n]+') do
+    local name = provider_of(route)
+    local g = gate(name)
+    local ours = g.served
+    if served then ours = served[name] end
+    if ours then
+      local at = opens(g)
+      at = at and math.max(at, trial(health(route)))
+      if at and at <= now then return route end
+      if at and (not soonest or at < soonest) then soonest = at end
+    end
+    blocked = blocked or ours or g.served
+  end
+  return nil, blocked, soonest
+end
+
+-- The same for a route with tasks under way upstream: they are looked at whatever its breaker says.
+local function choose_again(route, served)
+  local name = provider_of(route)
+  local g = gate(name)
+  local ours = g.served
+  if served then ours = served[name] end
+  local at = ours and opens(g)
+  if at and at <= now then return route end
+  return nil, ours or g.served, at or nil
+end
+
+-- A call begins; its job's end, or its return to the queue, is where it ends.
+local function enter(route)
+  local g, h = gate(provider_of(route)), health(route)
+  g.change = g.change + 1
+  if g.per_minute then
+    local _, step = pace(g)
+    g.next, g.paced = math.max(g.next, now) + step, true
+  end
+  if h.failures >= FAILURES then h.probe, h.changed = now + PROBE_MS, true end
+end
+
+-- One that waited is on its way to the next claim: nobody else is sent after it.
+local function expect(route)
+  gate(provider_of(route)).woken = gate(provider_of(route)).woken + 1
+  health(route).woken = 1
+end
+
+-- One that tried its route and came to nothing that speaks of it (a cancellation, a drain) lets the next one try.
+local function leave(job)
+  local name = job[VIA] and provider_of(job[VIA])
+  if not name then return end
+  gate(name).change = gate(name).change - 1
+  local h = health(job[VIA])
+  if h.probe > now then h.probe, h.changed = 0, true end
+  freed[name] = true
+end
+
+local function write_gates()
+  for name, g in pairs(gates) do
+    if g.change ~= 0 then call('HINCRBY', gate_key(name), 'running', whole(g.change)) end
+    if g.paced then call('HSET', gate_key(name), 'next_ms', whole(g.next)) end
+    if g.shut then call('HSET', gate_key(name), 'closed_ms', whole(g.closed)) end
+    g.running, g.change, g.paced, g.shut = g.running + g.change, 0, false, false
+  end
+  for route, h in pairs(healths) do
+    local key = 'darkroom:route:' .. route
+    if h.changed and h.failures == 0 then
+      call('DEL', key)
+    elseif h.changed then
+      call('HSET', key, 'failures', whole(h.failures), 'opened_ms', whole(h.opened), 'probe_ms', whole(h.probe))
+      call('PEXPIRE', key, HEALTH_TTL_MS)
+    end
+    h.changed = false
+  end
+end

@@ -1,0 +1,126 @@
+-- Who waits for a permit, of an API key (`key:{key id}`) or of a provider. The latter wait in one lane for each list of routes
+-- (`routes:{list}`), or at the route that has their upstream tasks (`tasks:{route}`): so one answer goes for all of a lane.
+-- Who is back in its lane holds no permit yet: one too many is sent here again by the claim.
+local function is_of_key(name) return string.sub(name, 1, 4) == 'key:' end
+
+local function send_on(from, id, job)
+  call('ZREM', from, id)
+  call('ZADD', lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0)), job[TAG], id)
+  count(running, job[KEY_ID], 1)
+end
+
+-- Let as many of a key's jobs go on as it may run, lowest tag first.
+local function wake_key(name)
+  local from, woken = waiting(name), 0
+  while woken < MOST_WOKEN do
+    local id = call('ZRANGE', from, 0, 0)[1]
+    if not id then break end
+    local job = read(id, 'most_running')
+    if not job then
+      discard(from, id)
+    else
+      if not may_run(job) then break end
+      send_on(from, id, job)
+    end
+    woken = woken + 1
+  end
+  if woken > 0 then ring() end
+end
+
+-- Whom the jobs of a lane may call now; see `choose`.
+local function way_of(name, served)
+  local kind, routes = string.match(name, '^(%a+):(.*)$')
+  if kind == 'tasks' then return choose_again(routes, served) end
+  return choose(routes, served)
+end
+
+-- One that may go on as far as its provider is concerned; its key may have run out of permits meanwhile.
+local function send_called(from, id, route)
+  local job = read(id, 'most_running')
+  if not job then
+    discard(from, id)
+  elseif may_run(job) then
+    send_on(from, id, job)
+    if route then expect(route) end
+  else
+    call('ZREM', from, id)
+    call('ZADD', waiting(permit_of(job[KEY_ID])), job[TAG], id)
+    call('SADD', WAITS, permit_of(job[KEY_ID]))
+  end
+end
+
+-- Let those go on whose providers take calls, lowest tag of all lanes first. Returns when the next may go, where a clock decides
+-- that. `served`: see `choose`.
+local function wake_called(served)
+  local heads, woken, soonest = {}, 0, nil
+  local function look(name) heads[name] = call('ZRANGE', waiting(name), 0, 0, 'WITHSCORES') end
+  for _, name in ipairs(call('SMEMBERS', WAITS)) do
+    if not is_of_key(name) then look(name) end
+  end
+  while woken < MOST_WOKEN do
+    local name, lowest
+    for each, head in pairs(heads) do
+      local tag = tonumber(head[2])
+      if not tag then
+        heads[each] = nil
+        call('SREM', WAITS, each)
+      elseif not lowest or tag < lowest then
+        name, lowest = each, tag
+      end
+    end
+    if not name then break end
+    local route, blocked, at = way_of(name, served)
+    if blocked then
+      heads[name] = nil
+      if at and (not soonest or at < soonest) then soonest = at end
+    else
+      send_called(waiting(name), heads[name][1], route)
+      look(name)
+      woken = woken + 1
+    end
+  end
+  if woken > 0 then ring() end
+  return soonest
+end
+
+-- What was expected of those sent on is over: what follows counts for itself.
+local function forget_expected()
+  for _, g in pairs(gates) do g.woken = 0 end
+  for _, h in pairs(healths) do h.woken = 0 end
+  running = {}
+end
+
+-- Write what was gathered; then whoever waited for what became free goes on.
+local function flush()
+  for key, ids in pairs(removed) do
+    local missing = #ids - in_parts('ZREM', key, ids)
+    if missing > 0 and key == queue then leave_lanes(ids, missing) end
+  end
+  for key, list in pairs(scores) do in_parts('ZADD', key, list) end
+  if opened ~= 0 then call('INCRBY', queue .. ':open', whole(opened)) end
+  for account, rows_of in pairs(ledger) do
+    for day, rows in pairs(rows_of) do
+      local key = 'darkroom:usage:' .. account .. ':' .. day_of(day * DAY_MS)
+      for key_id, sums in pairs(rows) do
+        add_up(key, key_id .. ':', sums)
+        if sums.units then count(use(key_id), used_in(day * DAY_MS), sums.units) end
+        if sums.jobs then call('PEXPIRE', key, LEDGER_TTL_MS) end
+      end
+    end
+  end
+  for key_id, sums in pairs(uses) do add_up(use_key(key_id), '', sums) end
+  if next(drawn) then
+    local today = 'darkroom:popular:' .. day_of(now)
+    for model, images in pairs(drawn) do
+      local is_first = tonumber(call('ZINCRBY', today, whole(images), model)) == images
+      if is_first then call('PEXPIRE', today, POPULAR_TTL_MS) end
+    end
+  end
+  for flow, tag in pairs(tags) do call('SET', flow, whole(tag), 'PX', FLOW_TTL_MS) end
+  if #finals > 0 then call('PUBLISH', 'darkroom:finals', table.concat(finals, '\n')) end
+  write_gates()
+  uses, running = {}, {}
+  for key_id in pairs(left) do wake_key(permit_of(key_id)) end
+  if next(freed) then wake_called() end
+end
+

@@ -1,0 +1,119 @@
+"""Black Forest Labs' API: tasks, looked at where `polling_url` says."""
+
+import base64
+from typing import Any, ClassVar
+
+from aiohttp import web
+
+from tests.fakes.upstreams.base import (
+    KEY,
+    Asked,
+    Link,
+    Refusal,
+    Result,
+    TaskFake,
+    opened,
+)
+
+_BY_RATIO = ("kontext", "ultra")
+_RATIOS = {"1:1": (1024, 1024), "16:9": (1392, 752), "9:16": (752, 1392)}
+
+
+class BFLFake(TaskFake):
+    """Tasks of their own kind of status; the image under a link."""
+
+    adapter: ClassVar[str] = "bfl"
+    model: ClassVar[str] = "flux-2-pro"
+    edits: ClassVar[bool] = True
+    links: ClassVar[bool] = True
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/v1/{model}", self.handle),
+            web.get("/v1/get_result", self._result),
+        ]
+
+    async def read(self, request: web.Request) -> Asked:
+        if request.headers.get("x-key") != KEY:
+            raise Refusal(403, "unauthorized")
+        body, model = await request.json(), request.match_info["model"]
+        width, height = _size(body, model)
+        images = []
+        for name, value in body.items():
+            if name.startswith("input_image"):
+                data = base64.b64decode(value)
+                opened(data)
+                images.append(data)
+        if body.get("output_format", "jpeg") not in ("png", "jpeg"):
+            raise Refusal(422, "invalid")
+        return Asked(
+            prompt=body["prompt"],
+            model=model,
+            width=width,
+            height=height,
+            image_format=body.get("output_format", "jpeg"),
+            images=images,
+            seed=body.get("seed"),
+            fields=body,
+        )
+
+    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
+        self.accept(asked, results)
+        return self._submitted(asked)
+
+    def rejected(self, asked: Asked) -> web.Response:
+        self.accept(asked, "Content Moderated")
+        return self._submitted(asked)
+
+    def failed(self, asked: Asked) -> web.Response:
+        self.accept(asked, "Error")
+        return self._submitted(asked)
+
+    def lost(self, asked: Asked) -> web.Response:
+        return self._submitted(asked)
+
+    def _submitted(self, asked: Asked) -> web.Response:
+        return web.json_response(
+            {
+                "id": asked.id,
+                "polling_url": f"{self.origin}/v1/get_result?id={asked.id}",
+                "cost": 3.0,
+                "input_mp": 0.0,
+                "output_mp": 1.05,
+            }
+        )
+
+    async def _result(self, request: web.Request) -> web.Response:
+        task = request.query["id"]
+        try:
+            outcome = self.look(task)
+        except KeyError:
+            body: dict[str, Any] = {"id": task, "status": "Task not found"}
+            return web.json_response(body, status=404)
+        if outcome is None:
+            return web.json_response({"id": task, "status": "Pending", "result": None})
+        if isinstance(outcome, str):
+            return web.json_response({"id": task, "status": outcome, "result": None})
+        result = None
+        for item in outcome:
+            link = item.url if isinstance(item, Link) else self.link_to(item)
+            result = {"sample": link, "seed": 1, "duration": 0.5}
+        return web.json_response({"id": task, "status": "Ready", "result": result})
+
+    def refused(self, refusal: Refusal) -> web.Response:
+        if refusal.status == 422:
+            detail: Any = [{"loc": ["body"], "msg": "no", "type": "value_error"}]
+        else:
+            detail = "told in many words"
+        return web.json_response({"detail": detail}, status=refusal.status)
+
+
+def _size(body: dict[str, Any], model: str) -> tuple[int, int]:
+    if any(name in model for name in _BY_RATIO):
+        if "width" in body or "height" in body:
+            raise Refusal(422, "invalid")
+        return _RATIOS.get(body.get("aspect_ratio", "1:1"), (1024, 1024))
+    width, height = body.get("width", 1024), body.get("height", 768)
+    if width % 16 or height % 16 or min(width, height) < 64:
+        raise Refusal(422, "invalid")
+    return width, height

@@ -1,0 +1,155 @@
+"""ComfyUI's server: a queue, a history, and files; graphs are checked as it does."""
+
+from typing import Any, ClassVar
+
+from aiohttp import web
+
+from tests.fakes.upstreams.base import Asked, Link, Refusal, Result, TaskFake, opened
+
+_NODES = {
+    "CheckpointLoaderSimple": {"ckpt_name"},
+    "CLIPTextEncode": {"text", "clip"},
+    "EmptyLatentImage": {"width", "height", "batch_size"},
+    "LoadImage": {"image"},
+    "LoadImageMask": {"image", "channel"},
+    "VAEEncode": {"pixels", "vae"},
+    "SetLatentNoiseMask": {"samples", "mask"},
+    "RepeatLatentBatch": {"samples", "amount"},
+    "KSampler": {
+        "model",
+        "positive",
+        "negative",
+        "latent_image",
+        "seed",
+        "steps",
+        "cfg",
+        "sampler_name",
+        "scheduler",
+        "denoise",
+    },
+    "VAEDecode": {"samples", "vae"},
+    "SaveImage": {"images", "filename_prefix"},
+}
+
+
+class ComfyUIFake(TaskFake):
+    """Draws what the graph's nodes ask for."""
+
+    adapter: ClassVar[str] = "comfyui"
+    model: ClassVar[str] = "v1-5-pruned-emaonly.safetensors"
+    edits: ClassVar[bool] = True
+    masks: ClassVar[bool] = True
+    needs_key: ClassVar[bool] = False
+    refuses: ClassVar[bool] = False
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.uploads: dict[str, bytes] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/prompt", self.handle),
+            web.post("/upload/image", self._upload),
+            web.get("/history/{id}", self._history),
+            web.get("/queue", self._queue),
+            web.get("/view", self._view),
+        ]
+
+    async def read(self, request: web.Request) -> Asked:
+        body = await request.json()
+        graph = body["prompt"]
+        nodes: dict[str, dict[str, Any]] = {}
+        for name, node in graph.items():
+            kind, inputs = node["class_type"], node["inputs"]
+            if set(inputs) != _NODES.get(kind, set()):
+                raise Refusal(400, "prompt_outputs_failed_validation")
+            for value in inputs.values():
+                if isinstance(value, list) and value[0] not in graph:
+                    raise Refusal(400, "prompt_outputs_failed_validation")
+            nodes.setdefault(kind, {})[name] = inputs
+        return self._asked(graph, nodes)
+
+    def _asked(self, graph: Any, nodes: dict[str, dict[str, Any]]) -> Asked:
+        [sampler] = nodes["KSampler"].values()
+        [checkpoint] = nodes["CheckpointLoaderSimple"].values()
+        images = [
+            self.uploads[inputs["image"]]
+            for inputs in nodes.get("LoadImage", {}).values()
+        ]
+        masks = [
+            self.uploads[inputs["image"]]
+            for inputs in nodes.get("LoadImageMask", {}).values()
+        ]
+        if images:
+            width, height = opened(images[0]).size
+            [repeat] = nodes["RepeatLatentBatch"].values()
+            n = repeat["amount"]
+        else:
+            [empty] = nodes["EmptyLatentImage"].values()
+            width, height, n = empty["width"], empty["height"], empty["batch_size"]
+        return Asked(
+            prompt=graph[sampler["positive"][0]]["inputs"]["text"],
+            model=checkpoint["ckpt_name"],
+            width=width,
+            height=height,
+            n=n,
+            images=images,
+            mask=masks[0] if masks else None,
+            seed=sampler["seed"],
+            fields=graph,
+        )
+
+    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
+        self.accept(asked, results)
+        return self._queued(asked)
+
+    def failed(self, asked: Asked) -> web.Response:
+        self.accept(asked, "error")
+        return self._queued(asked)
+
+    def lost(self, asked: Asked) -> web.Response:
+        return self._queued(asked)
+
+    def _queued(self, asked: Asked) -> web.Response:
+        body = {"prompt_id": asked.id, "number": len(self.calls), "node_errors": {}}
+        return web.json_response(body)
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        file = (await request.post())["image"]
+        assert isinstance(file, web.FileField)
+        self.uploads[file.filename] = file.file.read()
+        body = {"name": file.filename, "subfolder": "", "type": "input"}
+        return web.json_response(body)
+
+    async def _history(self, request: web.Request) -> web.Response:
+        task = request.match_info["id"]
+        try:
+            outcome = self.look(task)
+        except KeyError:
+            return web.json_response({})
+        if outcome is None:
+            return web.json_response({})
+        if isinstance(outcome, str):
+            status = {"status_str": "error", "completed": False, "messages": []}
+            return web.json_response({task: {"outputs": {}, "status": status}})
+        images = []
+        for item in outcome:
+            assert not isinstance(item, Link)
+            name = self.link_to(item).rpartition("/")[2]
+            images.append({"filename": name, "subfolder": "", "type": "output"})
+        status = {"status_str": "success", "completed": True, "messages": []}
+        outputs = {"save": {"images": images}}
+        return web.json_response({task: {"outputs": outputs, "status": status}})
+
+    async def _queue(self, request: web.Request) -> web.Response:
+        running = [[0, task, {}, {}, []] for task in self._results]
+        return web.json_response({"queue_running": running, "queue_pending": []})
+
+    async def _view(self, request: web.Request) -> web.Response:
+        assert set(request.query) == {"filename", "subfolder", "type"}
+        return web.Response(body=self._files[request.query["filename"]])
+
+    def refused(self, refusal: Refusal) -> web.Response:
+        error = {"type": refusal.kind, "message": "told in many words", "details": ""}
+        body = {"error": error, "node_errors": {}}
+        return web.json_response(body, status=refusal.status)

@@ -1,0 +1,64 @@
+"""DeepInfra's own inference route, by its reference."""
+
+import base64
+from typing import Any, ClassVar
+
+from aiohttp import web
+
+from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result
+
+_KNOWN = {"prompt", "num_images", "width", "height", "seed", "negative_prompt"}
+_SIDES = range(128, 2049)
+
+
+class DeepInfraFake(Fake):
+    """Images as `data:` URLs, the cost beside them, refusals under a 200."""
+
+    adapter: ClassVar[str] = "deepinfra"
+    model: ClassVar[str] = "black-forest-labs/FLUX-1-dev"
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.post("/v1/inference/{owner}/{name}", self.handle)]
+
+    async def read(self, request: web.Request) -> Asked:
+        if request.headers.get("Authorization") != f"Bearer {KEY}":
+            raise Refusal(401, "unauthorized")
+        body, names = await request.json(), request.match_info
+        if set(body) - _KNOWN or body.get("num_images", 1) not in range(1, 5):
+            raise Refusal(422, "invalid")
+        if not {body["width"], body["height"]} <= set(_SIDES):
+            raise Refusal(422, "invalid")
+        return Asked(
+            prompt=body["prompt"],
+            model=f"{names['owner']}/{names['name']}",
+            width=body["width"],
+            height=body["height"],
+            n=body.get("num_images", 1),
+            seed=body.get("seed"),
+            fields=body,
+        )
+
+    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
+        links = list[str]()
+        for result in results:
+            if isinstance(result, Link):
+                links.append(result.url)
+            else:
+                text = base64.b64encode(result).decode()
+                links.append(f"data:image/png;base64,{text}")
+        return self._answer(asked, status="ok", images=links)
+
+    def rejected(self, asked: Asked) -> web.Response:
+        return self._answer(asked, status="request_moderated", images=[])
+
+    def _answer(self, asked: Asked, **fields: Any) -> web.Response:
+        status = {"status": "succeeded", "runtime_ms": 700, "cost": 0.009 * asked.n}
+        return web.json_response(
+            {"request_id": asked.id, "inference_status": status, **fields}
+        )
+
+    def refused(self, refusal: Refusal) -> web.Response:
+        detail: Any = {"error": "told in many words"}
+        if refusal.status == 422:
+            detail = [{"loc": ["body"], "msg": "no", "type": "value_error"}]
+        return web.json_response({"detail": detail}, status=refusal.status)

@@ -1,0 +1,173 @@
+"""fal's queue; proven by `fal-client`, its own SDK."""
+
+import base64
+from typing import Any, ClassVar
+
+from aiohttp import web
+
+from tests.fakes.upstreams.base import (
+    KEY,
+    Asked,
+    Link,
+    Refusal,
+    Result,
+    TaskFake,
+    opened,
+)
+
+_NAMED = {
+    "square_hd": (1024, 1024),
+    "square": (512, 512),
+    "landscape_4_3": (1024, 768),
+    "portrait_4_3": (768, 1024),
+}
+_KNOWN = {
+    "prompt",
+    "image_size",
+    "num_images",
+    "seed",
+    "negative_prompt",
+    "output_format",
+    "image_url",
+    "image_urls",
+    "mask_url",
+}
+
+
+class FalFake(TaskFake):
+    """A request in a queue, its status beside its result."""
+
+    adapter: ClassVar[str] = "fal"
+    model: ClassVar[str] = "fal-ai/flux-2"
+    edit_model: ClassVar[str | None] = "fal-ai/flux-2/edit"
+    edits: ClassVar[bool] = True
+    links: ClassVar[bool] = True
+
+    def routes(self) -> list[web.RouteDef]:
+        task = "/{owner}/{app}/requests/{id}"
+        return [
+            web.get(f"{task}/status", self._status),
+            web.put(f"{task}/cancel", self._cancel),
+            web.get(task, self._result),
+            web.post("/{owner}/{app}", self.handle),
+            web.post("/{owner}/{app}/{path}", self.handle),
+        ]
+
+    async def read(self, request: web.Request) -> Asked:
+        if request.headers.get("Authorization") != f"Key {KEY}":
+            raise Refusal(401, "unauthorized")
+        body, names = await request.json(), request.match_info
+        if set(body) - _KNOWN or not isinstance(body.get("prompt"), str):
+            raise Refusal(422, "invalid")
+        width, height = _size(body.get("image_size", "landscape_4_3"))
+        links = body.get("image_urls", [])
+        links = [body["image_url"], *links] if "image_url" in body else links
+        return Asked(
+            prompt=body["prompt"],
+            model="/".join(
+                names[part] for part in ("owner", "app", "path") if part in names
+            ),
+            width=width,
+            height=height,
+            n=body.get("num_images", 1),
+            image_format=body.get("output_format", "jpeg"),
+            images=[_decoded(link) for link in links],
+            mask=_decoded(body["mask_url"]) if "mask_url" in body else None,
+            seed=body.get("seed"),
+            fields=body,
+        )
+
+    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
+        self.accept(asked, results)
+        return self._submitted(asked)
+
+    def rejected(self, asked: Asked) -> web.Response:
+        self.accept(asked, "content_policy_violation")
+        return self._submitted(asked)
+
+    def failed(self, asked: Asked) -> web.Response:
+        self.accept(asked, "internal_server_error")
+        return self._submitted(asked)
+
+    def lost(self, asked: Asked) -> web.Response:
+        return self._submitted(asked)
+
+    def _submitted(self, asked: Asked) -> web.Response:
+        # The path of an app is no part of its requests' URLs.
+        app = "/".join(asked.model.split("/")[:2])
+        here = f"{self.origin}/{app}/requests/{asked.id}"
+        return web.json_response(
+            {
+                "status": "IN_QUEUE",
+                "queue_position": 0,
+                "request_id": asked.id,
+                "response_url": here,
+                "status_url": f"{here}/status",
+                "cancel_url": f"{here}/cancel",
+            }
+        )
+
+    async def _status(self, request: web.Request) -> web.Response:
+        task = request.match_info["id"]
+        try:
+            outcome = self.look(task)
+        except KeyError:
+            return _detail("Request not found", 404)
+        if outcome is None:
+            return web.json_response({"status": "IN_PROGRESS", "logs": []}, status=202)
+        return web.json_response({"status": "COMPLETED", "logs": [], "metrics": {}})
+
+    async def _result(self, request: web.Request) -> web.Response:
+        try:
+            outcome = self.look(request.match_info["id"])
+        except KeyError:
+            return _detail("Request not found", 404)
+        if outcome is None:
+            return _detail("Request is still in progress", 400)
+        if isinstance(outcome, str):
+            return _failed(outcome)
+        images = [
+            {
+                "url": item.url if isinstance(item, Link) else self.link_to(item),
+                "width": 1024,
+                "height": 1024,
+                "content_type": "image/jpeg",
+            }
+            for item in outcome
+        ]
+        flags = [False] * len(images)
+        return web.json_response(
+            {"images": images, "seed": 1, "has_nsfw_concepts": flags, "prompt": ""}
+        )
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "CANCELLATION_REQUESTED"}, status=202)
+
+    def refused(self, refusal: Refusal) -> web.Response:
+        return _detail("told in many words", refusal.status)
+
+
+def _detail(text: str, status: int) -> web.Response:
+    return web.json_response({"detail": text}, status=status)
+
+
+def _failed(kind: str) -> web.Response:
+    status = 422 if kind == "content_policy_violation" else 500
+    detail = [{"loc": ["body", "prompt"], "msg": "no", "type": kind}]
+    return web.json_response(
+        {"detail": detail}, status=status, headers={"X-Fal-Error-Type": kind}
+    )
+
+
+def _size(size: Any) -> tuple[int, int]:
+    if isinstance(size, dict):
+        return size["width"], size["height"]
+    if size not in _NAMED:
+        raise Refusal(422, "invalid")
+    return _NAMED[size]
+
+
+def _decoded(link: str) -> bytes:
+    data = base64.b64decode(link.partition(",")[2])
+    opened(data)
+    return data

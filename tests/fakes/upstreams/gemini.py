@@ -1,0 +1,147 @@
+"""Google's `generateContent` for models that draw; proven by `google-genai`."""
+
+import base64
+from typing import Any, ClassVar
+
+from aiohttp import web
+
+from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+
+_RATIOS = {
+    "1:1": (1024, 1024),
+    "2:3": (832, 1248),
+    "3:2": (1248, 832),
+    "3:4": (864, 1184),
+    "4:3": (1184, 864),
+    "4:5": (896, 1152),
+    "5:4": (1152, 896),
+    "9:16": (768, 1344),
+    "16:9": (1344, 768),
+    "21:9": (1536, 672),
+}
+_STANDARD = str.maketrans("-_", "+/")
+_TIERS = {"1K": 1, "2K": 2, "4K": 4}
+_STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    402: "FAILED_PRECONDITION",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+}
+
+
+class GeminiFake(Fake):
+    """One image a call, among other parts; refusals under a 200."""
+
+    adapter: ClassVar[str] = "gemini"
+    model: ClassVar[str] = "gemini-3-pro-image"
+    base_path: ClassVar[str] = "/v1beta"
+    edits: ClassVar[bool] = True
+
+    def routes(self) -> list[web.RouteDef]:
+        # SDKs choose the version by themselves.
+        return [
+            web.post(f"/{version}/models/{{model}}:generateContent", self.handle)
+            for version in ("v1", "v1beta")
+        ]
+
+    async def read(self, request: web.Request) -> Asked:
+        if request.headers.get("x-goog-api-key") != KEY:
+            raise Refusal(400, "unauthorized")
+        body = await request.json()
+        config = body.get("generationConfig", {})
+        unknown = set(body) - {"contents", "generationConfig", "safetySettings"}
+        if unknown or "IMAGE" not in config.get("responseModalities", ()):
+            raise Refusal(400, "invalid")
+        shape = config.get("imageConfig", {})
+        model = request.match_info["model"]
+        if set(shape) - {"aspectRatio", "imageSize"}:
+            raise Refusal(400, "invalid")
+        if "imageSize" in shape and "pro" not in model:
+            raise Refusal(400, "invalid")
+        try:
+            width, height = _RATIOS[shape.get("aspectRatio", "1:1")]
+            scale = _TIERS[shape.get("imageSize", "1K")]
+        except KeyError as exc:
+            raise Refusal(400, "invalid") from exc
+        text, images = _parts(body["contents"])
+        return Asked(
+            prompt=text,
+            model=model,
+            width=width * scale,
+            height=height * scale,
+            images=images,
+            fields=body,
+        )
+
+    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
+        parts: list[dict[str, Any]] = [{"text": "Here it is."}]
+        for result in results:
+            assert not isinstance(result, Link)
+            data = base64.b64encode(result).decode()
+            parts.append({"inlineData": {"mimeType": "image/png", "data": data}})
+        reason = "STOP" if results else "NO_IMAGE"
+        return _answer(
+            candidates=[
+                {
+                    "content": {"role": "model", "parts": parts},
+                    "finishReason": reason,
+                    "index": 0,
+                }
+            ],
+            responseId=asked.id,
+        )
+
+    def rejected(self, asked: Asked) -> web.Response:
+        return _answer(promptFeedback={"blockReason": "PROHIBITED_CONTENT"})
+
+    def refused(self, refusal: Refusal) -> web.Response:
+        details = list[dict[str, Any]]()
+        if refusal.kind == "unauthorized":
+            refusal.status = 400  # so does Google
+            details.append(
+                {
+                    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                    "reason": "API_KEY_INVALID",
+                    "domain": "googleapis.com",
+                }
+            )
+        if refusal.more.get("wait") is not None:
+            details.append(
+                {
+                    "@type": "type.googleapis.com/google.rpc.RetryInfo",
+                    "retryDelay": f"{refusal.more['wait']:g}s",
+                }
+            )
+        error = {
+            "code": refusal.status,
+            "message": "told in many words",
+            "status": _STATUS.get(refusal.status, "UNKNOWN"),
+            "details": details,
+        }
+        return web.json_response({"error": error}, status=refusal.status)
+
+
+def _answer(**fields: Any) -> web.Response:
+    usage = {
+        "promptTokenCount": 7,
+        "candidatesTokenCount": 1290,
+        "totalTokenCount": 1297,
+    }
+    return web.json_response({**fields, "usageMetadata": usage})
+
+
+def _parts(contents: list[dict[str, Any]]) -> tuple[str, list[bytes]]:
+    texts, images = list[str](), list[bytes]()
+    for content in contents:
+        for part in content["parts"]:
+            inline = part.get("inlineData")
+            if inline is None:
+                texts.append(part["text"])
+                continue
+            # Google takes both alphabets, and its SDK uses the other one.
+            data = base64.b64decode(inline["data"].translate(_STANDARD))
+            opened(data)
+            images.append(data)
+    return "\n".join(texts), images

@@ -1,0 +1,147 @@
+"""AI Horde, by its Swagger document."""
+
+import base64
+from typing import Any, ClassVar
+
+from aiohttp import web
+
+from tests.fakes.upstreams.base import (
+    KEY,
+    Asked,
+    Link,
+    Refusal,
+    Result,
+    TaskFake,
+    opened,
+)
+
+_KNOWN = {
+    "prompt",
+    "params",
+    "models",
+    "nsfw",
+    "censor_nsfw",
+    "r2",
+    "shared",
+    "source_image",
+    "source_mask",
+    "source_processing",
+}
+_PARAMS = {"n", "width", "height", "seed", "steps", "cfg_scale", "sampler_name"}
+_RCS = {401: "InvalidAPIKey", 402: "KudosUpfront", 429: "TooManyPrompts"}
+
+
+class HordeFake(TaskFake):
+    """A short look and a long one; volunteers' states beside their pictures."""
+
+    adapter: ClassVar[str] = "horde"
+    model: ClassVar[str] = "AlbedoBase XL (SDXL)"
+    base_path: ClassVar[str] = "/api"
+    edits: ClassVar[bool] = True
+    masks: ClassVar[bool] = True
+    links: ClassVar[bool] = True
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/api/v2/generate/async", self.handle),
+            web.get("/api/v2/generate/check/{id}", self._check),
+            web.get("/api/v2/generate/status/{id}", self._status),
+        ]
+
+    async def read(self, request: web.Request) -> Asked:
+        if request.headers.get("apikey") != KEY:
+            raise Refusal(401, "unauthorized")
+        body = await request.json()
+        params = body.get("params", {})
+        if set(body) - _KNOWN or set(params) - _PARAMS:
+            raise Refusal(400, "ValidationError")
+        if params["width"] % 64 or params["height"] % 64:
+            raise Refusal(400, "ValidationError")
+        if not isinstance(params.get("seed", ""), str):
+            raise Refusal(400, "ValidationError")
+        images = (
+            [base64.b64decode(body["source_image"])] if "source_image" in body else []
+        )
+        for data in images:
+            opened(data)
+        mask = base64.b64decode(body["source_mask"]) if "source_mask" in body else None
+        return Asked(
+            prompt=body["prompt"].partition(" ### ")[0],
+            model=body["models"][0],
+            width=params["width"],
+            height=params["height"],
+            n=params.get("n", 1),
+            image_format="webp",
+            images=images,
+            mask=mask,
+            fields=body,
+        )
+
+    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
+        self.accept(asked, results)
+        return self._submitted(asked)
+
+    def rejected(self, asked: Asked) -> web.Response:
+        return self.refused(Refusal(400, "CorruptPrompt"))
+
+    def censored(self, asked: Asked) -> web.Response:
+        self.accept(asked, "censored")
+        return self._submitted(asked)
+
+    def failed(self, asked: Asked) -> web.Response:
+        self.accept(asked, "faulted")
+        return self._submitted(asked)
+
+    def lost(self, asked: Asked) -> web.Response:
+        return self._submitted(asked)
+
+    def _submitted(self, asked: Asked) -> web.Response:
+        return web.json_response({"id": asked.id, "kudos": 11.0}, status=202)
+
+    async def _check(self, request: web.Request) -> web.Response:
+        task = request.match_info["id"]
+        try:
+            outcome = self.look(task)
+        except KeyError:
+            return self.refused(Refusal(404, "RequestNotFound"))
+        return web.json_response(_state(outcome))
+
+    async def _status(self, request: web.Request) -> web.Response:
+        outcome = self.look(request.match_info["id"])
+        assert outcome is not None
+        state = "ok"
+        if isinstance(outcome, str):
+            state, outcome = outcome, [b""]
+        items = [
+            {
+                "id": f"{index}",
+                "img": item.url if isinstance(item, Link) else self.link_to(item),
+                "seed": "1",
+                "state": state,
+                "worker_name": "a volunteer",
+            }
+            for index, item in enumerate(outcome)
+        ]
+        return web.json_response({**_state(outcome), "generations": items})
+
+    def refused(self, refusal: Refusal) -> web.Response:
+        body = {
+            "message": "told in many words",
+            "rc": _RCS.get(refusal.status, refusal.kind),
+        }
+        return web.json_response(body, status=refusal.status)
+
+
+def _state(outcome: Any) -> dict[str, Any]:
+    faulted = outcome == "faulted"
+    return {
+        "finished": 0 if outcome is None else 1,
+        "processing": 1 if outcome is None else 0,
+        "waiting": 0,
+        "done": outcome is not None and not faulted,
+        "faulted": faulted,
+        "wait_time": 1,
+        "queue_position": 0,
+        "kudos": 11.0,
+        "is_possible": True,
+    }

@@ -1,0 +1,102 @@
+"""Runware's list of tasks, by its reference."""
+
+import base64
+from typing import Any, ClassVar
+
+from aiohttp import web
+
+from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+
+_KNOWN = {
+    "taskType",
+    "taskUUID",
+    "model",
+    "positivePrompt",
+    "negativePrompt",
+    "width",
+    "height",
+    "numberResults",
+    "seed",
+    "steps",
+    "CFGScale",
+    "outputType",
+    "outputFormat",
+    "includeCost",
+    "checkNSFW",
+    "seedImage",
+    "maskImage",
+    "strength",
+    "referenceImages",
+}
+_FORMATS = {"PNG": "png", "JPG": "jpeg", "WEBP": "webp"}
+_CODES = {401: "invalidApiKey", 402: "insufficientCredits"}
+
+
+class RunwareFake(Fake):
+    """One object per image, with its cost; errors in a list of their own."""
+
+    adapter: ClassVar[str] = "runware"
+    model: ClassVar[str] = "runware:101@1"
+    base_path: ClassVar[str] = "/v1"
+    edits: ClassVar[bool] = True
+    masks: ClassVar[bool] = True
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.post("/v1", self.handle)]
+
+    async def read(self, request: web.Request) -> Asked:
+        if request.headers.get("Authorization") != f"Bearer {KEY}":
+            raise Refusal(401, "unauthorized")
+        [task] = await request.json()
+        if set(task) - _KNOWN or task["taskType"] != "imageInference":
+            raise Refusal(400, "invalidParameter")
+        if task["width"] % 64 or task["height"] % 64:
+            raise Refusal(400, "invalidParameter")
+        links = [*task.get("referenceImages", [])]
+        links += [task["seedImage"]] if "seedImage" in task else []
+        if "maskImage" in task and "seedImage" not in task:
+            raise Refusal(400, "invalidParameter")
+        return Asked(
+            prompt=task["positivePrompt"],
+            model=task["model"],
+            width=task["width"],
+            height=task["height"],
+            n=task.get("numberResults", 1),
+            image_format=_FORMATS[task.get("outputFormat", "JPG")],
+            images=[_decoded(link) for link in links],
+            mask=_decoded(task["maskImage"]) if "maskImage" in task else None,
+            seed=task.get("seed"),
+            fields=task,
+        )
+
+    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
+        return web.json_response({"data": [_item(asked, item) for item in results]})
+
+    def rejected(self, asked: Asked) -> web.Response:
+        return self.refused(Refusal(400, "contentModerated"))
+
+    def refused(self, refusal: Refusal) -> web.Response:
+        error = {
+            "code": _CODES.get(refusal.status, refusal.kind),
+            "message": "told in many words",
+            "parameter": None,
+        }
+        return web.json_response({"errors": [error]}, status=refusal.status)
+
+
+def _item(asked: Asked, result: Result) -> dict[str, Any]:
+    item = {
+        "taskType": "imageInference",
+        "taskUUID": asked.fields["taskUUID"],
+        "imageUUID": asked.id,
+        "cost": 0.0013,
+    }
+    if isinstance(result, Link):
+        return {**item, "imageURL": result.url}
+    return {**item, "imageBase64Data": base64.b64encode(result).decode()}
+
+
+def _decoded(link: str) -> bytes:
+    data = base64.b64decode(link.partition(",")[2])
+    opened(data)
+    return data

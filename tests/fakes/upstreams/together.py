@@ -1,0 +1,88 @@
+"""Together's images; proven by `together`, its own SDK."""
+
+import base64
+from typing import Any, ClassVar
+
+from aiohttp import web
+
+from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+
+_KNOWN = {
+    "model",
+    "prompt",
+    "n",
+    "width",
+    "height",
+    "steps",
+    "seed",
+    "negative_prompt",
+    "guidance_scale",
+    "response_format",
+    "output_format",
+    "image_url",
+    "reference_images",
+    "disable_safety_checker",
+}
+
+
+class TogetherFake(Fake):
+    """Items of two types, told apart by their `type`."""
+
+    adapter: ClassVar[str] = "together"
+    model: ClassVar[str] = "black-forest-labs/FLUX.1-kontext-pro"
+    base_path: ClassVar[str] = "/v1"
+    edits: ClassVar[bool] = True
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.post("/v1/images/generations", self.handle)]
+
+    async def read(self, request: web.Request) -> Asked:
+        if request.headers.get("Authorization") != f"Bearer {KEY}":
+            raise Refusal(401, "invalid_api_key")
+        body = await request.json()
+        if set(body) - _KNOWN or not {"model", "prompt"} <= set(body):
+            raise Refusal(400, "invalid_request_error")
+        links = [*body.get("reference_images", [])]
+        links += [body["image_url"]] if "image_url" in body else []
+        return Asked(
+            prompt=body["prompt"],
+            model=body["model"],
+            width=body.get("width", 1024),
+            height=body.get("height", 1024),
+            n=body.get("n", 1),
+            image_format=body.get("output_format", "jpeg"),
+            images=[_decoded(link) for link in links],
+            seed=body.get("seed"),
+            fields=body,
+        )
+
+    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
+        inline = asked.fields.get("response_format") == "base64"
+        items = list[dict[str, Any]]()
+        for index, result in enumerate(results):
+            if inline and not isinstance(result, Link):
+                text = base64.b64encode(result).decode()
+                items.append({"index": index, "type": "b64_json", "b64_json": text})
+            else:
+                url = result.url if isinstance(result, Link) else self.link_to(result)
+                items.append({"index": index, "type": "url", "url": url})
+        body = {"id": asked.id, "model": asked.model, "object": "list", "data": items}
+        return web.json_response(body, headers={"x-request-id": asked.id})
+
+    def rejected(self, asked: Asked) -> web.Response:
+        return self.refused(Refusal(422, "nsfw_content_detected"))
+
+    def refused(self, refusal: Refusal) -> web.Response:
+        error = {
+            "message": "told in many words",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": refusal.kind,
+        }
+        return web.json_response({"error": error}, status=refusal.status)
+
+
+def _decoded(link: str) -> bytes:
+    data = base64.b64decode(link.partition(",")[2])
+    opened(data)
+    return data

@@ -1,0 +1,84 @@
+"""xAI's images, by its reference; `openai` drives it, as xAI says it may."""
+
+import base64
+from typing import Any, ClassVar
+
+from aiohttp import web
+
+from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+
+_RATIOS = {
+    "1:1": (1024, 1024),
+    "16:9": (1280, 720),
+    "9:16": (720, 1280),
+    "4:3": (1152, 864),
+    "3:4": (864, 1152),
+    "3:2": (1216, 810),
+    "2:3": (810, 1216),
+    "2:1": (1408, 704),
+    "1:2": (704, 1408),
+}
+_KNOWN = {"model", "prompt", "n", "response_format", "user"}
+
+
+class XAIFake(Fake):
+    """JPEG only; ratios, never sizes; edits in JSON."""
+
+    adapter: ClassVar[str] = "xai"
+    model: ClassVar[str] = "grok-imagine-image"
+    base_path: ClassVar[str] = "/v1"
+    edits: ClassVar[bool] = True
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/v1/images/generations", self.handle),
+            web.post("/v1/images/edits", self.handle),
+        ]
+
+    async def read(self, request: web.Request) -> Asked:
+        if request.headers.get("Authorization") != f"Bearer {KEY}":
+            raise Refusal(401, "unauthenticated")
+        body = await request.json()
+        edit = request.path.endswith("edits")
+        if set(body) - _KNOWN - {"image" if edit else "aspect_ratio"}:
+            raise Refusal(422, "invalid_argument")
+        if edit and not str(body["image"]["url"]).startswith("data:image/"):
+            raise Refusal(422, "invalid_argument")
+        if body.get("n", 1) not in range(1, 11):
+            raise Refusal(422, "invalid_argument")
+        width, height = _RATIOS[body.get("aspect_ratio", "1:1")]
+        images = [_decoded(body["image"]["url"])] if edit else []
+        return Asked(
+            prompt=body["prompt"],
+            model=body["model"],
+            width=width,
+            height=height,
+            n=body.get("n", 1),
+            image_format="jpeg",
+            images=images,
+            fields=body,
+        )
+
+    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
+        items = list[dict[str, Any]]()
+        for result in results:
+            if isinstance(result, Link):
+                items.append({"url": result.url})
+            else:
+                items.append({"b64_json": base64.b64encode(result).decode()})
+            items[-1]["revised_prompt"] = f"In detail: {asked.prompt}"
+        return web.json_response({"data": items})
+
+    def rejected(self, asked: Asked) -> web.Response:
+        kind = "Generated image rejected by content moderation."
+        return self.refused(Refusal(400, kind))
+
+    def refused(self, refusal: Refusal) -> web.Response:
+        body = {"code": refusal.kind, "error": "told in many words"}
+        return web.json_response(body, status=refusal.status)
+
+
+def _decoded(link: str) -> bytes:
+    data = base64.b64decode(link.partition(",")[2])
+    opened(data)
+    return data

@@ -1,0 +1,117 @@
+"""Black Forest Labs' FLUX models: a task is submitted, then looked at until ready.
+
+The handle is the polling URL as given: it leads to the region that has the task, and
+nothing else does. The result lies under a link that lives ten minutes. A status that
+is not known is no end: their list has grown before.
+
+Source: docs.bfl.ai and `@ai-sdk/black-forest-labs` 1.0 (read 2026-11).
+"""
+
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from service.core.catalog import ProviderEntry
+from service.core.errors import BadOutput, PromptRejected, ProviderUnavailable
+from service.core.provider import Call, Generated
+from service.core.requests import GenerationRequest
+from service.core.sizing import Size, nearest_ratio
+from service.outbound import Outbound
+from workers.providers._upstream import Reply, Upstream, encoded, task_lost
+
+_BY_RATIO = ("kontext", "ultra")
+_RATIOS = ("1:1", "4:3", "3:4", "16:9", "9:16", "21:9", "9:21", "3:2", "2:3")
+_REJECTED = frozenset({"Request Moderated", "Content Moderated"})
+_CENT = Decimal("0.01")
+
+
+class BFL:
+    """Submit, look, download; a crash in between resumes at the look."""
+
+    adapter: ClassVar[str] = "bfl"
+
+    def __init__(
+        self, entry: ProviderEntry, outbound: Outbound, api_key: str | None
+    ) -> None:
+        headers = {"x-key": api_key or ""}
+        self._upstream = Upstream(entry, outbound, headers=headers)
+
+    async def generate(
+        self, request: GenerationRequest, *, model: str, call: Call
+    ) -> Generated:
+        """See `Provider.generate`."""
+        payload = payload_for(request, call, model=model)
+        costs = list[Decimal]()
+
+        async def submit() -> str:
+            reply = await self._upstream.post(f"/v1/{model}", payload=payload)
+            costs.extend(_cost(reply))
+            return _handle(reply)
+
+        tasks = await call.tasks(request.n, submit)
+        samples = await self._upstream.finished(tasks, self._look)
+        return Generated(
+            images=await self._upstream.fetched(samples),
+            upstream_id=tasks[0].rpartition("id=")[2][:128],
+            cost_usd=sum(costs, Decimal(0)) if len(costs) == len(samples) else None,
+        )
+
+    async def _look(self, task: str) -> str | None:
+        reply = await self._upstream.peek(task)
+        if reply is None:
+            return None
+        match reply.body:
+            case {"status": "Ready", "result": {"sample": str(sample)}}:
+                return sample
+            case {"status": status} if status in _REJECTED:
+                raise PromptRejected("the provider's policy forbids this content")
+            case {"status": "Error" | "Failed"}:
+                raise ProviderUnavailable("the provider failed at the task")
+            case {"status": "Task not found"}:
+                raise task_lost()
+            case {"status": "Ready"}:
+                raise BadOutput("the provider's task is ready and holds no image")
+            case _:
+                return None
+
+
+def payload_for(
+    request: GenerationRequest, call: Call, *, model: str
+) -> dict[str, Any]:
+    """Return the body that submits a task."""
+    size = Size(request.width, request.height)
+    payload: dict[str, Any] = {
+        "prompt": request.prompt,
+        "seed": request.seed,
+        "output_format": "png" if request.output_format == "png" else "jpeg",
+    }
+    if any(name in model for name in _BY_RATIO):
+        payload["aspect_ratio"] = nearest_ratio(size, _RATIOS)
+    else:
+        payload |= {"width": size.width, "height": size.height}
+    if "fill" in model:
+        payload["image"] = encoded(call.images[0].data)
+        if call.mask is not None:
+            payload["mask"] = encoded(call.mask.data)
+    else:
+        for index, image in enumerate(call.images, 1):
+            name = "input_image" if index == 1 else f"input_image_{index}"
+            payload[name] = encoded(image.data)
+    return {name: value for name, value in payload.items() if value is not None}
+
+
+def _handle(reply: Reply) -> str:
+    match reply.body:
+        case {"polling_url": str(url), "id": str(task)}:
+            return url if "id=" in url else f"{url}?id={task}"
+        case {"id": str(task)}:
+            return f"/v1/get_result?id={task}"
+        case _:
+            raise BadOutput("the provider's answer names no task")
+
+
+def _cost(reply: Reply) -> list[Decimal]:
+    """Return US dollars, where it says so; a credit is a cent."""
+    cost = reply.body.get("cost")
+    if isinstance(cost, int | float) and not isinstance(cost, bool):
+        return [Decimal(str(cost)) * _CENT]
+    return []

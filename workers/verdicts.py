@@ -1,0 +1,166 @@
+"""What becomes of a job whose attempt failed: another attempt, or its end.
+
+Where to is decided by what kind of error it was, never by its words. A route that
+refused is struck off; one that failed goes to the end of the line, and the next in it
+is tried at once.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from service.core.catalog import Route
+from service.core.errors import (
+    BadOutput,
+    PromptRejected,
+    ProviderAmbiguous,
+    ProviderError,
+    ProviderRefused,
+    ProviderThrottled,
+    ServiceError,
+)
+from service.core.jobs import Attempt, JobState
+from service.core.requests import GenerationRequest
+from service.core.retries import RetryPolicy
+from service.job_store.leases import Lease
+from service.job_store.records import Outcome
+from workers.engine import Later
+
+log = structlog.get_logger()
+
+_LONGEST_CLOSED = timedelta(minutes=5)
+"""Whatever a provider asks for, we look again after this."""
+
+_SHUT = frozenset({"provider_auth", "provider_billing"})
+"""Nothing will work there until somebody has seen to it."""
+
+
+def after_failure(
+    lease: Lease,
+    attempt: Attempt,
+    error: ProviderError,
+    *,
+    routes: Sequence[Route],
+    retries: RetryPolicy,
+    dice: float,
+) -> Outcome | Later:
+    """Return what is to be done.
+
+    Args:
+        lease: Whose job it is.
+        attempt: The failed one, as it goes into the trail.
+        error: What went wrong.
+        routes: Those the job has left, that of the attempt included.
+        retries: How long, and how often.
+        dice: See `RetryPolicy.wait_after`.
+    """
+    here = f"{attempt.provider}/{attempt.model}"
+    others = [str(route) for route in routes if str(route) != here]
+    left = others if isinstance(error, ProviderRefused) else [*others, here]
+    costly = isinstance(error, BadOutput | ProviderAmbiguous)
+    wait = retries.wait_for(
+        error,
+        lease.attempts + 1,
+        others=len(others),
+        tried=lease.attempts,
+        costly=lease.costly + costly,
+        dice=dice,
+    )
+    log.warning(
+        "attempt.failed",
+        provider=attempt.provider,
+        code=error.code,
+        retry_in_s=None if wait is None else round(wait.total_seconds(), 3),
+    )
+    if wait is None:
+        return given_up(attempt, error, fault=_report(error))
+    return Later(
+        attempt=attempt,
+        wait=wait,
+        report=_report(error),
+        costly=costly,
+        closed=_closed(error),
+        routes=tuple(left),
+    )
+
+
+def failed(
+    route: Route,
+    started: datetime,
+    error: ProviderError,
+    *,
+    cost: tuple[str | None, str | None] = (None, None),
+) -> Attempt:
+    """Return the attempt that failed so, as it goes into the trail."""
+    refusals = PromptRejected | ProviderRefused | ProviderThrottled
+    unbilled = isinstance(error, refusals) and not error.billed
+    return Attempt(
+        provider=route.provider,
+        model=route.provider_model,
+        started_at=started,
+        ms=ms_since(started),
+        outcome="failed",
+        error_code=error.code,
+        upstream_id=error.upstream_id,
+        cost_usd=cost[0],
+        cost_source=cost[1],
+        billed=False if unbilled else (error.billed or None),
+    )
+
+
+def unroutable(request: GenerationRequest, started: datetime) -> Outcome:
+    """Return the end of a job that nobody here can call a provider for."""
+    error = ProviderRefused(
+        f"no provider that draws {request.model} is set up here: its key is missing",
+        code="no_route",
+    )
+    attempt = Attempt(
+        provider="",
+        model=request.model,
+        started_at=started,
+        ms=0,
+        outcome="failed",
+        error_code=error.code,
+        billed=False,
+    )
+    return given_up(attempt, error)
+
+
+def given_up(attempt: Attempt, error: ServiceError, *, fault: str = "") -> Outcome:
+    """Return the end of a job that has no attempt left."""
+    return Outcome(
+        state=JobState.FAILED,
+        attempt=attempt,
+        error={"code": error.code, "message": str(error)},
+        fault=fault,
+    )
+
+
+def ms_since(started: datetime) -> int:
+    """Return whole milliseconds."""
+    return (datetime.now(UTC) - started) // timedelta(milliseconds=1)
+
+
+def _report(error: ProviderError) -> str:
+    """Return what the error says of its route, for the breaker all workers share."""
+    match error:
+        case ProviderRefused():
+            return "shut" if error.code in _SHUT else ""
+        case PromptRejected():
+            return ""
+        case ProviderThrottled() if error.retry_after is not None:
+            return ""  # it works, and says when
+        case _:
+            return "fault"
+
+
+def _closed(error: ProviderError) -> timedelta:
+    if isinstance(error, ProviderThrottled) and error.retry_after is not None:
+        return min(error.retry_after, _LONGEST_CLOSED)
+    return timedelta(0)
+
+
+def goes_on(error: ProviderError, tasks: Sequence[str]) -> bool:
+    """Whether what was submitted upstream may come to its end yet."""
+    return bool(tasks) and isinstance(error, ProviderAmbiguous)
