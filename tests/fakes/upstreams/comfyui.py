@@ -132,13 +132,13 @@ class ComfyUIFake(TaskFake):
         if isinstance(outcome, str):
             status = {"status_str": "error", "completed": False, "messages": []}
             return web.json_response({task: {"outputs": {}, "status": status}})
-        images = []
+        images = [{"filename": "draft.png", "subfolder": "", "type": "temp"}]
         for item in outcome:
             assert not isinstance(item, Link)
             name = self.link_to(item).rpartition("/")[2]
             images.append({"filename": name, "subfolder": "", "type": "output"})
         status = {"status_str": "success", "completed": True, "messages": []}
-        outputs = {"save": {"images": images}}
+        outputs = {"save": {"images": images if outcome else []}}
         return web.json_response({task: {"outputs": outputs, "status": status}})
 
     async def _queue(self, request: web.Request) -> web.Response:

@@ -48,7 +48,9 @@ class ReplicateFake(TaskFake):
 
     adapter: ClassVar[str] = "replicate"
     model: ClassVar[str] = "black-forest-labs/flux-2-pro"
+    mask_model: ClassVar[str | None] = "black-forest-labs/flux-fill-pro"
     edits: ClassVar[bool] = True
+    masks: ClassVar[bool] = True
     links: ClassVar[bool] = True
 
     def routes(self) -> list[web.RouteDef]:
@@ -132,6 +134,10 @@ class ReplicateFake(TaskFake):
             "urls": {"get": here, "cancel": f"{here}/cancel"},
             **more,
         }
+
+    def out_of_breath(self, _: Asked) -> web.Response:
+        """Tell the wait in a sentence, without a header for it."""
+        return self.refused(Refusal(429, "throttled", wait=30))
 
     def refused(self, refusal: Refusal) -> web.Response:
         detail = "told in many words"

@@ -55,6 +55,9 @@ class StabilityFake(Fake):
             raise Refusal(400, "bad_request")
         if kind == "sd3" and fields.get("model") not in _SD3:
             raise Refusal(400, "bad_request")
+        formats = ("png", "jpeg") if kind == "sd3" else ("png", "jpeg", "webp")
+        if fields.get("output_format", "png") not in formats:
+            raise Refusal(400, "bad_request")
         images = [fields["image"]] if "image" in fields else []
         if images and "aspect_ratio" in fields and kind == "sd3":
             raise Refusal(400, "bad_request")

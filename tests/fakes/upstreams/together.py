@@ -42,6 +42,8 @@ class TogetherFake(Fake):
         body = await request.json()
         if set(body) - _KNOWN or not {"model", "prompt"} <= set(body):
             raise Refusal(400, "invalid_request_error")
+        if ("kontext" in body["model"]) and "reference_images" in body:
+            raise Refusal(400, "invalid_request_error")
         links = [*body.get("reference_images", [])]
         links += [body["image_url"]] if "image_url" in body else []
         return Asked(
