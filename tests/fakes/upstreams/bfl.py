@@ -32,6 +32,10 @@ class BFLFake(TaskFake):
     masks: ClassVar[bool] = True
     links: ClassVar[bool] = True
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._news: set[str] = set()
+
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/v1/{model}", self.handle),
@@ -80,6 +84,12 @@ class BFLFake(TaskFake):
         self.accept(asked, "Request Moderated")
         return self._submitted(asked)
 
+    def in_a_new_state(self, asked: Asked) -> web.Response:
+        """Take the task, and say of it at first what no document names."""
+        self._news.add(asked.id)
+        self.accept(asked, [*self.drawn(asked)])
+        return self._submitted(asked)
+
     def failed(self, asked: Asked) -> web.Response:
         self.accept(asked, "Error")
         return self._submitted(asked)
@@ -107,6 +117,9 @@ class BFLFake(TaskFake):
             return web.json_response(body, status=404)
         if outcome is None:
             return web.json_response({"id": task, "status": "Pending", "result": None})
+        if task in self._news:
+            self._news.remove(task)
+            outcome = "Upscaling"
         if isinstance(outcome, str):
             return web.json_response({"id": task, "status": outcome, "result": None})
         result = None

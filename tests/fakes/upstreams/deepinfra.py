@@ -51,6 +51,14 @@ class DeepInfraFake(Fake):
     def rejected(self, asked: Asked) -> web.Response:
         return self._answer(asked, status="request_moderated", images=[])
 
+    def under_image_url(self, asked: Asked) -> web.Response:
+        link = self.link_to(self.drawn(asked)[0])
+        return self._answer(asked, status="ok", image_url=link)
+
+    def under_image_urls(self, asked: Asked) -> web.Response:
+        link = self.link_to(self.drawn(asked)[0])
+        return self._answer(asked, status="ok", image_urls=[link])
+
     def _answer(self, asked: Asked, **fields: Any) -> web.Response:
         status = {"status": "succeeded", "runtime_ms": 700, "cost": 0.009 * asked.n}
         return web.json_response(

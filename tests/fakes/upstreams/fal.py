@@ -47,7 +47,11 @@ _KNOWN = {
 
 
 class FalFake(TaskFake):
-    """A request in a queue, its status beside its result."""
+    """A request in a queue, its status beside its result.
+
+    Attributes:
+        headers: Of every request that came with our key.
+    """
 
     adapter: ClassVar[str] = "fal"
     model: ClassVar[str] = "fal-ai/flux-2"
@@ -59,6 +63,7 @@ class FalFake(TaskFake):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.headers: list[Any] = []
         self._flagged: set[str] = set()
 
     def routes(self) -> list[web.RouteDef]:
@@ -75,6 +80,7 @@ class FalFake(TaskFake):
         if request.headers.get("Authorization") != f"Key {KEY}":
             raise Refusal(401, "unauthorized")
         body, names = await request.json(), request.match_info
+        self.headers.append(request.headers)
         model = "/".join(names[p] for p in ("owner", "app", "path") if p in names)
         if set(body) - _KNOWN or not isinstance(body.get("prompt"), str):
             raise Refusal(422, "invalid")

@@ -98,6 +98,10 @@ class GeminiFake(Fake):
     def image_safety(self, asked: Asked) -> web.Response:
         return _answer(candidates=[{"finishReason": "IMAGE_SAFETY", "index": 0}])
 
+    def exhausted(self, _: Asked) -> web.Response:
+        """Tell the wait as the quota does: in the details, without a header."""
+        return self.refused(Refusal(429, "exhausted", wait=34.5))
+
     def sketch_first(self, asked: Asked) -> web.Response:
         """Think in pictures, as the pro models do."""
         parts = [_part(b"a sketch", thought=True), _part(self.drawn(asked)[0])]

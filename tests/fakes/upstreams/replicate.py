@@ -53,6 +53,10 @@ class ReplicateFake(TaskFake):
     masks: ClassVar[bool] = True
     links: ClassVar[bool] = True
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._bare: set[str] = set()
+
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/v1/models/{owner}/{name}/predictions", self.handle),
@@ -111,13 +115,16 @@ class ReplicateFake(TaskFake):
             return self.refused(Refusal(404, "not_found"))
         if outcome is None:
             return web.json_response(self._prediction(task, "processing"))
+        if outcome == "canceled":
+            return web.json_response(self._prediction(task, "canceled"))
         if isinstance(outcome, str):
             return web.json_response(self._prediction(task, "failed", error=outcome))
         links = [
             item.url if isinstance(item, Link) else self.link_to(item)
             for item in outcome
         ]
-        return web.json_response(self._prediction(task, "succeeded", output=links))
+        output: Any = links[0] if task in self._bare else links
+        return web.json_response(self._prediction(task, "succeeded", output=output))
 
     def _prediction(self, task: str, status: str, **more: Any) -> dict[str, Any]:
         here = f"{self.origin}/v1/predictions/{task}"
@@ -134,6 +141,16 @@ class ReplicateFake(TaskFake):
             "urls": {"get": here, "cancel": f"{here}/cancel"},
             **more,
         }
+
+    def canceled(self, asked: Asked) -> web.Response:
+        self.accept(asked, "canceled")
+        return self._created(asked)
+
+    def bare_link(self, asked: Asked) -> web.Response:
+        """Bring the output as some models do: a string."""
+        self._bare.add(asked.id)
+        self.accept(asked, [*self.drawn(asked)])
+        return self._created(asked)
 
     def out_of_breath(self, _: Asked) -> web.Response:
         """Tell the wait in a sentence, without a header for it."""

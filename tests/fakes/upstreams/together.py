@@ -71,6 +71,12 @@ class TogetherFake(Fake):
         body = {"id": asked.id, "model": asked.model, "object": "list", "data": items}
         return web.json_response(body, headers={"x-request-id": asked.id})
 
+    def linked(self, asked: Asked) -> web.Response:
+        """Answer with a link, whatever was asked for."""
+        link = self.link_to(self.drawn(asked)[0])
+        body = {"object": "list", "data": [{"index": 0, "type": "url", "url": link}]}
+        return web.json_response(body)
+
     def rejected(self, asked: Asked) -> web.Response:
         return self.refused(Refusal(422, "nsfw_content_detected"))
 
