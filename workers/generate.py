@@ -88,7 +88,12 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
         call = Call(
             attempt=lease.attempts + 1,
             images=await load_images(worker.images, request),
-            mask=await load_mask(worker.images, request),
+            mask=await load_mask(
+                worker.images,
+                worker.imaging,
+                request,
+                worker.providers[route.provider],
+            ),
         )
         generated = await _call(worker, route, request, call)
         images = await keep_images(
