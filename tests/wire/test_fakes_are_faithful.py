@@ -34,6 +34,7 @@ from webuiapi import WebUIApi
 from tests.fakes.certificate import make_certificate
 from tests.fakes.pictures import draw
 from tests.fakes.upstreams.a1111 import A1111Fake
+from tests.fakes.upstreams.azure_openai import AzureOpenAIFake
 from tests.fakes.upstreams.base import KEY
 from tests.fakes.upstreams.bedrock import BedrockFake
 from tests.fakes.upstreams.fal import FalFake
@@ -226,6 +227,34 @@ async def test_together_reads_both_kinds_of_items():
 
     assert size_of(base64.b64decode(inline.data[0].b64_json)) == (1024, 1024)
     assert linked.data[0].url.startswith(fake.origin)
+
+
+async def test_openai_draws_and_edits_on_azure():
+    async with (
+        AzureOpenAIFake() as fake,
+        openai.AsyncOpenAI(
+            api_key="of another kind",
+            default_headers={"api-key": KEY},
+            base_url=fake.base_url,
+            max_retries=0,
+        ) as client,
+    ):
+        drawn = await client.images.generate(
+            model="images-eu", prompt="a cube", size="1536x1024", n=2
+        )
+        edited = await client.images.edit(
+            model="images-eu", prompt="blue", image=("a.png", PICTURE, "image/png")
+        )
+        fake.fail_with("filtered")
+        with pytest.raises(openai.BadRequestError) as filtered:
+            await client.images.generate(model="images-eu", prompt="a")
+        with pytest.raises(openai.NotFoundError):
+            await client.images.generate(model="gpt-image-2", prompt="a")
+
+    sizes = [size_of(base64.b64decode(item.b64_json)) for item in drawn.data]
+    assert sizes == [(1536, 1024)] * 2
+    assert len(edited.data) == 1
+    assert filtered.value.body["inner_error"]["code"] == "ResponsibleAIPolicyViolation"
 
 
 async def test_openai_draws_with_xai():
