@@ -3,22 +3,17 @@
 from dataclasses import replace
 
 import pytest
-from PIL import Image
 
 from service.core.errors import PromptRejected
-from service.core.provider import Call, InputBytes
-from tests.fakes.images import encoded
+from service.core.provider import Call
 from tests.fakes.upstreams.azure_openai import AzureOpenAIFake
 from tests.fakes.upstreams.calling import (
     INPUT,
+    MASK,
     OTHER,
     REQUEST,
     refused,
     speaking_to,
-)
-
-CLEAR = InputBytes(
-    data=encoded(Image.new("RGBA", (64, 64)), "PNG"), content_type="image/png"
 )
 
 
@@ -51,14 +46,14 @@ async def test_one_that_says_dall_e_is_spoken_to_as_such():
 
 async def test_an_edit_is_a_form_with_images_and_mask():
     async with speaking_to(AzureOpenAIFake()) as (upstream, provider):
-        call = Call(images=[INPUT, OTHER], mask=CLEAR)
+        call = Call(images=[INPUT, OTHER], mask=MASK)
         request = replace(REQUEST, operation="edit")
         await provider.generate(request, model="images-eu", call=call)
 
     [asked] = upstream.calls
     assert asked.model == "images-eu"
-    assert len(asked.images) == 2
-    assert asked.mask is not None
+    assert asked.images == [INPUT.data, OTHER.data]
+    assert asked.mask == MASK.data
 
 
 @pytest.mark.parametrize("fault", ["filtered", "rejected"])

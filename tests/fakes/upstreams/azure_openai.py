@@ -1,7 +1,6 @@
 """Azure's v1 API over OpenAI's own rules; proven by `openai`."""
 
 import base64
-from io import BytesIO
 from typing import Any, ClassVar
 
 from aiohttp import web
@@ -23,6 +22,7 @@ class AzureOpenAIFake(Fake):
     model: ClassVar[str] = "images-eu"
     base_path: ClassVar[str] = "/openai/v1"
     edits: ClassVar[bool] = True
+    masks: ClassVar[bool] = True
     deployments: ClassVar[dict[str, str]] = {
         "images-eu": "gpt-image-2",
         "old-dall-e": "dall-e-3",
@@ -51,8 +51,7 @@ class AzureOpenAIFake(Fake):
                 check_files(known, files, operation=operation, compatible=False)
         except OpenAIRefusal as exc:
             raise Refusal(exc.status, str(exc.body["error"]["code"])) from exc
-        sent = [_encoded(file.image) for file in files if file.name != "mask"]
-        masks = [_encoded(file.image) for file in files if file.name == "mask"]
+        masks = [file.data for file in files if file.name == "mask"]
         return Asked(
             prompt=call.prompt,
             model=deployment,
@@ -60,7 +59,7 @@ class AzureOpenAIFake(Fake):
             height=call.height,
             n=call.n,
             image_format=call.image_format,
-            images=sent,
+            images=[file.data for file in files if file.name != "mask"],
             mask=masks[0] if masks else None,
             fields=fields,
         )
@@ -92,9 +91,3 @@ class AzureOpenAIFake(Fake):
         if "inner_error" in refusal.more:
             error["inner_error"] = refusal.more["inner_error"]
         return web.json_response({"error": error}, status=refusal.status)
-
-
-def _encoded(image: Any) -> bytes:
-    file = BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()

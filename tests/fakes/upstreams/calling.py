@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import pytest
+from PIL import Image
 
 from service import settings
 from service.core.errors import ProviderError
 from service.core.provider import InputBytes, Provider
 from service.core.requests import GenerationRequest
 from service.outbound import Outbound
+from tests.fakes.images import encoded
 from tests.fakes.pictures import draw
 from tests.fakes.upstreams.base import KEY, Fake
 
@@ -20,7 +22,9 @@ OTHER = InputBytes(
     data=draw("other", width=64, height=64, image_format="jpeg"),
     content_type="image/jpeg",
 )
-MASK = InputBytes(data=draw("mask", width=64, height=64), content_type="image/png")
+MASK = InputBytes(
+    data=encoded(Image.new("RGBA", (64, 64)), "PNG"), content_type="image/png"
+)
 
 AFake = TypeVar("AFake", bound=Fake)
 

@@ -51,6 +51,7 @@ class StabilityFake(Fake):
             name: value.file.read() if isinstance(value, web.FileField) else value
             for name, value in (await request.post()).items()
         }
+        fields.pop("none", None)  # what makes a form of several parts of it
         if set(fields) - _FIELDS[kind] or not fields.get("prompt"):
             raise Refusal(400, "bad_request")
         if kind == "sd3" and fields.get("model") not in _SD3:
