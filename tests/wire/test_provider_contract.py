@@ -25,17 +25,20 @@ from service.core.provider import Call
 from service.outbound import Outbound
 from tests.fakes.upstreams import FAKES
 from tests.fakes.upstreams.calling import INPUT, MASK, REQUEST, refused
+from tests.fakes.upstreams.easel import EaselFake
+
+UPSTREAMS = (*FAKES, EaselFake)  # the last one's adapter is shown in the documents
 
 
 def having(trait: str):
     """Leave out providers without it."""
-    fakes = [kind for kind in FAKES if getattr(kind, trait)]
+    fakes = [kind for kind in UPSTREAMS if getattr(kind, trait)]
     return pytest.mark.parametrize(
         "upstream", fakes, ids=[kind.adapter for kind in fakes], indirect=True
     )
 
 
-@pytest.fixture(params=FAKES, ids=lambda kind: kind.adapter)
+@pytest.fixture(params=UPSTREAMS, ids=lambda kind: kind.adapter)
 async def upstream(request):
     async with request.param() as running:
         yield running
