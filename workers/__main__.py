@@ -79,7 +79,7 @@ async def make_worker(
                     providers=providers,
                     images=images,
                     imaging=imaging,
-                    inputs=Inputs(images, most_bytes=own.input_bytes),
+                    inputs=Inputs(images, imaging, most_bytes=own.input_bytes),
                     partials=partials,
                     retries=_retries(settings),
                     attempt_timeout=timedelta(seconds=own.attempt_timeout_s),

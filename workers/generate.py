@@ -35,7 +35,7 @@ from service.imaging import Imaging
 from service.job_store.leases import Lease, Leases
 from service.job_store.records import Outcome
 from workers.engine import Later
-from workers.inputs import Inputs
+from workers.inputs import AS_SENT, Inputs
 from workers.keeping import keep_images
 from workers.partials import Partials
 from workers.receipts import find_receipt, put_receipt
@@ -148,7 +148,9 @@ async def _generated(
     request: GenerationRequest,
     tasks: Tasks,
 ) -> Generated:
-    async with worker.inputs.of(request) as loaded:
+    provider = worker.providers[route.provider]
+    style = getattr(provider, "mask_style", AS_SENT)
+    async with worker.inputs.of(request, mask_style=style) as loaded:
         call = Call(
             attempt=lease.attempts + 1,
             images=loaded.images,

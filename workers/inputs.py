@@ -11,13 +11,22 @@ from typing import NamedTuple
 
 import structlog
 
-from service.core.errors import ProviderRefused, StoreUnavailable
+from service.core.errors import (
+    BadImage,
+    ProviderRefused,
+    StoreUnavailable,
+    Unavailable,
+)
 from service.core.provider import InputBytes
 from service.core.requests import GenerationRequest, InputImage
 from service.image_store import ImageStore
+from service.imaging import Imaging
 from workers.keeping import PAUSE_S
 
 log = structlog.get_logger()
+
+AS_SENT = "alpha"
+"""The mask style of OpenAI, which callers speak."""
 
 
 class Loaded(NamedTuple):
@@ -32,17 +41,28 @@ class Inputs:
 
     Args:
         images: The store.
+        imaging: Draws masks as others read them.
         most_bytes: Of all images in memory at once; one job may have more, alone.
     """
 
-    def __init__(self, images: ImageStore, *, most_bytes: int) -> None:
-        self._images, self._most_bytes = images, most_bytes
+    def __init__(
+        self, images: ImageStore, imaging: Imaging, *, most_bytes: int
+    ) -> None:
+        self._images, self._imaging = images, imaging
+        self._most_bytes = most_bytes
         self._used_bytes = 0
         self._freed, self._turn = asyncio.Event(), asyncio.Lock()
 
     @asynccontextmanager
-    async def of(self, request: GenerationRequest) -> AsyncIterator[Loaded]:
+    async def of(
+        self, request: GenerationRequest, *, mask_style: str = AS_SENT
+    ) -> AsyncIterator[Loaded]:
         """Yield what the request starts from; however long the store is away.
+
+        Args:
+            request: Whose images.
+            mask_style: How the provider reads a mask: `alpha` (the caller's way:
+                transparent means change), `white` or `black`.
 
         Raises:
             ProviderRefused: An image is gone (`input_missing`).
@@ -55,7 +75,7 @@ class Inputs:
         try:
             yield Loaded(
                 [await self._load(image) for image in request.images],
-                None if request.mask is None else await self._load(request.mask),
+                await self._mask(request.mask, mask_style),
             )
         finally:
             self._used_bytes -= size
@@ -68,6 +88,24 @@ class Inputs:
                 await self._freed.wait()
             self._used_bytes += size
 
+    async def _mask(self, mask: InputImage | None, style: str) -> InputBytes | None:
+        if mask is None:
+            return None
+        sent = await self._load(mask)
+        return sent if style == AS_SENT else await self._drawn(sent.data, style)
+
+    async def _drawn(self, mask: bytes, style: str) -> InputBytes:
+        while True:
+            try:
+                data = await self._imaging.mask(mask, style=style)
+            except BadImage as exc:  # it was whole when it came
+                raise _missing("the mask in the store can no longer be read") from exc
+            except Unavailable as exc:  # ours: no child process would start
+                log.warning("mask.not_drawn", error=str(exc))
+                await asyncio.sleep(PAUSE_S)
+            else:
+                return InputBytes(data=data, content_type="image/png")
+
     async def _load(self, image: InputImage) -> InputBytes:
         while True:
             try:
@@ -77,11 +115,14 @@ class Inputs:
                 await asyncio.sleep(PAUSE_S)
                 continue
             if data is None:
-                raise ProviderRefused(
-                    "an image that the job starts from is no longer in the store",
-                    code="input_missing",
+                raise _missing(
+                    "an image that the job starts from is no longer in the store"
                 )
             return InputBytes(data=data, content_type=image.content_type)
+
+
+def _missing(message: str) -> ProviderRefused:
+    return ProviderRefused(message, code="input_missing")
 
 
 def _all(request: GenerationRequest) -> Sequence[InputImage]:

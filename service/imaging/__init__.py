@@ -1,6 +1,6 @@
 """Images are decoded in other processes: what they do to a decoder they do to it alone.
 
-    check, convert --> a free decoder, or one started --> facts, or BadImage
+    check, convert, mask --> a free decoder, or one started --> facts, or BadImage
 
 A decoder that dies with an image in hand condemns that image; one that dies before
 it had the image is replaced, and nobody hears of it.
@@ -69,6 +69,18 @@ class Imaging:
         }
         facts, made = await self._ask(request, data)
         return made, ImageFacts(**facts)
+
+    async def mask(self, data: bytes, *, style: str) -> bytes:
+        """Return the mask of another convention: a PNG of the same size.
+
+        Args:
+            data: A mask of OpenAI's: where it is transparent, the image may change.
+                Otherwise see `check`, which raises the same.
+            style: Color of these places in the new one, `white` or `black`; the rest
+                has the other.
+        """
+        _, made = await self._ask({"mask_style": style}, data)
+        return made
 
     async def close(self) -> None:
         """End the decoders; whoever waits for an image keeps his."""

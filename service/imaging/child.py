@@ -19,7 +19,7 @@ from PIL import Image
 
 from service.core.errors import BadImage
 from service.imaging import frames
-from service.imaging.decoding import MAX_PIXELS, check, convert
+from service.imaging.decoding import MAX_PIXELS, check, convert, mask
 
 _MEMORY_BYTES = 1 << 30
 _PROCESSOR_S = 10
@@ -53,6 +53,8 @@ def _answer(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes
     try:
         if not request:
             return asdict(check(data)), b"", True
+        if "mask_style" in request:
+            return {}, mask(data, style=request["mask_style"]), True
         made, facts = convert(data, **request)
         return asdict(facts), made, True
     except BadImage as exc:

@@ -27,6 +27,7 @@ MAX_PIXELS = 25_000_000
 """No larger area is taken, however the sides are."""
 
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
+_HALF = 128
 _FIRST_CHUNK, _CHUNK = 8, struct.Struct(">I4s")
 _SIDES = struct.Struct(">II")
 
@@ -76,6 +77,26 @@ def convert(
         has_alpha=image.mode == "RGBA",
     )
     return file.getvalue(), facts
+
+
+def mask(data: bytes, *, style: str) -> bytes:
+    """Return a PNG that is black and white where the mask `data` has transparency.
+
+    Half transparent counts as what it is nearer to: most who read such a mask know no
+    gray between keeping and changing.
+
+    Args:
+        data: See `check`, which raises the same.
+        style: Color of what is transparent: `white` or `black`.
+    """
+    with _refusing():
+        image, _ = _decoded(data)
+        alpha = _plain(image).convert("RGBA").getchannel("A")
+        through, rest = (255, 0) if style == "white" else (0, 255)
+        drawn = alpha.point(lambda value: through if value < _HALF else rest)
+        file = BytesIO()
+        drawn.save(file, "png", **_options("png", None))
+    return file.getvalue()
 
 
 @contextmanager

@@ -65,7 +65,8 @@ class Decoder:
         """Return head and body of the answer.
 
         Args:
-            request: Arguments of `convert`; none at all: `check`.
+            request: Arguments of `convert`; `mask_style`: of `mask`; none at all:
+                `check`.
             data: The image.
             within: From the moment that the decoder has it.
 

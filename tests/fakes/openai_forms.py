@@ -26,6 +26,7 @@ class File(NamedTuple):
     image: Image.Image
     size_bytes: int
     sha256: str
+    data: bytes
 
 
 async def read_form(request: web.Request) -> tuple[dict[str, Any], list[File]]:
@@ -113,4 +114,5 @@ def _file(name: str, content_type: str, data: bytes) -> File:
         raise Refusal("Invalid image.", code="invalid_image", param=name) from exc
     if Image.MIME[image.format or ""] != content_type:
         raise Refusal("Unsupported mimetype.", code="unsupported_file_mimetype")
-    return File(name, content_type, image, len(data), hashlib.sha256(data).hexdigest())
+    digest = hashlib.sha256(data).hexdigest()
+    return File(name, content_type, image, len(data), digest, data)

@@ -7,7 +7,7 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from service.core.errors import BadImage
 from service.imaging import sniff
-from service.imaging.decoding import check, convert
+from service.imaging.decoding import check, convert, mask
 from tests.fakes.images import (
     bilevel_png,
     chunk,
@@ -277,3 +277,43 @@ def test_an_image_that_lies_on_its_side_is_narrowed_upright():
     _, facts = convert(data, output_format="jpeg", compression=None, width=10)
 
     assert (facts.width, facts.height) == (10, 30)
+
+
+def mask_of(alphas: list[int], image_format: str = "PNG") -> bytes:
+    """A mask of one row, as transparent as `alphas` say; its colors say nothing."""
+    image = noise(len(alphas), 1)
+    image.putalpha(Image.frombytes("L", image.size, bytes(alphas)))
+    return encoded(image, image_format, lossless=True)
+
+
+@pytest.mark.parametrize(
+    ("style", "drawn"),
+    [("white", [255, 255, 0, 0]), ("black", [0, 0, 255, 255])],
+)
+@pytest.mark.parametrize("image_format", ["PNG", "WEBP"])
+def test_a_mask_is_drawn_where_it_was_transparent(style, drawn, image_format):
+    made = decoded(mask(mask_of([0, 127, 128, 255], image_format), style=style))
+
+    assert (made.format, made.mode, made.size) == ("PNG", "L", (4, 1))
+    assert list(made.tobytes()) == drawn
+
+
+def test_a_palette_may_be_transparent_in_one_color():
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+
+    made = decoded(mask(encoded(image, "PNG", transparency=1), style="white"))
+
+    assert list(made.tobytes()) == [0, 255]
+
+
+def test_a_mask_without_transparency_changes_nothing():
+    made = decoded(mask(encoded(noise(4, 1), "PNG"), style="white"))
+
+    assert list(made.tobytes()) == [0, 0, 0, 0]
+
+
+def test_a_damaged_mask_is_refused():
+    with pytest.raises(BadImage):
+        mask(PNG[:-40], style="white")

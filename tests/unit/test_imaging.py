@@ -15,10 +15,18 @@ from typing import Any
 
 import pytest
 import uvloop
+from PIL import Image
 
 from service.core.errors import BadImage, Unavailable
 from service.imaging import Imaging, frames
-from tests.fakes.images import bilevel_png, encoded, moving, noise, with_chunk
+from tests.fakes.images import (
+    bilevel_png,
+    decoded,
+    encoded,
+    moving,
+    noise,
+    with_chunk,
+)
 
 PNG = encoded(noise(), "PNG")
 MEDIUM = encoded(noise(1_000, 1_000), "PNG", compress_level=0)
@@ -81,6 +89,15 @@ async def test_a_converted_image_comes_back_from_the_decoder(imaging: Imaging):
 
     assert await imaging.check(made) == facts
     assert facts.content_type == "image/webp"
+
+
+async def test_a_mask_of_another_style_comes_back_from_the_decoder(imaging: Imaging):
+    clear = encoded(Image.new("RGBA", (64, 32)), "PNG")
+
+    made = await imaging.mask(clear, style="white")
+
+    assert decoded(made).size == (64, 32)
+    assert decoded(made).getextrema() == (255, 255)
 
 
 @pytest.mark.parametrize(

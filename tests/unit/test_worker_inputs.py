@@ -2,17 +2,22 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from service.core.errors import ProviderRefused, StoreUnavailable
 from service.core.requests import GenerationRequest, InputImage
 from service.image_store.local import LocalImageStore
+from service.imaging import Imaging
+from tests.fakes.images import decoded, encoded
 from workers.inputs import Inputs, Loaded
 
+MASK = encoded(Image.new("RGBA", (8, 4)), "PNG")
 EDIT = GenerationRequest(model="fox/one", prompt="a hat", operation="edit")
 
 
@@ -48,6 +53,13 @@ class Forgetful:
 
 
 @pytest.fixture
+async def imaging() -> AsyncIterator[Imaging]:
+    pool = Imaging(processes=1)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
 async def store(tmp_path: Path) -> LocalImageStore:
     opened = LocalImageStore(
         tmp_path,
@@ -55,14 +67,15 @@ async def store(tmp_path: Path) -> LocalImageStore:
         secret=b"s" * 32,
         lifetime=timedelta(hours=1),
     )
-    for key in ("jobs/a/inputs/0", "jobs/a/inputs/1", "jobs/a/inputs/mask"):
+    for key in ("jobs/a/inputs/0", "jobs/a/inputs/1"):
         await opened.put(key, key.encode(), content_type="image/png")
+    await opened.put("jobs/a/inputs/mask", MASK, content_type="image/png")
     return opened
 
 
 @pytest.fixture
-def inputs(store) -> Inputs:
-    return Inputs(store, most_bytes=100)
+def inputs(store, imaging) -> Inputs:
+    return Inputs(store, imaging, most_bytes=100)
 
 
 class Attempt:
@@ -97,20 +110,20 @@ async def test_images_come_in_the_callers_order_with_their_mask(inputs):
         datas = [one.data for one in loaded.images]
 
     assert datas == [b"jobs/a/inputs/0", b"jobs/a/inputs/1"]
-    assert loaded.mask.data == b"jobs/a/inputs/mask"
+    assert loaded.mask.data == MASK
 
 
-async def test_a_request_without_images_asks_the_store_for_nothing(store):
+async def test_a_request_without_images_asks_the_store_for_nothing(store, imaging):
     counting = Forgetful(store)
 
-    async with Inputs(counting, most_bytes=0).of(EDIT) as loaded:
+    async with Inputs(counting, imaging, most_bytes=0).of(EDIT) as loaded:
         assert loaded == Loaded()
 
     assert counting.asked == 0
 
 
-async def test_a_store_that_is_away_is_waited_for(store):
-    async with Inputs(Forgetful(store), most_bytes=100).of(REQUEST) as loaded:
+async def test_a_store_that_is_away_is_waited_for(store, imaging):
+    async with Inputs(Forgetful(store), imaging, most_bytes=100).of(REQUEST) as loaded:
         assert len(loaded.images) == 2
 
 
@@ -197,3 +210,22 @@ async def test_a_failed_load_leaves_its_room(store, inputs):
     other = replace(EDIT, images=(image("jobs/a/inputs/1", 100),))
     async with asyncio.timeout(5), inputs.of(other) as loaded:
         assert len(loaded.images) == 1
+
+
+async def test_a_mask_is_drawn_the_way_its_provider_reads_masks(inputs):
+    async with inputs.of(REQUEST, mask_style="white") as loaded:
+        mask = loaded.mask
+
+    image = decoded(mask.data)
+    assert (image.size, image.getextrema()) == ((8, 4), (255, 255))
+    assert mask.content_type == "image/png"
+
+
+async def test_a_mask_that_broke_in_the_store_fails_the_job(store, inputs):
+    await store.put("jobs/a/inputs/mask", MASK[:-20], content_type="image/png")
+
+    with pytest.raises(ProviderRefused) as refusal:
+        async with inputs.of(REQUEST, mask_style="white"):
+            pass
+
+    assert refusal.value.code == "input_missing"

@@ -123,8 +123,8 @@ async def test_maps_come_in_the_order_that_was_asked_for(door: FrontDoor):
         "openai/gpt-image-1-mini",
         "openai/gpt-image-2",
     )
-    assert by_provider[0].startswith("openai/")
-    assert by_provider[-1].startswith("test/")
+    assert by_provider[0].startswith("bedrock/")
+    assert by_provider[-1].startswith("xai/")
 
 
 async def test_limit_counts_what_is_left_after_filters(door: FrontDoor):

@@ -25,11 +25,16 @@ from google.genai import errors as genai_errors
 from google.genai import types
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
+from openrouter import OpenRouter
+from openrouter import errors as openrouter_errors
 from PIL import Image
 from replicate.exceptions import ModelError, ReplicateError
+from webuiapi import WebUIApi
 
 from tests.fakes.certificate import make_certificate
 from tests.fakes.pictures import draw
+from tests.fakes.upstreams.a1111 import A1111Fake
+from tests.fakes.upstreams.azure_openai import AzureOpenAIFake
 from tests.fakes.upstreams.base import KEY
 from tests.fakes.upstreams.bedrock import BedrockFake
 from tests.fakes.upstreams.fal import FalFake
@@ -224,6 +229,34 @@ async def test_together_reads_both_kinds_of_items():
     assert linked.data[0].url.startswith(fake.origin)
 
 
+async def test_openai_draws_and_edits_on_azure():
+    async with (
+        AzureOpenAIFake() as fake,
+        openai.AsyncOpenAI(
+            api_key="of another kind",
+            default_headers={"api-key": KEY},
+            base_url=fake.base_url,
+            max_retries=0,
+        ) as client,
+    ):
+        drawn = await client.images.generate(
+            model="images-eu", prompt="a cube", size="1536x1024", n=2
+        )
+        edited = await client.images.edit(
+            model="images-eu", prompt="blue", image=("a.png", PICTURE, "image/png")
+        )
+        fake.fail_with("filtered")
+        with pytest.raises(openai.BadRequestError) as filtered:
+            await client.images.generate(model="images-eu", prompt="a")
+        with pytest.raises(openai.NotFoundError):
+            await client.images.generate(model="gpt-image-2", prompt="a")
+
+    sizes = [size_of(base64.b64decode(item.b64_json)) for item in drawn.data]
+    assert sizes == [(1536, 1024)] * 2
+    assert len(edited.data) == 1
+    assert filtered.value.body["inner_error"]["code"] == "ResponsibleAIPolicyViolation"
+
+
 async def test_openai_draws_with_xai():
     async with XAIFake() as fake, openai_at(fake.base_url) as client:
         made = await client.images.generate(
@@ -241,25 +274,55 @@ async def test_openai_draws_with_xai():
     assert made.data[0].revised_prompt == "In detail: a cube"
 
 
-async def test_openai_chats_with_openrouter_about_images():
-    async with OpenRouterFake() as fake, openai_at(fake.base_url) as client:
-        answer = await client.chat.completions.create(
+async def test_openrouter_draws_from_words_and_images():
+    async with (
+        OpenRouterFake() as fake,
+        OpenRouter(api_key=KEY, server_url=fake.base_url) as client,
+    ):
+        picture = f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"
+        made = await client.images.generate_async(
             model=fake.model,
-            messages=[{"role": "user", "content": "a cube"}],
-            modalities=["image", "text"],
-            extra_body={"image_config": {"aspect_ratio": "16:9"}},
+            prompt="a cube",
+            aspect_ratio="16:9",
+            resolution="2K",
+            n=2,
+            input_references=[{"type": "image_url", "image_url": {"url": picture}}],
         )
-        fake.fail_with("rejected")
-        with pytest.raises(openai.PermissionDeniedError):
-            await client.chat.completions.create(
-                model=fake.model,
-                messages=[{"role": "user", "content": "a"}],
-                modalities=["image", "text"],
-            )
+        fake.fail_with("rejected", "unpaid")
+        with pytest.raises(openrouter_errors.ForbiddenResponseError):
+            await client.images.generate_async(model=fake.model, prompt="a")
+        with pytest.raises(openrouter_errors.PaymentRequiredResponseError):
+            await client.images.generate_async(model=fake.model, prompt="a")
 
-    [image] = answer.choices[0].message.model_extra["images"]
-    data = base64.b64decode(image["image_url"]["url"].partition(",")[2])
-    assert size_of(data) == (1344, 768)
+    sizes = [size_of(base64.b64decode(item.b64_json)) for item in made.data]
+    assert sizes == [(2688, 1536)] * 2
+    assert fake.calls[0].images == [PICTURE]
+    assert made.usage.cost == 0.0387
+
+
+async def test_webuiapi_draws_and_inpaints():
+    async with A1111Fake() as fake:
+        client = await asyncio.to_thread(
+            WebUIApi,
+            baseurl=f"{fake.origin}/sdapi/v1",
+            username="user",
+            password=KEY,
+        )
+        photo = Image.open(BytesIO(PICTURE))
+        drawn = await asyncio.to_thread(
+            client.txt2img, prompt="a cube", width=768, height=512, batch_size=2
+        )
+        filled = await asyncio.to_thread(
+            client.img2img, [photo], mask_image=photo, width=64, height=64
+        )
+        fake.fail_with("status:500")
+        with pytest.raises(RuntimeError):
+            await asyncio.to_thread(client.txt2img, prompt="a")
+        client.session.close()
+
+    assert [image.size for image in drawn.images] == [(768, 512)] * 2
+    assert filled.image.size == (64, 64)
+    assert fake.calls[1].mask is not None
 
 
 async def test_huggingface_hub_gets_a_picture():

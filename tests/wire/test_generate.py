@@ -99,7 +99,7 @@ def context(images, imaging, redis):
             providers=providers,
             images=store,
             imaging=imaging,
-            inputs=Inputs(store, most_bytes=1_000_000),
+            inputs=Inputs(store, imaging, most_bytes=1_000_000),
             partials=Partials(redis, store, imaging),
             retries=RetryPolicy(max_attempts=3),
             attempt_timeout=timedelta(seconds=0.5),

@@ -17,33 +17,28 @@ from service.core.errors import (
     BadOutput,
     PromptRejected,
     ProviderAmbiguous,
-    ProviderError,
     ProviderRefused,
     ProviderThrottled,
     ProviderUnavailable,
 )
-from service.core.provider import Call, InputBytes
-from service.core.requests import GenerationRequest
+from service.core.provider import Call
 from service.outbound import Outbound
-from tests.fakes.pictures import draw
 from tests.fakes.upstreams import FAKES
-from tests.fakes.upstreams.base import KEY
-from workers.providers import adapter
+from tests.fakes.upstreams.calling import INPUT, MASK, REQUEST, refused
+from tests.fakes.upstreams.easel import EaselFake
 
-REQUEST = GenerationRequest(model="any/model", prompt='a "blue" cube, größer')
-INPUT = InputBytes(data=draw("input", width=64, height=64), content_type="image/png")
-MASK = InputBytes(data=draw("mask", width=64, height=64), content_type="image/png")
+UPSTREAMS = (*FAKES, EaselFake)  # the last one's adapter is shown in the documents
 
 
 def having(trait: str):
     """Leave out providers without it."""
-    fakes = [kind for kind in FAKES if getattr(kind, trait)]
+    fakes = [kind for kind in UPSTREAMS if getattr(kind, trait)]
     return pytest.mark.parametrize(
         "upstream", fakes, ids=[kind.adapter for kind in fakes], indirect=True
     )
 
 
-@pytest.fixture(params=FAKES, ids=lambda kind: kind.adapter)
+@pytest.fixture(params=UPSTREAMS, ids=lambda kind: kind.adapter)
 async def upstream(request):
     async with request.param() as running:
         yield running
@@ -57,7 +52,7 @@ async def outbound():
 
 @pytest.fixture
 def provider(upstream, outbound):
-    return adapter(upstream.adapter)(upstream.entry(), outbound, KEY)
+    return upstream.provider(outbound)
 
 
 class Books:
@@ -73,12 +68,6 @@ class Books:
 
     def call(self, **more) -> Call:
         return Call(kept_tasks=tuple(self.tasks), keep_tasks=self.keep, **more)
-
-
-async def refused(coroutine) -> ProviderError:
-    with pytest.raises(ProviderError) as refusal:
-        await coroutine
-    return refusal.value
 
 
 def size_of(data: bytes) -> tuple[int, int]:
@@ -131,7 +120,7 @@ async def test_an_edit_sends_the_images_along(upstream, provider):
 @having("masks")
 async def test_a_mask_goes_along_with_its_image(upstream, provider):
     request = replace(REQUEST, operation="edit")
-    model = upstream.edit_model or upstream.model
+    model = upstream.mask_model or upstream.edit_model or upstream.model
 
     call = Call(images=[INPUT], mask=MASK)
     await provider.generate(request, model=model, call=call)
@@ -182,7 +171,7 @@ async def test_a_key_that_does_not_work_is_the_operators(
 
 @having("needs_key")
 async def test_a_wrong_key_is_refused(upstream, outbound):
-    provider = adapter(upstream.adapter)(upstream.entry(), outbound, "another")
+    provider = upstream.provider(outbound, "another")
 
     error = await refused(provider.generate(REQUEST, model=upstream.model, call=Call()))
 
@@ -199,8 +188,7 @@ async def test_a_server_that_fails_may_work_later(upstream, provider, fault):
 
 
 async def test_nobody_there_is_no_money_spent(upstream, outbound):
-    entry = replace(upstream.entry(), base_url="http://127.0.0.1:1")
-    provider = adapter(upstream.adapter)(entry, outbound, KEY)
+    provider = upstream.provider(outbound, base_url="http://127.0.0.1:1")
 
     error = await refused(provider.generate(REQUEST, model=upstream.model, call=Call()))
 
@@ -212,8 +200,7 @@ async def test_a_request_without_an_answer_may_have_been_billed(
     upstream, outbound, fault
 ):
     upstream.fail_with(fault)
-    entry = upstream.entry(timeout=timedelta(seconds=0.3))
-    provider = adapter(upstream.adapter)(entry, outbound, KEY)
+    provider = upstream.provider(outbound, timeout=timedelta(seconds=0.3))
 
     error = await refused(provider.generate(REQUEST, model=upstream.model, call=Call()))
 

@@ -23,6 +23,7 @@ from tests.fakes.upstreams.base import KEY
 from tests.fakes.upstreams.bfl import BFLFake
 from workers.engine import Later
 from workers.generate import WorkerContext, generate
+from workers.inputs import Inputs
 from workers.partials import Partials
 from workers.providers import adapter
 
@@ -75,6 +76,7 @@ async def worker(redis, upstream, tmp_path: Path) -> AsyncIterator:
                 },
                 images=images,
                 imaging=imaging,
+                inputs=Inputs(images, imaging, most_bytes=1_000_000),
                 partials=Partials(redis, images, imaging),
                 retries=RetryPolicy(max_attempts=3, base=timedelta(0)),
                 attempt_timeout=timedelta(seconds=attempt_timeout),

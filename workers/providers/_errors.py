@@ -55,7 +55,7 @@ def refusal(answer: Answer, *, upstream_id: str | None = None) -> ProviderError:
             return ProviderAmbiguous(
                 "the provider's gateway gave up on its answer", upstream_id=upstream_id
             )
-        case status, _ if status in {408, 425, *range(500, 600)}:
+        case status, _ if status in {408, 424, 425, *range(500, 600)}:
             return ProviderUnavailable("the provider failed", upstream_id=upstream_id)
         case _:
             return ProviderRefused(

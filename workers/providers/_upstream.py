@@ -7,11 +7,10 @@ is never shown to a host that the provider did not grow up with.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import pybase64
 import structlog
 from yarl import URL
 
@@ -31,6 +30,7 @@ from service.outbound import (
     Outbound,
     OutboundError,
 )
+from workers.providers._bodies import decoded
 from workers.providers._errors import outbound_errors, refusal
 
 log = structlog.get_logger()
@@ -266,63 +266,3 @@ def no_image(*, billed: bool = False, upstream_id: str | None = None) -> BadOutp
         upstream_id=upstream_id,
         billed=billed,
     )
-
-
-def items_of(reply: Reply, name: str) -> list[dict[str, Any]]:
-    """Return the objects of a list in the body; what is none of them is left out."""
-    items = reply.body.get(name)
-    return [
-        item
-        for item in (items if isinstance(items, list) else [])
-        if type(item) is dict
-    ]
-
-
-def error_of(reply: Reply) -> dict[str, Any]:
-    """Return the `error` object of the body; an empty one where there is none."""
-    error = reply.body.get("error")
-    return error if isinstance(error, dict) else {}
-
-
-def inline_or_link(item: Mapping[str, Any]) -> object:
-    """Return the link of an item of OpenAI's shape, a `data:` one if it is inline."""
-    inline = item.get("b64_json")
-    return f"data:;base64,{inline}" if isinstance(inline, str) else item.get("url")
-
-
-def revised(
-    images: Sequence[GeneratedImage], items: Sequence[Mapping[str, Any]]
-) -> Sequence[GeneratedImage]:
-    """Return `images` with the prompts that their items say were drawn."""
-    if len(images) != len(items):  # nobody can tell which is whose
-        return images
-    prompts = (item.get("revised_prompt") for item in items)
-    return [
-        replace(image, revised_prompt=prompt if isinstance(prompt, str) else None)
-        for image, prompt in zip(images, prompts, strict=True)
-    ]
-
-
-def decoded(text: object) -> bytes | None:
-    """Return the bytes that base64 `text` stands for; None where it is none."""
-    if not isinstance(text, str):
-        return None
-    try:
-        return pybase64.b64decode(text, validate=True)
-    except ValueError:
-        # Broken into lines, as MIME has it; rare, and a copy of megabytes.
-        unbroken = "".join(text.split())
-    try:
-        return pybase64.b64decode(unbroken, validate=True)
-    except ValueError:
-        return None
-
-
-def encoded(data: bytes) -> str:
-    """Return `data` as base64."""
-    return pybase64.b64encode(data).decode()
-
-
-def data_url(data: bytes, content_type: str) -> str:
-    """Return a `data:` URL of an image."""
-    return f"data:{content_type};base64,{encoded(data)}"

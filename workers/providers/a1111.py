@@ -2,9 +2,11 @@
 
 One call at a time draws; the answer waits for it. The provider model is the name of
 a checkpoint, which is loaded if another was; `default` leaves the one that is. A key
-of the form `user:password` becomes basic authentication (`--api-auth`).
+of the form `user:password` becomes basic authentication (`--api-auth`). Of several
+images it would make as many pictures, so it is given the first alone.
 
-Source: the web UI's own `/docs` (sdapi/v1), version 1.10 (read 2026-11).
+Source: the web UI's own `/docs` (sdapi/v1), version 1.10 (read 2026-11); `webuiapi`
+0.9.17 drives the fake.
 """
 
 from typing import Any, ClassVar
@@ -13,10 +15,12 @@ from service.core.catalog import ProviderEntry
 from service.core.provider import Call, Generated, GeneratedImage
 from service.core.requests import GenerationRequest
 from service.outbound import Outbound
-from workers.providers._upstream import Upstream, decoded, encoded, no_image
+from workers.providers._bodies import decoded, encoded
+from workers.providers._upstream import Upstream, no_image
 
 _DENOISING = 0.75
 _MOST_SEED = 2**32
+_CROP = 1
 _FILL_WITH_WHAT_WAS = 1
 
 
@@ -67,11 +71,15 @@ def payload_for(
     if model != "default":
         payload["override_settings"] = {"sd_model_checkpoint": model}
     if call.images:
-        payload["init_images"] = [encoded(image.data) for image in call.images]
-        payload["denoising_strength"] = _DENOISING
+        payload |= {
+            "init_images": [encoded(call.images[0].data)],
+            "denoising_strength": _DENOISING,
+            "resize_mode": _CROP,
+        }
     if call.mask is not None:
         payload |= {
             "mask": encoded(call.mask.data),
             "inpainting_fill": _FILL_WITH_WHAT_WAS,
+            "inpaint_full_res": False,
         }
     return {name: value for name, value in payload.items() if value is not None}

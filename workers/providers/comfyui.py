@@ -4,9 +4,10 @@ The graph is the operator's own (`workflow_file`, exported in API format, with
 `%prompt%`, `%width%`, `%seed%` and the like where values go), or a plain one made
 here, whose checkpoint is the provider model. A prompt that stands neither in the
 history nor in the queue was lost in a restart; but the history lags behind the
-queue's end, so only a second look in a row decides.
+queue's end, so only a second look in a row decides. A key of the form
+`user:password` is for the proxy before it, as ComfyUI itself asks for none.
 
-Source: ComfyUI's server.py and `/openapi` of 0.3 (read 2026-11).
+Source: ComfyUI's server.py (routes of 0.3; read 2026-11).
 """
 
 import secrets
@@ -19,11 +20,12 @@ import orjson
 
 from service.core.catalog import ProviderEntry
 from service.core.errors import BadOutput, ProviderUnavailable
-from service.core.provider import Call, Generated, InputBytes
+from service.core.provider import Call, Generated, GeneratedImage, InputBytes
 from service.core.requests import GenerationRequest
 from service.outbound import File, Outbound
+from workers.providers._bodies import encoded
 from workers.providers._comfy_graphs import filled, plain_graph
-from workers.providers._upstream import Upstream, encoded, task_lost
+from workers.providers._upstream import Upstream, no_image, task_lost
 
 _MOST_SEED = 2**63
 
@@ -40,7 +42,6 @@ class ComfyUI:
         basic = f"Basic {encoded(api_key.encode())}" if api_key else None
         headers = {"Authorization": basic} if basic else {}
         self._upstream = Upstream(entry, outbound, headers=headers)
-        self._base = entry.base_url
         self._graph: Any = None
         if entry.workflow_file is not None:
             self._graph = orjson.loads(Path(entry.workflow_file).read_bytes())
@@ -65,11 +66,14 @@ class ComfyUI:
                     raise BadOutput("the provider's answer names no prompt")
 
         tasks = await call.tasks(1, submit)
-        [links] = await self._upstream.finished(tasks, self._look)
-        return Generated(
-            images=await self._upstream.fetched(links[: request.n]),
-            upstream_id=tasks[0],
-        )
+        [paths] = await self._upstream.finished(tasks, self._look)
+        files = [await self._upstream.peek(path) for path in paths[: request.n]]
+        images = [
+            GeneratedImage(data=file.answer.body) for file in files if file is not None
+        ]
+        if not images:
+            raise no_image(billed=bool(paths))
+        return Generated(images=images, upstream_id=tasks[0][:128])
 
     async def _uploaded(self, image: InputBytes) -> str:
         name = f"{secrets.token_hex(12)}.{image.content_type.rpartition('/')[2]}"
@@ -85,7 +89,7 @@ class ComfyUI:
             case {"status": {"status_str": "error"}}:
                 raise ProviderUnavailable("the provider failed at the graph")
             case {"outputs": dict(outputs)}:
-                return [self._base + path for path in _paths(outputs)]
+                return _paths(outputs)
             case _:
                 await self._check_it_waits(prompt)
                 return None

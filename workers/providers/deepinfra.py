@@ -1,20 +1,24 @@
 """DeepInfra's own inference route, which tells the cost of each call.
 
-A refusal is a status inside the answer, under a 200.
+A refusal is a status inside the answer, under a 200. Its models that edit stand at an
+address of OpenAI's shape, `https://api.deepinfra.com/v1/openai`: for those, use the
+adapter `openai`.
 
-Source: deepinfra.com/docs and ImageRouter's server (read 2026-11, not exercised
-against DeepInfra itself).
+Source: deepinfra.com/docs, `@ai-sdk/deepinfra` and ImageRouter's server (read 2026-11,
+not exercised against DeepInfra itself).
 """
 
 from decimal import Decimal
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from service.core.catalog import ProviderEntry
 from service.core.errors import PromptRejected
 from service.core.provider import Call, Generated
 from service.core.requests import GenerationRequest
 from service.outbound import Outbound
-from workers.providers._upstream import Reply, Upstream
+from workers.providers._bodies import dollars
+from workers.providers._upstream import Upstream
 
 
 class DeepInfra:
@@ -34,7 +38,7 @@ class DeepInfra:
         """See `Provider.generate`."""
         _ = call
         reply = await self._upstream.post(
-            f"/v1/inference/{model}",
+            f"/v1/inference/{quote(model)}",
             payload=payload_for(request),
             images=request.n,
         )
@@ -44,7 +48,7 @@ class DeepInfra:
         return Generated(
             images=await self._upstream.fetched(links),
             upstream_id=str(reply.body.get("request_id") or "")[:128] or None,
-            cost_usd=_cost(reply),
+            cost_usd=_cost(reply.body),
         )
 
 
@@ -69,9 +73,6 @@ def _links(body: dict[str, Any]) -> list[Any]:
     return []
 
 
-def _cost(reply: Reply) -> Decimal | None:
-    match reply.body:
-        case {"inference_status": {"cost": int(cost) | float(cost)}}:
-            return Decimal(str(cost))
-        case _:
-            return None
+def _cost(body: dict[str, Any]) -> Decimal | None:
+    status = body.get("inference_status")
+    return dollars(status.get("cost")) if isinstance(status, dict) else None

@@ -2,9 +2,11 @@
 
 Their queue would repeat a failed request by itself up to ten times; that is switched
 off, for attempts are ours to count. A picture that a safety checker painted black is
-told by a flag beside it.
+told by a flag beside it. What a model may be asked differs; those that know ratios
+instead of sizes, and those that take several images, are told by their names.
 
-Source: `fal-client` 1.0.3 (read and exercised 2026-11), fal's queue reference.
+Source: `fal-client` 1.0.3 (read and exercised 2026-11), fal's queue reference and
+"Request errors".
 """
 
 from typing import Any, ClassVar
@@ -19,11 +21,18 @@ from service.core.errors import (
 )
 from service.core.provider import Call, Generated
 from service.core.requests import GenerationRequest
+from service.core.sizing import Size, nearest_ratio
 from service.outbound import Outbound
-from workers.providers._upstream import Reply, Upstream, data_url
+from workers.providers._bodies import data_url, items_of
+from workers.providers._errors import unpaid
+from workers.providers._upstream import Reply, Upstream
 
 _NO_REPEATS = {"x-fal-no-retry": "1"}
 _REJECTED = "content_policy_violation"
+_RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "21:9")
+_BY_RATIO = ("nano-banana", "imagen", "kontext", "ultra", "gemini")
+_FLAGS = ("has_nsfw_concepts", "nsfw_content_detected")
+_FORBIDDEN, _FAILED = 403, 500
 
 
 class Fal:
@@ -67,6 +76,8 @@ class Fal:
             return None
         # Whatever it came to, the answer under the task's own URL says it.
         result = await self._upstream.peek(task)
+        if result is None and status.body.get("error"):
+            raise ProviderUnavailable("the provider failed at the request")
         return None if result is None else result.body
 
 
@@ -75,14 +86,18 @@ def input_for(request: GenerationRequest, call: Call, *, model: str) -> dict[str
     images = [data_url(image.data, image.content_type) for image in call.images]
     fields: dict[str, Any] = {
         "prompt": request.prompt,
-        "image_size": {"width": request.width, "height": request.height},
         "num_images": request.n,
         "seed": request.seed,
         "negative_prompt": request.negative_prompt,
         "output_format": "png" if request.output_format == "png" else "jpeg",
     }
+    size = Size(request.width, request.height)
+    if any(name in model for name in _BY_RATIO):
+        fields["aspect_ratio"] = nearest_ratio(size, _RATIOS)
+    else:
+        fields["image_size"] = {"width": size.width, "height": size.height}
     if images:
-        many = model.endswith("/edit") or "multi" in model
+        many = "/edit" in model or "multi" in model
         fields |= {"image_urls": images} if many else {"image_url": images[0]}
     if call.mask is not None:
         fields["mask_url"] = data_url(call.mask.data, call.mask.content_type)
@@ -90,8 +105,9 @@ def input_for(request: GenerationRequest, call: Call, *, model: str) -> dict[str
 
 
 def _links(result: dict[str, Any]) -> list[Any]:
-    images, flags = result.get("images"), result.get("has_nsfw_concepts")
+    flags = next((result[name] for name in _FLAGS if result.get(name)), None)
     flagged = flags if isinstance(flags, list) else []
+    images = result.get("images")
     items = images if isinstance(images, list) else [result.get("image")]
     links = [
         item.get("url")
@@ -104,15 +120,13 @@ def _links(result: dict[str, Any]) -> list[Any]:
 
 
 def _verdict(reply: Reply) -> ProviderError | None:
-    """Read a failure's own type, which stands in the body and in a header."""
-    details = reply.body.get("detail")
-    kinds = {
-        detail.get("type")
-        for detail in (details if isinstance(details, list) else [])
-        if isinstance(detail, dict)
-    }
+    """Read a failure's own type: of the model in a list, of the queue in a field."""
+    kinds = {detail.get("type") for detail in items_of(reply.body, "detail")}
     if _REJECTED in kinds:
         return PromptRejected("the provider's policy forbids this content")
-    if reply.answer.headers.get("X-Fal-Error-Type"):
+    status, why = reply.answer.status, reply.body.get("detail")
+    if status == _FORBIDDEN and "balance" in str(why).lower():
+        return unpaid()
+    if status >= _FAILED and (kinds or reply.body.get("error_type")):
         return ProviderUnavailable("the provider failed at the request")
     return None

@@ -1,13 +1,16 @@
 """AI Horde: volunteers draw; a request waits until some of them can.
 
-The prompt and what should not be seen are one text, with `###` between. A status may
-be read once a minute, the short form of it every second, so the short one is looked
-at. A volunteer's picture may come censored.
+The prompt and what should not be seen are one text, with `###` between. The whole of
+a request's status may be read ten times a minute, the short form ten times a second,
+so the short one is looked at. A volunteer's picture may come censored. Kudos that a
+key does not have are what credit is elsewhere.
 
-Source: aihorde.net/api, its Swagger document, version 4.4 (read 2026-11).
+Source: AI Horde's server, `horde/apis` and `horde/exceptions.py` of 2026-08 (read,
+not exercised; its SDK needs another `redis` than we do).
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from service.core.catalog import ProviderEntry
@@ -15,15 +18,20 @@ from service.core.errors import (
     BadOutput,
     PromptRejected,
     ProviderError,
+    ProviderThrottled,
     ProviderUnavailable,
 )
 from service.core.provider import Call, Generated
 from service.core.requests import GenerationRequest
 from service.outbound import Outbound
-from workers.providers._upstream import Reply, Upstream, encoded, items_of
+from workers.providers._bodies import encoded, items_of
+from workers.providers._errors import unpaid
+from workers.providers._upstream import Reply, Upstream
 
-_REJECTED = frozenset({"CorruptPrompt", "ChildSafety", "NSFWPrompt"})
+_BUSY = {"NoValidWorkers": 600, "MaintenanceMode": 60}
+"""Errors under a 400 that pass, and their seconds."""
 _CENSORED = frozenset({"censored", "csam"})
+_PART = "###"
 
 
 class Horde:
@@ -76,9 +84,9 @@ def payload_for(
     request: GenerationRequest, call: Call, *, model: str
 ) -> dict[str, Any]:
     """Return the body that submits a task."""
-    prompt = request.prompt
+    prompt = request.prompt.replace(_PART, "# # #")
     if request.negative_prompt:
-        prompt = f"{prompt} ### {request.negative_prompt}"
+        prompt = f"{prompt} {_PART} {request.negative_prompt}"
     params: dict[str, Any] = {
         "n": request.n,
         "width": request.width,
@@ -96,11 +104,18 @@ def payload_for(
 
 
 def _links(whole: Reply) -> Sequence[object]:
-    items = items_of(whole, "generations")
-    seen = [item for item in items if item.get("state", "ok") not in _CENSORED]
+    items = items_of(whole.body, "generations")
+    seen = [item for item in items if not _is_censored(item)]
     if items and not seen:
         raise PromptRejected("the provider's policy forbids this content")
     return [_link(item.get("img")) for item in seen]
+
+
+def _is_censored(item: dict[str, Any]) -> bool:
+    told = {note.get("type") for note in items_of(item, "gen_metadata")}
+    return str(item.get("state")) in _CENSORED or bool(
+        item.get("censored") or "censorship" in told
+    )
 
 
 def _link(image: object) -> object:
@@ -110,6 +125,15 @@ def _link(image: object) -> object:
 
 
 def _verdict(reply: Reply) -> ProviderError | None:
-    if reply.body.get("rc") in _REJECTED:
-        return PromptRejected("the provider's policy forbids this content")
-    return None
+    match reply.body.get("rc"):
+        case "CorruptPrompt":
+            return PromptRejected("the provider's policy forbids this content")
+        case str(code) if code in _BUSY:
+            return ProviderThrottled(
+                "no volunteer can draw this just now",
+                retry_after=timedelta(seconds=_BUSY[code]),
+            )
+        case "KudosUpfront" | "SharedKeyInsufficientKudos":
+            return unpaid()
+        case _:
+            return None

@@ -38,7 +38,7 @@ class HuggingFace:
         self, request: GenerationRequest, *, model: str, call: Call
     ) -> Generated:
         """See `Provider.generate`."""
-        _ = call
+        _ = call  # it draws from words only
         path = "" if model == _OWN_ENDPOINT else f"/models/{quote(model)}"
 
         async def one(index: int) -> tuple[GeneratedImage, str | None]:

@@ -1,8 +1,8 @@
 """Ideogram 3: multipart in, links out that live a day.
 
 The provider model is `v3`, with a speed behind a dash where one is wanted
-(`v3-turbo`). An item that failed the safety check has no link, and is billed. What is
-black in a mask is edited.
+(`v3-turbo`); without one, the quality asked for decides. An item that failed the
+safety check has no link, and is billed. What is black in a mask is edited.
 
 Source: developer.ideogram.ai API reference (read 2026-11); there is no official SDK
 for Python.
@@ -17,10 +17,12 @@ from service.core.provider import Call, Generated, InputBytes
 from service.core.requests import GenerationRequest
 from service.core.sizing import Size, nearest_ratio
 from service.outbound import File, Outbound
-from workers.providers._upstream import Reply, Upstream, items_of, revised
+from workers.providers._bodies import items_of, revised
+from workers.providers._upstream import Reply, Upstream
 
 _RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "16:10", "10:16")
 _WIDE = ("4:5", "5:4", "2:1", "1:2", "3:1", "1:3")
+_SPEEDS = {"low": "TURBO", "high": "QUALITY", "hd": "QUALITY"}
 _MOST_SEED = 2**31
 _UNPROCESSABLE = 422
 
@@ -45,7 +47,7 @@ class Ideogram:
             f"/v1/ideogram-v3/{_action(call)}",
             form=tuple(form_for(request, call, model=model)),
         )
-        items = items_of(reply, "data")
+        items = items_of(reply.body, "data")
         safe = [item for item in items if item.get("is_image_safe") is not False]
         if items and not safe:
             raise PromptRejected(
@@ -62,9 +64,9 @@ def form_for(
     """Yield the fields and files of the call."""
     yield "prompt", request.prompt
     yield "num_images", str(request.n)
-    _, _, speed = model.partition("-")
-    if speed:
-        yield "rendering_speed", speed.upper()
+    _, _, named = model.partition("-")
+    if speed := named.upper() or _SPEEDS.get(request.quality or ""):
+        yield "rendering_speed", speed
     if request.seed is not None:
         yield "seed", str(request.seed % _MOST_SEED)
     if request.negative_prompt and not call.images:

@@ -1,29 +1,42 @@
-"""OpenRouter's chat with images: a model is asked to answer in pictures.
+"""OpenRouter's image API, which is another than its chat, and reaches more models.
 
-One call brings one image, as a `data:` URL in the message; what the call cost stands
-in its usage. A refusal is a 403 with the reasons beside it.
+One form for all models: what a provider's model cannot do, OpenRouter leaves out or
+comes near to, but a model that makes one image refuses to make two. What the call cost
+stands in its usage.
 
-Source: OpenRouter's guide to image generation (read 2026-11); `openai` drives the
-fake.
+Source: `openrouter` 1.3.84, its own SDK (read and exercised 2026-11).
 """
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from service.core.catalog import ProviderEntry
 from service.core.errors import PromptRejected, ProviderError
-from service.core.provider import Call, Generated, GeneratedImage
+from service.core.provider import Call, Generated
 from service.core.requests import GenerationRequest
 from service.core.sizing import Size, nearest_ratio
 from service.outbound import Outbound
-from workers.providers._upstream import Reply, Upstream, all_of, data_url, error_of
+from workers.providers._bodies import (
+    data_url,
+    dollars,
+    error_of,
+    inline_or_link,
+    items_of,
+)
+from workers.providers._upstream import Reply, Upstream
 
 _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+_QUALITIES = {"standard": "medium", "hd": "high"}
 _FORBIDDEN = 403
+_COUNTS = {
+    "prompt_tokens": "input_tokens",
+    "completion_tokens": "output_tokens",
+    "total_tokens": "total_tokens",
+}
 
 
 class OpenRouter:
-    """One POST an image."""
+    """One POST; the images come inline."""
 
     adapter: ClassVar[str] = "openrouter"
 
@@ -37,70 +50,68 @@ class OpenRouter:
         self, request: GenerationRequest, *, model: str, call: Call
     ) -> Generated:
         """See `Provider.generate`."""
-        payload = payload_for(request, call, model=model)
-
-        async def one(_: int) -> tuple[GeneratedImage, Reply]:
-            reply = await self._upstream.post("/chat/completions", payload=payload)
-            images = await self._upstream.fetched(_links(reply.body))
-            return images[0], reply
-
-        made = await all_of(map(one, range(request.n)))
-        costs = [cost for _, reply in made if (cost := _cost(reply)) is not None]
+        reply = await self._upstream.post(
+            "/images",
+            payload=payload_for(request, call, model=model),
+            images=request.n,
+        )
+        items = items_of(reply.body, "data")[: request.n]
+        images = await self._upstream.fetched([inline_or_link(item) for item in items])
+        cost, usage = _usage(reply.body)
         return Generated(
-            images=[image for image, _ in made],
-            upstream_id=str(made[0][1].body.get("id", ""))[:128] or None,
-            cost_usd=sum(costs, Decimal(0)) if len(costs) == request.n else None,
+            images=images,
+            upstream_id=_name(reply),
+            cost_usd=cost,
+            usage=usage,
         )
 
 
 def payload_for(
     request: GenerationRequest, call: Call, *, model: str
 ) -> dict[str, Any]:
-    """Return the body of one call."""
-    content: list[dict[str, Any]] = [{"type": "text", "text": request.prompt}]
-    content += [
-        {
-            "type": "image_url",
-            "image_url": {"url": data_url(image.data, image.content_type)},
-        }
-        for image in call.images
-    ]
+    """Return the body; what would only repeat a default is left out."""
     size = Size(request.width, request.height)
-    config = {"aspect_ratio": nearest_ratio(size, _RATIOS), "image_size": size.tier}
-    return {
+    payload: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": "user", "content": content}],
-        "modalities": ["image", "text"],
-        "image_config": config,
-        "usage": {"include": True},
+        "prompt": request.prompt,
+        "aspect_ratio": nearest_ratio(size, _RATIOS),
+        "resolution": None if size.tier == "1K" else size.tier,
+        "n": request.n if request.n > 1 else None,
+        "quality": _QUALITIES.get(request.quality or "", request.quality),
+        "background": request.background,
+        "seed": request.seed,
+        "user": request.user,
     }
+    if call.images:
+        payload["input_references"] = [
+            {
+                "type": "image_url",
+                "image_url": {"url": data_url(image.data, image.content_type)},
+            }
+            for image in call.images
+        ]
+    return {name: value for name, value in payload.items() if value is not None}
 
 
-def _links(body: dict[str, Any]) -> list[Any]:
-    match body:
-        case {"choices": [{"message": {"images": list(images)}}, *_]}:
-            return [
-                image["image_url"].get("url")
-                for image in images
-                if isinstance(image, dict) and isinstance(image.get("image_url"), dict)
-            ]
-        case _:
-            return []
+def _name(reply: Reply) -> str | None:
+    named = reply.body.get("id") or reply.answer.headers.get("x-generation-id")
+    return named[:128] if isinstance(named, str) else None
 
 
-def _cost(reply: Reply) -> Decimal | None:
-    match reply.body:
-        case {"usage": {"cost": int(cost) | float(cost)}}:
-            try:
-                return Decimal(str(cost))
-            except InvalidOperation:
-                return None
-        case _:
-            return None
+def _usage(body: dict[str, Any]) -> tuple[Decimal | None, dict[str, int] | None]:
+    usage = body.get("usage")
+    if not isinstance(usage, dict):
+        return None, None
+    counts = {
+        ours: usage[theirs]
+        for theirs, ours in _COUNTS.items()
+        if type(usage.get(theirs)) is int
+    }
+    return dollars(usage.get("cost")), counts or None
 
 
 def _verdict(reply: Reply) -> ProviderError | None:
-    metadata = error_of(reply).get("metadata")
+    metadata = error_of(reply.body).get("metadata")
     if (
         reply.answer.status == _FORBIDDEN
         and isinstance(metadata, dict)

@@ -1,7 +1,9 @@
 """Replicate: a prediction is created, then looked at until it has ended.
 
 Models differ in what they call their inputs, so the common names of image models
-are sent: `aspect_ratio` for most, `width` and `height` for those that name sizes.
+are sent: `aspect_ratio` for most, `width` and `height` for those that name sizes. A
+mask is white where most of them edit; Ideogram's, which want it black, are no models
+to give masks here.
 Outputs lie under links that need no key and live an hour. A 429 tells its wait in a
 sentence, where it has no header for it.
 
@@ -26,12 +28,13 @@ from service.core.provider import Call, Generated
 from service.core.requests import GenerationRequest
 from service.core.sizing import Size, nearest_ratio
 from service.outbound import Outbound
-from workers.providers._upstream import Reply, Upstream, data_url
+from workers.providers._bodies import data_url
+from workers.providers._upstream import Reply, Upstream
 
 _RATIOS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4", "4:5", "5:4", "21:9")
 _REJECTED = re.compile(r"NSFW|sensitive|flagged|safety", re.IGNORECASE)
 _SOON = re.compile(r"resets in ~([0-9]{1,5})s")
-_SIZED = ("sdxl", "stable-diffusion")
+_SIZED = re.compile(r"sdxl|/stable-diffusion(:|$)")
 _TOO_MANY = 429
 
 
@@ -97,13 +100,12 @@ def input_for(request: GenerationRequest, call: Call, *, model: str) -> dict[str
         "seed": request.seed,
         "negative_prompt": request.negative_prompt,
     }
-    if any(name in model for name in _SIZED):
+    if _SIZED.search(model):
         fields |= {"width": size.width, "height": size.height}
     else:
         fields["aspect_ratio"] = nearest_ratio(size, _RATIOS)
-        fields["output_format"] = {"jpeg": "jpg"}.get(
-            request.output_format, request.output_format
-        )
+        # Not every model knows webp; png becomes that here, and loses nothing.
+        fields["output_format"] = "jpg" if request.output_format == "jpeg" else "png"
     images = [data_url(image.data, image.content_type) for image in call.images]
     if images:
         fields |= _images(images, model)
@@ -118,7 +120,7 @@ def _images(images: Sequence[str], model: str) -> dict[str, Any]:
         return {"input_image": images[0]}
     if "nano-banana" in model or "seedream" in model:
         return {"image_input": images}
-    if "flux-2" in model:
+    if "flux-2" in model or "gpt-image" in model:
         return {"input_images": images}
     return {"image": images[0]}
 

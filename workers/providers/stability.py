@@ -1,8 +1,8 @@
 """Stability AI's v2beta: one multipart POST, and the image is the answer's body.
 
 A picture that was filtered comes blurred under a 200, told by a header; it counts as
-the refusal it is. What the last part of a model's name begins with decides the path:
-`sd3.5-large` is a field of the `sd3` endpoint.
+the refusal it is. The provider model is what the path ends in (`core`, `ultra`), or a
+name that begins with `sd3`, which is a field of that endpoint.
 
 Source: platform.stability.ai API reference (read 2026-11). Their only SDK on PyPI
 speaks the gRPC API before this one.
@@ -55,7 +55,7 @@ def path_for(call: Call, *, model: str) -> str:
     """Return where the request goes."""
     if call.mask is not None:
         return "/v2beta/stable-image/edit/inpaint"
-    name = "sd3" if model.startswith("sd3") else model
+    name = "sd3" if _is_sd3(model) else model
     return f"/v2beta/stable-image/generate/{name}"
 
 
@@ -64,24 +64,34 @@ def form_for(
 ) -> Iterator[tuple[str, str | File]]:
     """Yield the fields of the call for image number `index`."""
     yield "prompt", request.prompt
-    yield "output_format", request.output_format
+    yield "output_format", _format(request, call, model)
     if request.negative_prompt:
         yield "negative_prompt", request.negative_prompt
     if request.seed is not None:
         yield "seed", str((request.seed + index) % _MOST_SEED)
     if call.mask is not None:
         yield "mask", _file(call.mask, "mask")
-    elif model.startswith("sd3"):
+    elif _is_sd3(model):
         yield "model", model
     if call.images:
         yield "image", _file(call.images[0], "image")
         if call.mask is None:
             yield "strength", _STRENGTH
-            if model.startswith("sd3"):
+            if _is_sd3(model):
                 yield "mode", "image-to-image"
     else:
         size = Size(request.width, request.height)
         yield "aspect_ratio", nearest_ratio(size, _RATIOS)
+
+
+def _format(request: GenerationRequest, call: Call, model: str) -> str:
+    if request.output_format == "webp" and call.mask is None and _is_sd3(model):
+        return "png"  # the one endpoint that knows no webp
+    return request.output_format
+
+
+def _is_sd3(model: str) -> bool:
+    return model.startswith("sd3")
 
 
 def _file(image: InputBytes, name: str) -> File:

@@ -3,7 +3,7 @@
 What an item of the answer is, its `type` says. Steps are left to the model: the
 right number differs a hundredfold between them.
 
-Source: `together` 2.36 (read and exercised 2026-11).
+Source: `together` 2.36 (read and exercised 2026-11) and its guide to reference images.
 """
 
 from typing import Any, ClassVar
@@ -13,17 +13,11 @@ from service.core.errors import PromptRejected, ProviderError
 from service.core.provider import Call, Generated
 from service.core.requests import GenerationRequest
 from service.outbound import Outbound
-from workers.providers._upstream import (
-    Reply,
-    Upstream,
-    data_url,
-    error_of,
-    inline_or_link,
-    items_of,
-)
+from workers.providers._bodies import data_url, error_of, inline_or_link, items_of
+from workers.providers._upstream import Reply, Upstream
 
-_MANY = ("kontext", "flux.2", "gemini", "seedream", "qwen")
-"""Families that take several images to start from, under another name."""
+_ONE = "kontext"
+"""The family that takes one image to start from, under another name."""
 
 
 class Together:
@@ -46,7 +40,7 @@ class Together:
             payload=payload_for(request, call, model=model),
             images=request.n,
         )
-        links = [inline_or_link(item) for item in items_of(reply, "data")]
+        links = [inline_or_link(item) for item in items_of(reply.body, "data")]
         return Generated(
             images=await self._upstream.fetched(links[: request.n]),
             upstream_id=reply.upstream_id,
@@ -70,13 +64,13 @@ def payload_for(
     }
     images = [data_url(image.data, image.content_type) for image in call.images]
     if images:
-        many = any(family in model.lower() for family in _MANY)
-        payload |= {"reference_images": images} if many else {"image_url": images[0]}
+        one = _ONE in model.lower()
+        payload |= {"image_url": images[0]} if one else {"reference_images": images}
     return {name: value for name, value in payload.items() if value is not None}
 
 
 def _verdict(reply: Reply) -> ProviderError | None:
-    error = error_of(reply)
+    error = error_of(reply.body)
     if "nsfw" in f"{error.get('code')} {error.get('type')}".lower():
         return PromptRejected("the provider's policy forbids this content")
     return None

@@ -5,7 +5,10 @@ projects/P/locations/PLACE/publishers/google`. The key is an API key of Vertex, 
 access token (`ya29...`), which Google lets live an hour. A picture that was filtered
 is missing, or stands there as a reason.
 
-Source: `google-genai` 3.4 with `vertexai=True` (read 2026-11).
+Google has announced the end of all its Imagen models for 2026-08-17: this is for whom
+it still serves. The adapter `gemini` speaks to what replaces them, there as well.
+
+Source: `google-genai` 3.4 with `vertexai=True` (read and exercised 2026-11).
 """
 
 from typing import Any, ClassVar
@@ -16,13 +19,8 @@ from service.core.provider import Call, Generated, GeneratedImage
 from service.core.requests import GenerationRequest
 from service.core.sizing import Size, nearest_ratio
 from service.outbound import Outbound
-from workers.providers._upstream import (
-    Upstream,
-    decoded,
-    items_of,
-    no_image,
-    revised,
-)
+from workers.providers._bodies import decoded, items_of, revised
+from workers.providers._upstream import Upstream, no_image
 
 _RATIOS = ("1:1", "3:4", "4:3", "9:16", "16:9")
 _TOKEN = "ya29."  # noqa: S105 - how Google's access tokens begin
@@ -50,7 +48,7 @@ class VertexImagen:
         reply = await self._upstream.post(
             f"/models/{model}:predict", payload=payload_for(request), images=request.n
         )
-        items = items_of(reply, "predictions")[: request.n]
+        items = items_of(reply.body, "predictions")[: request.n]
         drawn = [item for item in items if "bytesBase64Encoded" in item]
         if not drawn and (not items or any("raiFilteredReason" in i for i in items)):
             raise PromptRejected("the provider's policy forbids this content")

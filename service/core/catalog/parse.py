@@ -28,6 +28,7 @@ from service.core.sizing import TIERS, parse_size
 
 ADAPTERS = (
     "a1111",
+    "azure_openai",
     "bedrock",
     "bfl",
     "comfyui",

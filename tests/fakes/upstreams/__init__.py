@@ -4,6 +4,7 @@ The suite in `tests/wire/test_provider_contract.py` runs over all of `FAKES`.
 """
 
 from tests.fakes.upstreams.a1111 import A1111Fake
+from tests.fakes.upstreams.azure_openai import AzureOpenAIFake
 from tests.fakes.upstreams.base import Fake
 from tests.fakes.upstreams.bedrock import BedrockFake
 from tests.fakes.upstreams.bfl import BFLFake
@@ -24,6 +25,7 @@ from tests.fakes.upstreams.xai import XAIFake
 
 FAKES: tuple[type[Fake], ...] = (
     A1111Fake,
+    AzureOpenAIFake,
     BedrockFake,
     BFLFake,
     ComfyUIFake,

@@ -1,4 +1,4 @@
-"""The web UI's `sdapi/v1`, as its own documents describe it."""
+"""The web UI's `sdapi/v1`, as its own documents describe it; proven by `webuiapi`."""
 
 import base64
 import json
@@ -8,29 +8,30 @@ from aiohttp import web
 
 from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
 
-_BOTH = {
-    "prompt",
-    "negative_prompt",
-    "width",
-    "height",
-    "batch_size",
-    "n_iter",
-    "seed",
-    "steps",
-    "cfg_scale",
-    "sampler_name",
-    "scheduler",
-    "override_settings",
-    "do_not_save_samples",
-    "do_not_save_grid",
-}
-_FROM_IMAGE = {
-    "init_images",
-    "mask",
-    "denoising_strength",
-    "inpainting_fill",
-    "inpaint_full_res",
-}
+
+def _names(text: str) -> set[str]:
+    return set(text.split())
+
+
+_BOTH = _names(
+    "prompt negative_prompt styles seed subseed subseed_strength seed_resize_from_h "
+    "seed_resize_from_w sampler_name sampler_index scheduler batch_size n_iter "
+    "steps cfg_scale width height restore_faces tiling do_not_save_samples "
+    "do_not_save_grid eta denoising_strength s_churn s_tmax s_tmin s_noise "
+    "override_settings override_settings_restore_afterwards script_name script_args "
+    "send_images save_images alwayson_scripts"
+)
+_FROM_TEXT = _names(
+    "enable_hr firstphase_width firstphase_height hr_scale hr_upscaler "
+    "hr_second_pass_steps hr_resize_x hr_resize_y hr_checkpoint_name "
+    "hr_sampler_name hr_scheduler hr_prompt hr_negative_prompt"
+)
+_FROM_IMAGE = _names(
+    "init_images mask mask_blur inpainting_fill inpaint_full_res resize_mode "
+    "inpaint_full_res_padding inpainting_mask_invert initial_noise_multiplier "
+    "image_cfg_scale include_init_images"
+)
+_PASSWORD = f"user:{KEY}"
 
 
 class A1111Fake(Fake):
@@ -46,25 +47,23 @@ class A1111Fake(Fake):
         return [
             web.post("/sdapi/v1/txt2img", self.handle),
             web.post("/sdapi/v1/img2img", self.handle),
+            web.get("/sdapi/v1/scripts", self._scripts),
         ]
 
     async def read(self, request: web.Request) -> Asked:
-        basic = base64.b64encode(KEY.encode()).decode()
-        if request.headers.get("Authorization") != f"Basic {basic}":
+        basic = request.headers.get("Authorization", "").removeprefix("Basic ")
+        if base64.b64decode(basic).decode() not in (KEY, _PASSWORD):
             raise Refusal(401, "unauthorized")
         body = await request.json()
         from_image = request.path.endswith("img2img")
-        known = _BOTH | _FROM_IMAGE if from_image else _BOTH
+        known = _BOTH | (_FROM_IMAGE if from_image else _FROM_TEXT)
         if set(body) - known or from_image is not ("init_images" in body):
             raise Refusal(422, "invalid")
         if body["width"] % 8 or body["height"] % 8:
             raise Refusal(422, "invalid")
-        images = [base64.b64decode(text) for text in body.get("init_images", [])]
-        for data in images:
-            opened(data)
-        mask = base64.b64decode(body["mask"]) if "mask" in body else None
-        if mask is not None:
-            opened(mask)
+        images = [_decoded(text) for text in body.get("init_images", [])]
+        if len(images) > 1 and len(images) > body.get("batch_size", 1):
+            raise Refusal(500, "bad number of images passed")
         return Asked(
             prompt=body.get("prompt", ""),
             model=body.get("override_settings", {}).get("sd_model_checkpoint", ""),
@@ -72,7 +71,7 @@ class A1111Fake(Fake):
             height=body["height"],
             n=body.get("batch_size", 1) * body.get("n_iter", 1),
             images=images,
-            mask=mask,
+            mask=_decoded(body["mask"]) if "mask" in body else None,
             seed=body.get("seed"),
             fields=body,
         )
@@ -90,6 +89,16 @@ class A1111Fake(Fake):
         }
         return web.json_response(body)
 
+    async def _scripts(self, _: web.Request) -> web.Response:
+        return web.json_response({"txt2img": [], "img2img": []})
+
     def refused(self, refusal: Refusal) -> web.Response:
         body = {"detail": "told in many words"}
         return web.json_response(body, status=refusal.status)
+
+
+def _decoded(text: str) -> bytes:
+    """Decode base64, in a `data:` URL or alone, as the web UI does."""
+    data = base64.b64decode(text.rpartition(",")[2])
+    opened(data)
+    return data

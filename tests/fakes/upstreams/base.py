@@ -9,8 +9,9 @@ answering is here, once:
     half_image  not_an_image  empty  fewer  link:URL  its images do
     rejected  failed  lost                            the provider says no, or forgets
 
-Each is used once, in order, by the next calls that cost money; those behind them
-are served.
+What only one provider does is asked for by the name of its fake's method, such as
+`filtered`. Each is used once, in order, by the next calls that cost money; those
+behind them are served.
 """
 
 import asyncio
@@ -27,8 +28,11 @@ from aiohttp import web
 from PIL import Image
 
 from service.core.catalog import ProviderEntry
+from service.core.provider import Provider
+from service.outbound import Outbound
 from tests.fakes.certificate import server_context
 from tests.fakes.pictures import draw
+from workers.providers import adapter
 
 KEY = "key-of-ours"
 
@@ -82,6 +86,7 @@ class Fake:
         adapter: Name of the adapter that speaks to it.
         model: A model of the provider's that draws, and edits where it can.
         edit_model: One that edits, where that is another.
+        mask_model: One that takes a mask, where that is another.
         edits: Whether it takes images to start from.
         masks: Whether it takes a mask.
         tasks: Whether a call submits a task that is looked at later.
@@ -94,6 +99,7 @@ class Fake:
     adapter: ClassVar[str]
     model: ClassVar[str]
     edit_model: ClassVar[str | None] = None
+    mask_model: ClassVar[str | None] = None
     base_path: ClassVar[str] = ""
     edits: ClassVar[bool] = False
     masks: ClassVar[bool] = False
@@ -157,16 +163,23 @@ class Fake:
     # What all share.
 
     def entry(self, **options: Any) -> ProviderEntry:
-        return ProviderEntry(
-            name=self.adapter,
-            adapter=self.adapter,
-            base_url=self.base_url,
-            **{"timeout": timedelta(seconds=20), **options},
-        )
+        told: dict[str, Any] = {
+            "name": self.adapter,
+            "adapter": self.adapter,
+            "base_url": self.base_url,
+            "timeout": timedelta(seconds=20),
+        }
+        return ProviderEntry(**{**told, **options})
 
     @property
     def base_url(self) -> str:
         return self.origin + self.base_path
+
+    def provider(
+        self, outbound: Outbound, key: str | None = KEY, **options: Any
+    ) -> Provider:
+        """Return an adapter that speaks to this fake."""
+        return adapter(self.adapter)(self.entry(**options), outbound, key)
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=200_000_000)
@@ -252,10 +265,11 @@ class Fake:
             return self._throttled(argument)
         if name in _BROKEN:
             return await _BROKEN[name](request, argument)
-        if name in ("rejected", "failed", "lost"):
-            say: Callable[[Asked], web.Response] = getattr(self, name)
-            return say(asked)
-        return await self.deliver(asked, _spoilt(name, argument, self.drawn(asked)[0]))
+        if name in _SPOILT:
+            results = _SPOILT[name](self.drawn(asked)[0], argument)
+            return await self.deliver(asked, results)
+        say: Callable[[Asked], web.Response] = getattr(self, name)
+        return say(asked)
 
     def _throttled(self, wait: str) -> web.Response:
         answer = self.refused(
@@ -338,15 +352,13 @@ _REFUSALS = {
 }
 
 
-def _spoilt(name: str, link: str, data: bytes) -> list[Result]:
-    results: dict[str, list[Result]] = {
-        "half_image": [data[: len(data) // 2]],
-        "not_an_image": [b"<html>not an image</html>"],
-        "empty": [],
-        "fewer": [data],
-        "link": [Link(link)],
-    }
-    return results[name]
+_SPOILT: dict[str, Callable[[bytes, str], list[Result]]] = {
+    "half_image": lambda data, _: [data[: len(data) // 2]],
+    "not_an_image": lambda _, __: [b"<html>not an image</html>"],
+    "empty": lambda _, __: [],
+    "fewer": lambda data, _: [data],
+    "link": lambda _, link: [Link(link)],
+}
 
 
 async def _html(_: web.Request, status: str) -> web.Response:

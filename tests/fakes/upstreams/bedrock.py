@@ -1,4 +1,4 @@
-"""Bedrock's `InvokeModel` for two families; proven by `boto3`."""
+"""Bedrock's `InvokeModel` for Stability's models; proven by `boto3`."""
 
 import base64
 from typing import Any, ClassVar
@@ -18,23 +18,18 @@ _RATIOS = {
     "4:5": (896, 1088),
     "5:4": (1088, 896),
 }
-_STABILITY = {"prompt", "negative_prompt", "output_format", "seed", "mode"}
-_PARAMS = {
-    "TEXT_IMAGE": ("textToImageParams", {"text", "negativeText"}),
-    "IMAGE_VARIATION": (
-        "imageVariationParams",
-        {"text", "negativeText", "images", "similarityStrength"},
-    ),
-    "INPAINTING": (
-        "inPaintingParams",
-        {"text", "negativeText", "image", "maskImage", "maskPrompt"},
-    ),
+_COMMON = {"prompt", "negative_prompt", "output_format", "seed"}
+_FIELDS = {
+    "sd3-5": _COMMON | {"aspect_ratio", "mode", "image", "strength"},
+    "stable-image-core": _COMMON | {"aspect_ratio"},
+    "stable-image-ultra": _COMMON | {"aspect_ratio", "image", "strength"},
+    "stable-image-inpaint": _COMMON | {"image", "mask", "grow_mask", "style_preset"},
 }
-_CONFIG = {"numberOfImages", "quality", "seed", "width", "height", "cfgScale"}
 _TYPES = {
     400: "ValidationException",
     401: "UnrecognizedClientException",
     403: "AccessDeniedException",
+    424: "ModelErrorException",
     429: "ThrottlingException",
     500: "InternalServerException",
     503: "ServiceUnavailableException",
@@ -42,12 +37,13 @@ _TYPES = {
 
 
 class BedrockFake(Fake):
-    """The bodies of Stability's and of Amazon's models."""
+    """One image a call; what went wrong with it stands under `finish_reasons`."""
 
     adapter: ClassVar[str] = "bedrock"
     model: ClassVar[str] = "stability.sd3-5-large-v1:0"
-    amazon_model: ClassVar[str] = "amazon.nova-canvas-v1:0"
+    mask_model: ClassVar[str | None] = "us.stability.stable-image-inpaint-v1:0"
     edits: ClassVar[bool] = True
+    masks: ClassVar[bool] = True
 
     def routes(self) -> list[web.RouteDef]:
         return [web.post("/model/{model}/invoke", self.handle)]
@@ -56,25 +52,41 @@ class BedrockFake(Fake):
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             raise Refusal(403, "unauthorized")
         body, model = await request.json(), request.match_info["model"]
-        asked = _stability(body) if "stability." in model else _amazon(body)
-        asked.model, asked.fields = model, body
-        return asked
+        family = next((name for name in _FIELDS if name in model), "")
+        if set(body) - _FIELDS.get(family, set()) or not body.get("prompt"):
+            raise Refusal(400, "invalid")
+        if family == "sd3-5" and ("image" in body) is not ("mode" in body):
+            raise Refusal(400, "invalid")
+        if body.get("seed", 0) not in range(4_294_967_295):
+            raise Refusal(400, "invalid")
+        width, height = _RATIOS[body.get("aspect_ratio", "1:1")]
+        return Asked(
+            prompt=body["prompt"],
+            model=model,
+            width=width,
+            height=height,
+            image_format=body.get("output_format", "png"),
+            images=[_decoded(body["image"])] if "image" in body else [],
+            mask=_decoded(body["mask"]) if "mask" in body else None,
+            seed=body.get("seed"),
+            fields=body,
+        )
 
     async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
         images = list[str]()
         for result in results:
             assert not isinstance(result, Link)
             images.append(base64.b64encode(result).decode())
-        body: dict[str, Any] = {"images": images}
-        if "stability." in asked.model:
-            body |= {"seeds": [1] * len(images), "finish_reasons": [None] * len(images)}
-        else:
-            body["error"] = None
-        return web.json_response(body)
+        return _answer(asked, images=images, finish_reasons=[None] * len(images))
 
     def rejected(self, asked: Asked) -> web.Response:
-        reasons = ["Filter reason: prompt"]
-        return web.json_response({"seeds": [], "images": [], "finish_reasons": reasons})
+        return _answer(asked, images=[], finish_reasons=["Filter reason: prompt"])
+
+    def inference_error(self, asked: Asked) -> web.Response:
+        return _answer(asked, images=[], finish_reasons=["Inference error"])
+
+    def model_error(self, _: Asked) -> web.Response:
+        return self.refused(Refusal(424, "the model failed"))
 
     def refused(self, refusal: Refusal) -> web.Response:
         headers = {"x-amzn-errortype": _TYPES.get(refusal.status, "X")}
@@ -82,42 +94,9 @@ class BedrockFake(Fake):
         return web.json_response(body, status=refusal.status, headers=headers)
 
 
-def _stability(body: dict[str, Any]) -> Asked:
-    edit = body.get("mode") == "image-to-image"
-    more = {"image", "strength"} if edit else {"aspect_ratio"}
-    if set(body) - _STABILITY - more or not body.get("prompt"):
-        raise Refusal(400, "invalid")
-    width, height = _RATIOS[body.get("aspect_ratio", "1:1")]
-    images = [_decoded(body["image"])] if edit else []
-    return Asked(
-        prompt=body["prompt"],
-        model="",
-        width=width,
-        height=height,
-        image_format=body.get("output_format", "png"),
-        images=images,
-        seed=body.get("seed"),
-    )
-
-
-def _amazon(body: dict[str, Any]) -> Asked:
-    name, known = _PARAMS[body["taskType"]]
-    params, config = body[name], body.get("imageGenerationConfig", {})
-    if set(params) - known or set(config) - _CONFIG:
-        raise Refusal(400, "invalid")
-    if set(body) != {"taskType", name, "imageGenerationConfig"}:
-        raise Refusal(400, "invalid")
-    images = params.get("images", [params["image"]] if "image" in params else [])
-    return Asked(
-        prompt=params["text"],
-        model="",
-        width=config.get("width", 1024),
-        height=config.get("height", 1024),
-        n=config.get("numberOfImages", 1),
-        images=[_decoded(text) for text in images],
-        mask=_decoded(params["maskImage"]) if "maskImage" in params else None,
-        seed=config.get("seed"),
-    )
+def _answer(asked: Asked, **fields: Any) -> web.Response:
+    headers = {"x-amzn-RequestId": asked.id}
+    return web.json_response({"seeds": [1], **fields}, headers=headers)
 
 
 def _decoded(text: str) -> bytes:

@@ -17,6 +17,9 @@ from tests.fakes.upstreams.base import (
 
 _BY_RATIO = ("kontext", "ultra")
 _RATIOS = {"1:1": (1024, 1024), "16:9": (1392, 752), "9:16": (752, 1392)}
+_COMMON = {"prompt", "seed", "output_format", "safety_tolerance", "prompt_upsampling"}
+_SHAPE = {"width", "height", "aspect_ratio"}
+_FILL = {"image", "mask", "steps", "guidance"}
 
 
 class BFLFake(TaskFake):
@@ -24,8 +27,14 @@ class BFLFake(TaskFake):
 
     adapter: ClassVar[str] = "bfl"
     model: ClassVar[str] = "flux-2-pro"
+    mask_model: ClassVar[str | None] = "flux-pro-1.0-fill"
     edits: ClassVar[bool] = True
+    masks: ClassVar[bool] = True
     links: ClassVar[bool] = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._news: set[str] = set()
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -37,15 +46,20 @@ class BFLFake(TaskFake):
         if request.headers.get("x-key") != KEY:
             raise Refusal(403, "unauthorized")
         body, model = await request.json(), request.match_info["model"]
-        width, height = _size(body, model)
-        images = []
-        for name, value in body.items():
-            if name.startswith("input_image"):
-                data = base64.b64decode(value)
-                opened(data)
-                images.append(data)
+        fill = "fill" in model
+        known = _COMMON | (_FILL if fill else _SHAPE)
+        if {name for name in body if not name.startswith("input_image")} - known:
+            raise Refusal(422, "invalid")
         if body.get("output_format", "jpeg") not in ("png", "jpeg"):
             raise Refusal(422, "invalid")
+        if fill and "image" not in body:
+            raise Refusal(422, "invalid")
+        width, height = (1024, 1024) if fill else _size(body, model)
+        images = [
+            _decoded(value)
+            for name, value in body.items()
+            if name == "image" or name.startswith("input_image")
+        ]
         return Asked(
             prompt=body["prompt"],
             model=model,
@@ -53,6 +67,7 @@ class BFLFake(TaskFake):
             height=height,
             image_format=body.get("output_format", "jpeg"),
             images=images,
+            mask=_decoded(body["mask"]) if "mask" in body else None,
             seed=body.get("seed"),
             fields=body,
         )
@@ -63,6 +78,16 @@ class BFLFake(TaskFake):
 
     def rejected(self, asked: Asked) -> web.Response:
         self.accept(asked, "Content Moderated")
+        return self._submitted(asked)
+
+    def request_moderated(self, asked: Asked) -> web.Response:
+        self.accept(asked, "Request Moderated")
+        return self._submitted(asked)
+
+    def in_a_new_state(self, asked: Asked) -> web.Response:
+        """Take the task, and say of it at first what no document names."""
+        self._news.add(asked.id)
+        self.accept(asked, [*self.drawn(asked)])
         return self._submitted(asked)
 
     def failed(self, asked: Asked) -> web.Response:
@@ -92,6 +117,9 @@ class BFLFake(TaskFake):
             return web.json_response(body, status=404)
         if outcome is None:
             return web.json_response({"id": task, "status": "Pending", "result": None})
+        if task in self._news:
+            self._news.remove(task)
+            outcome = "Upscaling"
         if isinstance(outcome, str):
             return web.json_response({"id": task, "status": outcome, "result": None})
         result = None
@@ -117,3 +145,9 @@ def _size(body: dict[str, Any], model: str) -> tuple[int, int]:
     if width % 16 or height % 16 or min(width, height) < 64:
         raise Refusal(422, "invalid")
     return width, height
+
+
+def _decoded(text: str) -> bytes:
+    data = base64.b64decode(text)
+    opened(data)
+    return data

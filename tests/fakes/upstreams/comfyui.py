@@ -1,10 +1,14 @@
 """ComfyUI's server: a queue, a history, and files; graphs are checked as it does."""
 
+import base64
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from aiohttp import web
 
 from tests.fakes.upstreams.base import Asked, Link, Refusal, Result, TaskFake, opened
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _NODES = {
     "CheckpointLoaderSimple": {"ckpt_name"},
@@ -33,7 +37,15 @@ _NODES = {
 
 
 class ComfyUIFake(TaskFake):
-    """Draws what the graph's nodes ask for."""
+    """Draws what the graph's nodes ask for.
+
+    Args:
+        password: What a proxy before it asks for, `user:password`; none by default.
+        options: Of every fake.
+
+    Attributes:
+        uploads: Files by the names they were given.
+    """
 
     adapter: ClassVar[str] = "comfyui"
     model: ClassVar[str] = "v1-5-pruned-emaonly.safetensors"
@@ -42,18 +54,31 @@ class ComfyUIFake(TaskFake):
     needs_key: ClassVar[bool] = False
     refuses: ClassVar[bool] = False
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, password: str = "", **options: Any) -> None:
         super().__init__(**options)
         self.uploads: dict[str, bytes] = {}
+        self._password = password
+        self._unwritten: set[str] = set()
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.post("/prompt", self.handle),
-            web.post("/upload/image", self._upload),
-            web.get("/history/{id}", self._history),
-            web.get("/queue", self._queue),
-            web.get("/view", self._view),
+            web.post("/prompt", self._guarded(self.handle)),
+            web.post("/upload/image", self._guarded(self._upload)),
+            web.get("/history/{id}", self._guarded(self._history)),
+            web.get("/queue", self._guarded(self._queue)),
+            web.get("/view", self._guarded(self._view)),
         ]
+
+    def _guarded(self, handler: Handler) -> Handler:
+        """Ask for the password first, as a proxy does where there is one."""
+        basic = f"Basic {base64.b64encode(self._password.encode()).decode()}"
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if self._password and request.headers.get("Authorization") != basic:
+                return web.Response(status=401)
+            return await handler(request)
+
+        return guarded
 
     async def read(self, request: web.Request) -> Asked:
         body = await request.json()
@@ -107,6 +132,12 @@ class ComfyUIFake(TaskFake):
         self.accept(asked, "error")
         return self._queued(asked)
 
+    def slow_to_write(self, asked: Asked) -> web.Response:
+        """Leave the queue before the history has it."""
+        self._unwritten.add(asked.id)
+        self.accept(asked, [*self.drawn(asked)])
+        return self._queued(asked)
+
     def lost(self, asked: Asked) -> web.Response:
         return self._queued(asked)
 
@@ -127,22 +158,24 @@ class ComfyUIFake(TaskFake):
             outcome = self.look(task)
         except KeyError:
             return web.json_response({})
-        if outcome is None:
+        if outcome is None or task in self._unwritten:
             return web.json_response({})
         if isinstance(outcome, str):
             status = {"status_str": "error", "completed": False, "messages": []}
             return web.json_response({task: {"outputs": {}, "status": status}})
-        images = []
+        images = [{"filename": "draft.png", "subfolder": "", "type": "temp"}]
         for item in outcome:
             assert not isinstance(item, Link)
             name = self.link_to(item).rpartition("/")[2]
             images.append({"filename": name, "subfolder": "", "type": "output"})
         status = {"status_str": "success", "completed": True, "messages": []}
-        outputs = {"save": {"images": images}}
+        outputs = {"save": {"images": images if outcome else []}}
         return web.json_response({task: {"outputs": outputs, "status": status}})
 
     async def _queue(self, request: web.Request) -> web.Response:
-        running = [[0, task, {}, {}, []] for task in self._results]
+        waiting = set(self._results) - self._unwritten
+        self._unwritten.clear()
+        running = [[0, task, {}, {}, []] for task in waiting]
         return web.json_response({"queue_running": running, "queue_pending": []})
 
     async def _view(self, request: web.Request) -> web.Response:

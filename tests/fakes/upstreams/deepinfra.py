@@ -21,18 +21,20 @@ class DeepInfraFake(Fake):
         return [web.post("/v1/inference/{owner}/{name}", self.handle)]
 
     async def read(self, request: web.Request) -> Asked:
-        if request.headers.get("Authorization") != f"Bearer {KEY}":
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if (scheme.lower(), key) != ("bearer", KEY):
             raise Refusal(401, "unauthorized")
         body, names = await request.json(), request.match_info
         if set(body) - _KNOWN or body.get("num_images", 1) not in range(1, 5):
             raise Refusal(422, "invalid")
-        if not {body["width"], body["height"]} <= set(_SIDES):
+        width, height = body.get("width", 1024), body.get("height", 1024)
+        if not {width, height} <= set(_SIDES):
             raise Refusal(422, "invalid")
         return Asked(
             prompt=body["prompt"],
             model=f"{names['owner']}/{names['name']}",
-            width=body["width"],
-            height=body["height"],
+            width=width,
+            height=height,
             n=body.get("num_images", 1),
             seed=body.get("seed"),
             fields=body,
@@ -50,6 +52,14 @@ class DeepInfraFake(Fake):
 
     def rejected(self, asked: Asked) -> web.Response:
         return self._answer(asked, status="request_moderated", images=[])
+
+    def under_image_url(self, asked: Asked) -> web.Response:
+        link = self.link_to(self.drawn(asked)[0])
+        return self._answer(asked, status="ok", image_url=link)
+
+    def under_image_urls(self, asked: Asked) -> web.Response:
+        link = self.link_to(self.drawn(asked)[0])
+        return self._answer(asked, status="ok", image_urls=[link])
 
     def _answer(self, asked: Asked, **fields: Any) -> web.Response:
         status = {"status": "succeeded", "runtime_ms": 700, "cost": 0.009 * asked.n}

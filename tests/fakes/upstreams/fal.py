@@ -21,9 +21,21 @@ _NAMED = {
     "landscape_4_3": (1024, 768),
     "portrait_4_3": (768, 1024),
 }
+_BY_RATIO = ("nano-banana", "kontext", "ultra")
+_RATIOS = {
+    "1:1": (1024, 1024),
+    "16:9": (1344, 768),
+    "9:16": (768, 1344),
+    "3:2": (1248, 832),
+    "2:3": (832, 1248),
+    "4:3": (1184, 864),
+    "3:4": (864, 1184),
+    "21:9": (1536, 672),
+}
 _KNOWN = {
     "prompt",
     "image_size",
+    "aspect_ratio",
     "num_images",
     "seed",
     "negative_prompt",
@@ -35,13 +47,24 @@ _KNOWN = {
 
 
 class FalFake(TaskFake):
-    """A request in a queue, its status beside its result."""
+    """A request in a queue, its status beside its result.
+
+    Attributes:
+        headers: Of every request that came with our key.
+    """
 
     adapter: ClassVar[str] = "fal"
     model: ClassVar[str] = "fal-ai/flux-2"
     edit_model: ClassVar[str | None] = "fal-ai/flux-2/edit"
+    mask_model: ClassVar[str | None] = "fal-ai/flux-pro/v1/fill"
     edits: ClassVar[bool] = True
+    masks: ClassVar[bool] = True
     links: ClassVar[bool] = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.headers: list[Any] = []
+        self._flagged: set[str] = set()
 
     def routes(self) -> list[web.RouteDef]:
         task = "/{owner}/{app}/requests/{id}"
@@ -50,23 +73,23 @@ class FalFake(TaskFake):
             web.put(f"{task}/cancel", self._cancel),
             web.get(task, self._result),
             web.post("/{owner}/{app}", self.handle),
-            web.post("/{owner}/{app}/{path}", self.handle),
+            web.post("/{owner}/{app}/{path:.+}", self.handle),
         ]
 
     async def read(self, request: web.Request) -> Asked:
         if request.headers.get("Authorization") != f"Key {KEY}":
             raise Refusal(401, "unauthorized")
         body, names = await request.json(), request.match_info
+        self.headers.append(request.headers)
+        model = "/".join(names[p] for p in ("owner", "app", "path") if p in names)
         if set(body) - _KNOWN or not isinstance(body.get("prompt"), str):
             raise Refusal(422, "invalid")
-        width, height = _size(body.get("image_size", "landscape_4_3"))
+        width, height = _shape(body, model)
         links = body.get("image_urls", [])
         links = [body["image_url"], *links] if "image_url" in body else links
         return Asked(
             prompt=body["prompt"],
-            model="/".join(
-                names[part] for part in ("owner", "app", "path") if part in names
-            ),
+            model=model,
             width=width,
             height=height,
             n=body.get("num_images", 1),
@@ -84,6 +107,23 @@ class FalFake(TaskFake):
     def rejected(self, asked: Asked) -> web.Response:
         self.accept(asked, "content_policy_violation")
         return self._submitted(asked)
+
+    def painted_black(self, asked: Asked) -> web.Response:
+        """Deliver what the safety checker left of the pictures."""
+        self._flagged.add(asked.id)
+        self.accept(asked, [*self.drawn(asked)])
+        return self._submitted(asked)
+
+    def runner_lost(self, asked: Asked) -> web.Response:
+        self.accept(asked, "runner_disconnected")
+        return self._submitted(asked)
+
+    def file_too_large(self, asked: Asked) -> web.Response:
+        self.accept(asked, "file_too_large")
+        return self._submitted(asked)
+
+    def locked(self, _: Asked) -> web.Response:
+        return _detail("User is locked. Reason: Exhausted balance.", 403)
 
     def failed(self, asked: Asked) -> web.Response:
         self.accept(asked, "internal_server_error")
@@ -115,7 +155,10 @@ class FalFake(TaskFake):
             return _detail("Request not found", 404)
         if outcome is None:
             return web.json_response({"status": "IN_PROGRESS", "logs": []}, status=202)
-        return web.json_response({"status": "COMPLETED", "logs": [], "metrics": {}})
+        body: dict[str, Any] = {"status": "COMPLETED", "logs": [], "metrics": {}}
+        if isinstance(outcome, str):
+            body |= {"error": "told in many words", "error_type": outcome}
+        return web.json_response(body)
 
     async def _result(self, request: web.Request) -> web.Response:
         try:
@@ -135,7 +178,7 @@ class FalFake(TaskFake):
             }
             for item in outcome
         ]
-        flags = [False] * len(images)
+        flags = [request.match_info["id"] in self._flagged] * len(images)
         return web.json_response(
             {"images": images, "seed": 1, "has_nsfw_concepts": flags, "prompt": ""}
         )
@@ -152,11 +195,21 @@ def _detail(text: str, status: int) -> web.Response:
 
 
 def _failed(kind: str) -> web.Response:
-    status = 422 if kind == "content_policy_violation" else 500
+    if kind.startswith("runner_"):  # the queue's errors have another shape
+        body: dict[str, Any] = {"detail": "told in many words", "error_type": kind}
+        headers = {"X-Fal-Error-Type": kind}
+        return web.json_response(body, status=503, headers=headers)
+    status = 500 if kind == "internal_server_error" else 422
     detail = [{"loc": ["body", "prompt"], "msg": "no", "type": kind}]
-    return web.json_response(
-        {"detail": detail}, status=status, headers={"X-Fal-Error-Type": kind}
-    )
+    return web.json_response({"detail": detail}, status=status)
+
+
+def _shape(body: dict[str, Any], model: str) -> tuple[int, int]:
+    if not any(name in model for name in _BY_RATIO):
+        return _size(body.get("image_size", "landscape_4_3"))
+    if "image_size" in body:
+        raise Refusal(422, "invalid")
+    return _RATIOS[body.get("aspect_ratio", "1:1")]
 
 
 def _size(size: Any) -> tuple[int, int]:

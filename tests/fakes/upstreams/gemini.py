@@ -58,7 +58,7 @@ class GeminiFake(Fake):
         model = request.match_info["model"]
         if set(shape) - {"aspectRatio", "imageSize"}:
             raise Refusal(400, "invalid")
-        if "imageSize" in shape and "pro" not in model:
+        if "imageSize" in shape and model.startswith("gemini-2.5-"):
             raise Refusal(400, "invalid")
         try:
             width, height = _RATIOS[shape.get("aspectRatio", "1:1")]
@@ -79,8 +79,7 @@ class GeminiFake(Fake):
         parts: list[dict[str, Any]] = [{"text": "Here it is."}]
         for result in results:
             assert not isinstance(result, Link)
-            data = base64.b64encode(result).decode()
-            parts.append({"inlineData": {"mimeType": "image/png", "data": data}})
+            parts.append(_part(result))
         reason = "STOP" if results else "NO_IMAGE"
         return _answer(
             candidates=[
@@ -95,6 +94,18 @@ class GeminiFake(Fake):
 
     def rejected(self, asked: Asked) -> web.Response:
         return _answer(promptFeedback={"blockReason": "PROHIBITED_CONTENT"})
+
+    def image_safety(self, asked: Asked) -> web.Response:
+        return _answer(candidates=[{"finishReason": "IMAGE_SAFETY", "index": 0}])
+
+    def exhausted(self, _: Asked) -> web.Response:
+        """Tell the wait as the quota does: in the details, without a header."""
+        return self.refused(Refusal(429, "exhausted", wait=34.5))
+
+    def sketch_first(self, asked: Asked) -> web.Response:
+        """Think in pictures, as the pro models do."""
+        parts = [_part(b"a sketch", thought=True), _part(self.drawn(asked)[0])]
+        return _answer(candidates=[{"content": {"parts": parts}, "index": 0}])
 
     def refused(self, refusal: Refusal) -> web.Response:
         details = list[dict[str, Any]]()
@@ -121,6 +132,11 @@ class GeminiFake(Fake):
             "details": details,
         }
         return web.json_response({"error": error}, status=refusal.status)
+
+
+def _part(data: bytes, **more: Any) -> dict[str, Any]:
+    text = base64.b64encode(data).decode()
+    return {"inlineData": {"mimeType": "image/png", "data": text}, **more}
 
 
 def _answer(**fields: Any) -> web.Response:

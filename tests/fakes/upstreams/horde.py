@@ -28,7 +28,7 @@ _KNOWN = {
     "source_processing",
 }
 _PARAMS = {"n", "width", "height", "seed", "steps", "cfg_scale", "sampler_name"}
-_RCS = {401: "InvalidAPIKey", 402: "KudosUpfront", 429: "TooManyPrompts"}
+_RCS = {401: "InvalidAPIKey", 429: "TooManyPrompts"}
 
 
 class HordeFake(TaskFake):
@@ -84,6 +84,13 @@ class HordeFake(TaskFake):
     def rejected(self, asked: Asked) -> web.Response:
         return self.refused(Refusal(400, "CorruptPrompt"))
 
+    def unmanned(self, _: Asked) -> web.Response:
+        return self.refused(Refusal(400, "NoValidWorkers"))
+
+    def impossible(self, asked: Asked) -> web.Response:
+        self.accept(asked, "impossible")
+        return self._submitted(asked)
+
     def censored(self, asked: Asked) -> web.Response:
         self.accept(asked, "censored")
         return self._submitted(asked)
@@ -109,15 +116,17 @@ class HordeFake(TaskFake):
     async def _status(self, request: web.Request) -> web.Response:
         outcome = self.look(request.match_info["id"])
         assert outcome is not None
-        state = "ok"
+        more: dict[str, Any] = {"state": "ok", "censored": False, "gen_metadata": []}
         if isinstance(outcome, str):
-            state, outcome = outcome, [b""]
+            outcome = [b""]
+            why = {"type": "censorship", "value": "nsfw"}
+            more |= {"censored": True, "gen_metadata": [why]}
         items = [
             {
                 "id": f"{index}",
                 "img": item.url if isinstance(item, Link) else self.link_to(item),
                 "seed": "1",
-                "state": state,
+                **more,
                 "worker_name": "a volunteer",
             }
             for index, item in enumerate(outcome)
@@ -125,23 +134,23 @@ class HordeFake(TaskFake):
         return web.json_response({**_state(outcome), "generations": items})
 
     def refused(self, refusal: Refusal) -> web.Response:
-        body = {
-            "message": "told in many words",
-            "rc": _RCS.get(refusal.status, refusal.kind),
-        }
+        code = _RCS.get(refusal.status, refusal.kind)
+        if refusal.kind == "unpaid":  # no 402 here
+            refusal.status, code = 403, "KudosUpfront"
+        body = {"message": "told in many words", "rc": code}
         return web.json_response(body, status=refusal.status)
 
 
 def _state(outcome: Any) -> dict[str, Any]:
-    faulted = outcome == "faulted"
+    faulted, waiting = outcome == "faulted", outcome in (None, "impossible")
     return {
-        "finished": 0 if outcome is None else 1,
+        "finished": 0 if waiting else 1,
         "processing": 1 if outcome is None else 0,
         "waiting": 0,
-        "done": outcome is not None and not faulted,
+        "done": not waiting and not faulted,
         "faulted": faulted,
         "wait_time": 1,
         "queue_position": 0,
         "kudos": 11.0,
-        "is_possible": True,
+        "is_possible": outcome != "impossible",
     }

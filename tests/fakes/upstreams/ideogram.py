@@ -76,6 +76,11 @@ class IdeogramFake(Fake):
         """The pictures, not the prompt, failed the check."""
         return _answer([{**_item(asked, None), "is_image_safe": False}])
 
+    def one_unsafe(self, asked: Asked) -> web.Response:
+        links = [self.link_to(data) for data in self.drawn(asked)]
+        unsafe = {**_item(asked, ""), "is_image_safe": False}
+        return _answer([unsafe, *(_item(asked, link) for link in links[1:])])
+
     def refused(self, refusal: Refusal) -> web.Response:
         body: dict[str, Any] = {"error": "told in many words"}
         if refusal.kind == "throttled":

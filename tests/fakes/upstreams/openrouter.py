@@ -1,4 +1,4 @@
-"""OpenRouter's chat with images; `openai` drives it, as OpenRouter says it may."""
+"""OpenRouter's image API; proven by `openrouter`, its own SDK."""
 
 import base64
 from typing import Any, ClassVar
@@ -19,61 +19,63 @@ _RATIOS = {
     "16:9": (1344, 768),
     "21:9": (1536, 672),
 }
-_KNOWN = {"model", "messages", "modalities", "image_config", "usage", "stream"}
+_TIERS = {"1K": 1, "2K": 2, "4K": 4}
+_CHOICES = {
+    "aspect_ratio": set(_RATIOS),
+    "resolution": set(_TIERS),
+    "quality": {"auto", "low", "medium", "high", "xhigh", "max"},
+    "background": {"auto", "transparent", "opaque"},
+    "output_format": {"png", "jpeg", "webp"},
+}
+_KNOWN = {"model", "prompt", "n", "seed", "user", "stream", "input_references"}
 
 
 class OpenRouterFake(Fake):
-    """A completion with an image in its message, and what it cost."""
+    """Images inline, and what they cost."""
 
     adapter: ClassVar[str] = "openrouter"
-    model: ClassVar[str] = "google/gemini-2.5-flash-image"
+    model: ClassVar[str] = "google/gemini-3.1-flash-image"
     base_path: ClassVar[str] = "/api/v1"
     edits: ClassVar[bool] = True
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.post("/api/v1/chat/completions", self.handle)]
+        return [web.post("/api/v1/images", self.handle)]
 
     async def read(self, request: web.Request) -> Asked:
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             raise Refusal(401, "unauthorized")
         body = await request.json()
-        if set(body) - _KNOWN or "image" not in body.get("modalities", ()):
+        if set(body) - _KNOWN - set(_CHOICES) or not body.get("prompt"):
             raise Refusal(400, "invalid")
-        config = body.get("image_config", {})
-        if config.get("image_size", "1K") not in ("1K", "2K", "4K"):
+        for name, choices in _CHOICES.items():
+            if name in body and body[name] not in choices:
+                raise Refusal(400, "invalid")
+        if body.get("n", 1) not in range(1, 11):
             raise Refusal(400, "invalid")
-        texts, images = _read(body["messages"][-1]["content"])
-        width, height = _RATIOS[config.get("aspect_ratio", "1:1")]
+        width, height = _RATIOS[body.get("aspect_ratio", "1:1")]
+        scale = _TIERS[body.get("resolution", "1K")]
         return Asked(
-            prompt="\n".join(texts),
+            prompt=body["prompt"],
             model=body["model"],
-            width=width,
-            height=height,
-            images=images,
+            width=width * scale,
+            height=height * scale,
+            n=body.get("n", 1),
+            images=[_decoded(part) for part in body.get("input_references", [])],
+            seed=body.get("seed"),
             fields=body,
         )
 
     async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        images = list[dict[str, Any]]()
+        items = list[dict[str, Any]]()
         for result in results:
-            if isinstance(result, Link):
-                url = result.url
-            else:
-                text = base64.b64encode(result).decode()
-                url = f"data:image/png;base64,{text}"
-            images.append({"type": "image_url", "image_url": {"url": url}})
-        message = {"role": "assistant", "content": "Here it is.", "images": images}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 7, "completion_tokens": 1290, "total_tokens": 1297}
+            assert not isinstance(result, Link)
+            text = base64.b64encode(result).decode()
+            items.append({"b64_json": text, "media_type": "image/png"})
+        tokens = {"prompt_tokens": 7, "completion_tokens": 1290, "total_tokens": 1297}
+        usage = {**tokens, "cost": 0.0387}
         return web.json_response(
-            {
-                "id": f"gen-{asked.id}",
-                "object": "chat.completion",
-                "created": 1,
-                "model": asked.model,
-                "choices": [choice],
-                "usage": {**usage, "cost": 0.0387},
-            }
+            {"created": 1, "data": items, "usage": usage},
+            headers={"X-Generation-Id": f"gen-{asked.id}"},
         )
 
     def rejected(self, asked: Asked) -> web.Response:
@@ -86,12 +88,8 @@ class OpenRouterFake(Fake):
         return web.json_response({"error": error}, status=refusal.status)
 
 
-def _read(content: Any) -> tuple[list[str], list[bytes]]:
-    if isinstance(content, str):
-        return [content], []
-    texts = [part["text"] for part in content if part["type"] == "text"]
-    links = [p["image_url"]["url"] for p in content if p["type"] == "image_url"]
-    images = [base64.b64decode(link.partition(",")[2]) for link in links]
-    for data in images:
-        opened(data)
-    return texts, images
+def _decoded(part: dict[str, Any]) -> bytes:
+    assert part["type"] == "image_url"
+    data = base64.b64decode(part["image_url"]["url"].partition(",")[2])
+    opened(data)
+    return data

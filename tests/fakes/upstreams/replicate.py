@@ -48,8 +48,14 @@ class ReplicateFake(TaskFake):
 
     adapter: ClassVar[str] = "replicate"
     model: ClassVar[str] = "black-forest-labs/flux-2-pro"
+    mask_model: ClassVar[str | None] = "black-forest-labs/flux-fill-pro"
     edits: ClassVar[bool] = True
+    masks: ClassVar[bool] = True
     links: ClassVar[bool] = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._bare: set[str] = set()
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -109,13 +115,16 @@ class ReplicateFake(TaskFake):
             return self.refused(Refusal(404, "not_found"))
         if outcome is None:
             return web.json_response(self._prediction(task, "processing"))
+        if outcome == "canceled":
+            return web.json_response(self._prediction(task, "canceled"))
         if isinstance(outcome, str):
             return web.json_response(self._prediction(task, "failed", error=outcome))
         links = [
             item.url if isinstance(item, Link) else self.link_to(item)
             for item in outcome
         ]
-        return web.json_response(self._prediction(task, "succeeded", output=links))
+        output: Any = links[0] if task in self._bare else links
+        return web.json_response(self._prediction(task, "succeeded", output=output))
 
     def _prediction(self, task: str, status: str, **more: Any) -> dict[str, Any]:
         here = f"{self.origin}/v1/predictions/{task}"
@@ -132,6 +141,20 @@ class ReplicateFake(TaskFake):
             "urls": {"get": here, "cancel": f"{here}/cancel"},
             **more,
         }
+
+    def canceled(self, asked: Asked) -> web.Response:
+        self.accept(asked, "canceled")
+        return self._created(asked)
+
+    def bare_link(self, asked: Asked) -> web.Response:
+        """Bring the output as some models do: a string."""
+        self._bare.add(asked.id)
+        self.accept(asked, [*self.drawn(asked)])
+        return self._created(asked)
+
+    def out_of_breath(self, _: Asked) -> web.Response:
+        """Tell the wait in a sentence, without a header for it."""
+        return self.refused(Refusal(429, "throttled", wait=30))
 
     def refused(self, refusal: Refusal) -> web.Response:
         detail = "told in many words"

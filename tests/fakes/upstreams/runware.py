@@ -75,6 +75,16 @@ class RunwareFake(Fake):
     def rejected(self, asked: Asked) -> web.Response:
         return self.refused(Refusal(400, "contentModerated"))
 
+    def flagged(self, asked: Asked) -> web.Response:
+        items = [_item(asked, data) for data in self.drawn(asked)]
+        flagged = [{**item, "NSFWContent": True} for item in items]
+        return web.json_response({"data": flagged})
+
+    def error_under_200(self, _: Asked) -> web.Response:
+        answer = self.refused(Refusal(402, "unpaid"))
+        answer.set_status(200)
+        return answer
+
     def refused(self, refusal: Refusal) -> web.Response:
         error = {
             "code": _CODES.get(refusal.status, refusal.kind),

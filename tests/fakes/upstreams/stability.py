@@ -51,9 +51,13 @@ class StabilityFake(Fake):
             name: value.file.read() if isinstance(value, web.FileField) else value
             for name, value in (await request.post()).items()
         }
+        fields.pop("none", None)  # what makes a form of several parts of it
         if set(fields) - _FIELDS[kind] or not fields.get("prompt"):
             raise Refusal(400, "bad_request")
         if kind == "sd3" and fields.get("model") not in _SD3:
+            raise Refusal(400, "bad_request")
+        formats = ("png", "jpeg") if kind == "sd3" else ("png", "jpeg", "webp")
+        if fields.get("output_format", "png") not in formats:
             raise Refusal(400, "bad_request")
         images = [fields["image"]] if "image" in fields else []
         if images and "aspect_ratio" in fields and kind == "sd3":

@@ -42,6 +42,8 @@ class TogetherFake(Fake):
         body = await request.json()
         if set(body) - _KNOWN or not {"model", "prompt"} <= set(body):
             raise Refusal(400, "invalid_request_error")
+        if ("kontext" in body["model"]) and "reference_images" in body:
+            raise Refusal(400, "invalid_request_error")
         links = [*body.get("reference_images", [])]
         links += [body["image_url"]] if "image_url" in body else []
         return Asked(
@@ -68,6 +70,12 @@ class TogetherFake(Fake):
                 items.append({"index": index, "type": "url", "url": url})
         body = {"id": asked.id, "model": asked.model, "object": "list", "data": items}
         return web.json_response(body, headers={"x-request-id": asked.id})
+
+    def linked(self, asked: Asked) -> web.Response:
+        """Answer with a link, whatever was asked for."""
+        link = self.link_to(self.drawn(asked)[0])
+        body = {"object": "list", "data": [{"index": 0, "type": "url", "url": link}]}
+        return web.json_response(body)
 
     def rejected(self, asked: Asked) -> web.Response:
         return self.refused(Refusal(422, "nsfw_content_detected"))

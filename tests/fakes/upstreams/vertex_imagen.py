@@ -29,23 +29,33 @@ _PARAMETERS = {
 }
 
 
+_FILTERED = {"raiFilteredReason": "Unable to show generated images: 58061214"}
+
+
 class VertexImagenFake(Fake):
-    """Up to four pictures; what was filtered is a reason in their place."""
+    """Up to four pictures; what was filtered is a reason in their place.
+
+    Attributes:
+        headers: Of every request that came with our key.
+    """
 
     adapter: ClassVar[str] = "vertex_imagen"
     model: ClassVar[str] = "imagen-4.0-generate-001"
     base_path: ClassVar[str] = "/v1/projects/p/locations/us-central1/publishers/google"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.headers: list[Any] = []
 
     def routes(self) -> list[web.RouteDef]:
         # The SDK chooses version and path by itself, with a project and without.
         return [web.post("/{any:.*}/models/{model}:predict", self.handle)]
 
     async def read(self, request: web.Request) -> Asked:
-        if KEY not in (
-            request.headers.get("x-goog-api-key"),
-            request.headers.get("Authorization", "").removeprefix("Bearer "),
-        ):
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ya29.")
+        if KEY not in (request.headers.get("x-goog-api-key"), token):
             raise Refusal(401, "unauthorized")
+        self.headers.append(request.headers)
         body = await request.json()
         [instance], parameters = body["instances"], body["parameters"]
         if set(parameters) - _PARAMETERS:
@@ -71,17 +81,24 @@ class VertexImagenFake(Fake):
         items = list[dict[str, Any]]()
         for result in results:
             assert not isinstance(result, Link)
-            text = base64.b64encode(result).decode()
-            mime_type = f"image/{asked.image_format}"
-            items.append({"bytesBase64Encoded": text, "mimeType": mime_type})
+            items.append(_item(result))
         if not items:  # an answer that is about something else
             items.append({"mimeType": "image/png"})
         return web.json_response({"predictions": items})
 
+    def one_filtered(self, asked: Asked) -> web.Response:
+        """Hold one picture back, and say so in its place."""
+        [_, *rest] = self.drawn(asked)
+        return web.json_response({"predictions": [_FILTERED, *map(_item, rest)]})
+
     def rejected(self, asked: Asked) -> web.Response:
-        reason = "Unable to show generated images: 58061214"
-        return web.json_response({"predictions": [{"raiFilteredReason": reason}]})
+        return web.json_response({"predictions": [_FILTERED]})
 
     def refused(self, refusal: Refusal) -> web.Response:
         error = {"code": refusal.status, "message": "in many words", "status": "X"}
         return web.json_response({"error": error}, status=refusal.status)
+
+
+def _item(data: bytes) -> dict[str, Any]:
+    text = base64.b64encode(data).decode()
+    return {"bytesBase64Encoded": text, "mimeType": "image/png"}

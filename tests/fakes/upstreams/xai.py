@@ -18,7 +18,8 @@ _RATIOS = {
     "2:1": (1408, 704),
     "1:2": (704, 1408),
 }
-_KNOWN = {"model", "prompt", "n", "response_format", "user"}
+_KNOWN = {"model", "prompt", "n", "response_format", "resolution", "quality", "user"}
+_MOST_IMAGES = 3
 
 
 class XAIFake(Fake):
@@ -40,22 +41,25 @@ class XAIFake(Fake):
             raise Refusal(401, "unauthenticated")
         body = await request.json()
         edit = request.path.endswith("edits")
-        if set(body) - _KNOWN - {"image" if edit else "aspect_ratio"}:
+        if set(body) - _KNOWN - ({"image", "images"} if edit else {"aspect_ratio"}):
             raise Refusal(422, "invalid_argument")
-        if edit and not str(body["image"]["url"]).startswith("data:image/"):
+        links = [body["image"]] if "image" in body else body.get("images", [])
+        if edit is not bool(links) or len(links) > _MOST_IMAGES:
             raise Refusal(422, "invalid_argument")
         if body.get("n", 1) not in range(1, 11):
             raise Refusal(422, "invalid_argument")
+        if body.get("resolution", "1k") not in ("1k", "2k"):
+            raise Refusal(422, "invalid_argument")
         width, height = _RATIOS[body.get("aspect_ratio", "1:1")]
-        images = [_decoded(body["image"]["url"])] if edit else []
+        scale = 2 if body.get("resolution") == "2k" else 1
         return Asked(
             prompt=body["prompt"],
             model=body["model"],
-            width=width,
-            height=height,
+            width=width * scale,
+            height=height * scale,
             n=body.get("n", 1),
             image_format="jpeg",
-            images=images,
+            images=[_decoded(link["url"]) for link in links],
             fields=body,
         )
 
@@ -67,15 +71,27 @@ class XAIFake(Fake):
             else:
                 items.append({"b64_json": base64.b64encode(result).decode()})
             items[-1]["revised_prompt"] = f"In detail: {asked.prompt}"
-        return web.json_response({"data": items})
+        return _answer(items, asked.n)
 
     def rejected(self, asked: Asked) -> web.Response:
-        kind = "Generated image rejected by content moderation."
-        return self.refused(Refusal(400, kind))
+        why = "Generated image rejected by content moderation."
+        return self.refused(Refusal(400, "invalid-argument", why=why))
+
+    def moderated(self, asked: Asked) -> web.Response:
+        return _answer([{"respect_moderation": False}] * asked.n, asked.n)
+
+    def blocked(self, asked: Asked) -> web.Response:
+        return _answer([], asked.n, block_reason="content policy")
 
     def refused(self, refusal: Refusal) -> web.Response:
-        body = {"code": refusal.kind, "error": "told in many words"}
+        why = refusal.more.get("why", "told in many words")
+        body = {"code": refusal.kind, "error": why}
         return web.json_response(body, status=refusal.status)
+
+
+def _answer(items: list[dict[str, Any]], n: int, **more: Any) -> web.Response:
+    usage = {"cost_in_usd_ticks": 200_000_000 * n}
+    return web.json_response({"data": items, "usage": usage, **more})
 
 
 def _decoded(link: str) -> bytes:
