@@ -28,8 +28,8 @@ def routes_for(
     """Return the routes that may be tried, in order.
 
     Raises:
-        InvalidRequest: None is left (`no_provider_left`), or a provider is named that the
-            model has no route to (`unknown_provider`).
+        InvalidRequest: None is left (`no_provider_left`), or a provider is named
+            that there is none of (`unknown_provider`).
     """
     routes = [route for route in model.routes if _can(model, route, request)]
     routes = _kept(draft, routes, catalog)

@@ -32,6 +32,7 @@ from tests.wire.job_store_steps import (
     MOST_RUNNING,
     PROVIDERS,
     SERVER,
+    WAITING,
     WORDS,
     JobStoreSteps,
 )
