@@ -152,7 +152,9 @@ class Intake:
             job = await self._known(key, terms, content)
         if job is None:
             new = _new_job(composed, key=key, terms=terms, content=content)
-            new = replace(new, routes=gated(composed.routes, self.catalog))
+            model = self.catalog.model(composed.request.model)
+            routes = gated(composed.routes, model, self.catalog)
+            new = replace(new, routes=routes)
             new, submitted = await self._written(new, uploads, counts=counts)
             if not submitted.joined:
                 return Accepted(new, content, composed.dropped)

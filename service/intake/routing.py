@@ -28,8 +28,8 @@ def routes_for(
     """Return the routes that may be tried, in order.
 
     Raises:
-        InvalidRequest: None is left (`no_provider_left`), or a provider is named
-            that there is none of (`unknown_provider`).
+        InvalidRequest: None is left (`no_provider_left`), or a provider is named that
+            the catalog does not have (`unknown_provider`).
     """
     routes = [route for route in model.routes if _can(model, route, request)]
     routes = _kept(draft, routes, catalog)
@@ -42,10 +42,14 @@ def routes_for(
     return tuple(_ordered(routes, model, dice))
 
 
-def gated(routes: Sequence[Route], catalog: Catalog) -> tuple[str, ...]:
-    """Return the routes for the record; none where nothing needs to be counted."""
+def gated(routes: Sequence[Route], model: Model, catalog: Catalog) -> tuple[str, ...]:
+    """Return the routes for the record; none where they say nothing of their own.
+
+    That is where nothing needs to be counted, and they are all the model has, in its
+    order.
+    """
     entries = (catalog.providers[route.provider] for route in routes)
-    if not any(entry.is_gated for entry in entries):
+    if tuple(routes) == model.routes and not any(entry.is_gated for entry in entries):
         return ()
     return tuple(str(route) for route in routes)
 

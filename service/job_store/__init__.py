@@ -17,6 +17,7 @@ from service.core.jobs import Job, JobId, JobState, is_job_id
 from service.core.requests import Priority
 from service.job_store import keys
 from service.job_store.answers import ANSWER_BUDGET_S, ms, told, within
+from service.job_store.gates import Gates, read_gates
 from service.job_store.gather import Gather
 from service.job_store.outlook import place_of, place_of_next
 from service.job_store.records import NewJob, read_job
@@ -224,6 +225,15 @@ class JobStore:
         counted = await within(self._redis.zunion(drawn, withscores=True))
         ranked = sorted(counted, key=lambda pair: (-pair[1], pair[0]))
         return [model.decode() for model, _ in ranked[:limit]]
+
+    async def gates(self, routes: Sequence[str]) -> Gates:
+        """Return whom the fleet may call: limits, breakers, and how many jobs wait.
+
+        Args:
+            routes: `provider/provider model`, each.
+        """
+        found: Gates = await within(read_gates(self._redis, routes))
+        return found
 
     async def ping(self) -> None:
         """Prove that Redis takes a write; measures its clock by the way."""

@@ -183,7 +183,10 @@ async def on_stage(
         stack.callback(os.close, write_end)
         port = stack.enter_context(reserved_port())
         base_url = f"http://127.0.0.1:{port}"
-        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
+        session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=20),
+            connector=aiohttp.TCPConnector(limit=0),  # those who wait hold one each
+        )
         client = Client(
             await stack.enter_async_context(session), base_url, secret=SECRET
         )

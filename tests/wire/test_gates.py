@@ -464,6 +464,27 @@ async def test_a_job_that_waits_for_a_provider_is_counted_told_and_ended_like_ot
     assert await script(redis, "audit")([]) == 0
 
 
+async def test_whoever_looks_is_told_what_decides_the_next_claim(store, fleet):
+    worker = await fleet(dear=Gate(max_in_flight=6, requests_per_minute=6000))
+    await break_down(store, worker, "dear/fox")
+    await submitted(store, "dear/owl", count=7)
+    leases = await claimed(worker)
+    await fail(worker, leases[0], "", closed=timedelta(seconds=9))
+    await claimed(worker)
+
+    found = await store.gates(["dear/fox", "dear/owl", "cheap/fox"])
+
+    dear, now = found.providers["dear"], datetime.now(UTC)
+    assert (dear.running, dear.max_in_flight, dear.requests_per_minute) == (5, 6, 6000)
+    assert dear.closed_until - now > timedelta(seconds=7)
+    assert now - dear.served_at < timedelta(seconds=5)
+    assert found.routes["dear/fox"].failures == 5
+    assert found.routes["dear/fox"].open_until > now
+    assert found.routes["dear/owl"].open_until is None
+    assert found.providers["cheap"].served_at is None
+    assert found.waiting == 7
+
+
 async def test_a_job_without_routes_passes_every_gate(store, fleet):
     worker = await fleet(dear=Gate(max_in_flight=1))
     await submitted(store, count=3)

@@ -1,0 +1,112 @@
+"""What the whole fleet knows of providers and routes just now, to be shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from redis.asyncio import Redis
+
+from service.job_store import keys
+
+_FAILURES = 5
+"""As in `gates.lua`: so many in a row open a breaker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderGate:
+    """One provider.
+
+    Attributes:
+        running: Calls under way over the whole fleet.
+        max_in_flight: Most of them; None: no limit.
+        requests_per_minute: None: no limit.
+        served_at: When a worker last said that it can call it; None: never.
+        closed_until: It takes no calls before; None: it does.
+    """
+
+    running: int
+    max_in_flight: int | None
+    requests_per_minute: int | None
+    served_at: datetime | None
+    closed_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """One route.
+
+    Attributes:
+        failures: In a row.
+        open_until: Nobody calls before; then one tries. None: it is closed.
+    """
+
+    failures: int
+    open_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gates:
+    """All that decides whom the next claim may call.
+
+    Attributes:
+        providers: By name.
+        routes: By `provider/provider model`.
+        waiting: Jobs none of whose routes takes a call.
+    """
+
+    providers: dict[str, ProviderGate]
+    routes: dict[str, Breaker]
+    waiting: int
+
+
+async def read_gates(redis: Redis, routes: Sequence[str]) -> Gates:
+    """Return what is known of these routes and their providers."""
+    providers = sorted({route.partition("/")[0] for route in routes})
+    names = [name.decode() for name in await redis.smembers(keys.WAITS)]  # type: ignore[misc]
+    lanes = [keys.wait(name) for name in names if not name.startswith("key:")]
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.time()
+        for name in providers:
+            pipe.hgetall(keys.gate(name))
+        for route in routes:
+            pipe.hgetall(keys.route(route))
+        for lane in lanes:
+            pipe.zcard(lane)
+        (seconds, micros), *found = await pipe.execute()
+    now_ms = seconds * 1000 + micros // 1000
+    gates, found = found[: len(providers)], found[len(providers) :]
+    return Gates(
+        providers={
+            name: _gate(stored, now_ms)
+            for name, stored in zip(providers, gates, strict=True)
+        },
+        routes={
+            route: _breaker(stored)
+            for route, stored in zip(routes, found, strict=False)
+        },
+        waiting=sum(found[len(routes) :]),
+    )
+
+
+def _gate(stored: dict[bytes, bytes], now_ms: int) -> ProviderGate:
+    told = {name.decode(): int(value) for name, value in stored.items()}
+    closed_ms = told.get("closed_ms", 0)
+    return ProviderGate(
+        running=told.get("running", 0),
+        max_in_flight=told.get("most"),
+        requests_per_minute=told.get("per_minute"),
+        served_at=_time(told.get("seen_ms")),
+        closed_until=_time(closed_ms) if closed_ms > now_ms else None,
+    )
+
+
+def _breaker(stored: dict[bytes, bytes]) -> Breaker:
+    failures = int(stored.get(b"failures", 0))
+    return Breaker(
+        failures=failures,
+        open_until=_time(int(stored[b"opened_ms"])) if failures >= _FAILURES else None,
+    )
+
+
+def _time(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, tz=UTC)

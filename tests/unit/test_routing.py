@@ -1,0 +1,114 @@
+"""In which order routes are tried, and which the caller may leave out."""
+
+import itertools
+from collections import Counter
+from random import Random
+
+import pytest
+
+from service.core.catalog import parse_catalog
+from service.core.errors import InvalidRequest
+from service.core.requests import GenerationRequest
+from service.intake.draft import Draft
+from service.intake.routing import gated, routes_for
+
+CATALOG = parse_catalog(
+    """
+[providers.a]
+adapter = "test"
+[providers.b]
+adapter = "test"
+[providers.c]
+adapter = "test"
+max_in_flight = 3
+[models.listed]
+routes = ["a/fox", "b/fox", "c/fox"]
+sizes = ["64x64"]
+features = ["generate", "edit"]
+route_features = { "b/fox" = ["generate"] }
+[models.weighted]
+routes = ["a/fox", "b/fox"]
+sizes = ["64x64"]
+strategy = "weighted"
+weights = { "a/fox" = 3 }
+[models.cheapest]
+routes = ["a/fox", "b/fox", "c/fox"]
+sizes = ["64x64"]
+strategy = "cheapest"
+route_prices = { "b/fox" = 0.02, "c/fox" = 0.01 }
+""",
+    file="test",
+)
+
+
+DICE = Random(7)
+
+
+def order(model: str, *, operation: str = "generate", dice=DICE.random, **fields):
+    draft = Draft.model_validate({"model": model, "prompt": "a fox", **fields})
+    request = GenerationRequest(model=model, prompt="a fox", operation=operation)
+    routes = routes_for(draft, request, CATALOG.model(model), CATALOG, dice=dice)
+    return [route.provider for route in routes]
+
+
+def test_routes_are_tried_as_the_catalog_lists_them():
+    assert order("listed") == ["a", "b", "c"]
+
+
+def test_the_cheapest_comes_first_and_the_unpriced_last():
+    assert order("cheapest") == ["c", "b", "a"]
+
+
+def test_a_weight_says_how_often_a_route_comes_first():
+    dice = Random(7).random
+
+    first = Counter(order("weighted", dice=dice)[0] for _ in range(4000))
+
+    assert first["a"] / 4000 == pytest.approx(0.75, abs=0.03)
+
+
+def test_a_route_that_cannot_edit_is_left_out_of_edits():
+    assert order("listed", operation="edit") == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ({"provider": "b"}, ["b"]),
+        ({"provider": ["c", "a"]}, ["a", "c"]),
+        ({"exclude_providers": ["a"]}, ["b", "c"]),
+        ({"provider": ["a", "b"], "exclude_providers": ["a"]}, ["b"]),
+    ],
+)
+def test_a_caller_may_keep_to_providers_and_leave_some_out(fields, left):
+    assert order("listed", **fields) == left
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"provider": "nobody"}, "unknown_provider"),
+        ({"exclude_providers": ["nobody"]}, "unknown_provider"),
+        ({"exclude_providers": ["a", "b", "c"]}, "no_provider_left"),
+        ({"provider": "a", "exclude_providers": ["a"]}, "no_provider_left"),
+    ],
+)
+def test_a_choice_that_leaves_nobody_is_refused(fields, code):
+    with pytest.raises(InvalidRequest) as refused:
+        order("listed", **fields)
+
+    assert refused.value.code == code
+
+
+def test_only_what_needs_no_counting_and_no_order_is_left_out_of_the_record():
+    model = CATALOG.model("weighted")
+    turned = tuple(reversed(model.routes))
+
+    kept = [
+        gated(routes, model, CATALOG)
+        for routes in (model.routes, turned, model.routes[:1])
+    ]
+
+    assert kept == [(), ("b/fox", "a/fox"), ("a/fox",)]
+    assert list(itertools.chain(*kept))
+    assert gated(CATALOG.model("listed").routes, CATALOG.model("listed"), CATALOG)
