@@ -35,6 +35,7 @@ def answered(status: int, **headers: str) -> Answer:
         (404, ProviderRefused, "provider_invalid_request"),
         (408, ProviderUnavailable, "provider_unavailable"),
         (422, ProviderRefused, "provider_invalid_request"),
+        (424, ProviderUnavailable, "provider_unavailable"),
         (429, ProviderThrottled, "provider_throttled"),
         (500, ProviderUnavailable, "provider_unavailable"),
         (502, ProviderUnavailable, "provider_unavailable"),
