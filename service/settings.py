@@ -140,6 +140,8 @@ class Settings(BaseSettings):
     public_url: str | None = None
     """Base of every link we mint; required when bound to other than loopback."""
     bootstrap_key: SecretStr | None = None
+    default_model: str | None = None
+    """What is asked for where a request names no model; None: it has to."""
     sync_wait_s: float = Field(default=55, gt=0, le=600)
     """How long a synchronous call without `Prefer` is held."""
     heartbeat_s: float = Field(default=15, gt=0, le=60)

@@ -18,7 +18,7 @@ from service.api.pulse import Pulse
 from service.api.views import Views
 from service.backends import open_backends
 from service.core.catalog import Catalog
-from service.core.errors import QueueUnavailable
+from service.core.errors import QueueUnavailable, UnknownModel
 from service.imaging import Imaging
 from service.intake import Intake
 from service.intake.inputs import Inputs
@@ -26,7 +26,7 @@ from service.intake.repeats import Repeats
 from service.metrics import Metrics
 from service.outbound import Outbound
 from service.partials import Partials
-from service.settings import Settings
+from service.settings import ConfigurationError, Settings
 from service.waiters import Waiters
 
 log = structlog.get_logger()
@@ -48,8 +48,10 @@ def make_app(
         beat_s: How often Redis is tried for `/readyz`.
 
     Raises:
-        ConfigurationError: The bootstrap key is none that a client could send.
+        ConfigurationError: The bootstrap key is none that a client could send, or
+            the catalog does not know the default model.
     """
+    _check_default(settings, catalog)
     preset = settings.bootstrap_key
     secret = None if preset is None else checked_secret(preset.get_secret_value())
 
@@ -112,6 +114,15 @@ def make_app(
     ):
         app.add_routes(part.routes)
     return app
+
+
+def _check_default(settings: Settings, catalog: Catalog) -> None:
+    if settings.default_model is None:
+        return
+    try:
+        catalog.model(settings.default_model)
+    except UnknownModel as exc:
+        raise ConfigurationError(f"DARKROOM_DEFAULT_MODEL: {exc}") from exc
 
 
 async def _adopt(accounts: Accounts, secret: str) -> None:

@@ -23,7 +23,6 @@ from service.api.submitting import submit
 from service.api.wishes import Preference, idempotency_name, preference, sdk_retry
 from service.core.errors import InvalidRequest
 from service.core.jobs import Job, JobState
-from service.core.requests import Priority
 from service.intake import Accepted, Terms
 from service.intake.draft import Draft
 from service.intake.uploads import NO_UPLOADS, Uploads
@@ -85,7 +84,7 @@ async def make_images(
     wait_s = _patience(request, draft, wish)
     _check(draft, waits=wait_s > 0)
     terms = Terms(
-        priority=Priority.INTERACTIVE if wait_s else Priority.NORMAL,
+        awaited=wait_s > 0,
         idempotency_name=idempotency_name(request),
         sdk_retry=sdk_retry(request) if wait_s else None,
         ephemeral=draft.is_ephemeral,

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from service.api.body import Body, too_large
 from service.api.data_urls import file_too_large
-from service.api.input_images import IMAGES, MASKS, InputImages
+from service.api.input_images import InputImages, holds_image
 from service.api.parts import PartEnd, PartHead, PartsParser
 from service.core.errors import InvalidRequest
 from service.intake.spool import Holding, Spool
@@ -90,7 +90,7 @@ class _Reader:
                 code="unknown_field",
                 param=head.name[:_SHOWN],
             )
-        if head.is_file:
+        if head.is_file or (head.is_binary and self._is_image):
             self._file = Holding(self._spool)
         self._text = bytearray()
 
@@ -115,7 +115,7 @@ class _Reader:
 
     @property
     def _is_image(self) -> bool:
-        return self._name in IMAGES or self._name in MASKS
+        return holds_image(self._name)
 
     def _decoded(self) -> str:
         try:

@@ -17,11 +17,15 @@ _MOST_HEAD = 8192
 _MOST_HEADERS = 32
 _BREAK, _LAST = b"\r\n", b"--"
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
-_PARAM = re.compile(r';[ \t]*([^\s=;"]+)=("(?:[^"\\]|\\.)*"|[^;"\s]*)[ \t]*', re.DOTALL)
+_PARAM = re.compile(
+    r';[ \t]*([^\s=;"]+)=("(?:[^"\\]|\\.)*"|"[^"]*"|[^;"\s]*)[ \t]*(?=;|\Z)', re.DOTALL
+)
+"""Browsers escape no backslash: at the end of a quoted text it may be just that."""
+_HALF = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r'\\(["\\])')
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PLAIN_TRANSFER = frozenset({"", "binary", "8bit", "7bit"})
-_FILE_TYPES = ("image/", "application/octet-stream")
+_BINARY_TYPES = ("image/", "application/octet-stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,13 @@ class PartHead:
 
     Attributes:
         name: Of the field.
-        is_file: Whether bytes follow, and not text.
+        is_file: Whether it has a `filename`, whatever that is.
+        is_binary: Whether its type is one of bytes; some call all text so.
     """
 
     name: str
     is_file: bool
+    is_binary: bool = False
 
 
 class PartEnd(NamedTuple):
@@ -137,15 +143,18 @@ def _read_head(head: bytes) -> PartHead:
         raise _invalid("a part is multipart itself")
     if headers.get("content-transfer-encoding", "").lower() not in _PLAIN_TRANSFER:
         raise _invalid("a part has a Content-Transfer-Encoding")
-    named = "filename" in params or "filename*" in params
-    return PartHead(params["name"], named or media_type.startswith(_FILE_TYPES))
+    if _HALF.search(params["name"]):
+        raise _invalid("the name of a part is not UTF-8")
+    return PartHead(
+        params["name"],
+        is_file="filename" in params or "filename*" in params,
+        is_binary=media_type.startswith(_BINARY_TYPES),
+    )
 
 
 def _headers(head: bytes) -> Mapping[str, str]:
-    try:
-        lines = head.decode().split("\r\n")
-    except UnicodeDecodeError:
-        raise _invalid("the headers of a part are not UTF-8") from None
+    # Old clients write the name of a file in Latin-1, and nobody reads it.
+    lines = head.decode(errors="surrogateescape").split("\r\n")
     if len(lines) > _MOST_HEADERS:
         raise _invalid("a part has too many headers")
     headers: dict[str, str] = {}

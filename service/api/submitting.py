@@ -49,13 +49,19 @@ async def read_submission(request: web.Request, kind: type[_D]) -> Submission[_D
     """
     key = await authorized(request)
     await limits.count(request, key)
-    if media_type(request) == "multipart/form-data":
-        own = request.app[FRONT].settings.limits
-        form = await read_form(request, limits=own, spool=_spool(request))
-        return Submission(key, read_fields(kind, form.fields, text=True), form.uploads)
-    fields, images = await read_object(request), InputImages()
-    images.take_from(fields)
-    return Submission(key, read_fields(kind, fields), images.uploads())
+    settings = request.app[FRONT].settings
+    is_form = media_type(request) == "multipart/form-data"
+    if is_form:
+        fields, uploads = await read_form(
+            request, limits=settings.limits, spool=_spool(request)
+        )
+    else:
+        fields, images = await read_object(request), InputImages()
+        images.take_from(fields)
+        uploads = images.uploads()
+    if settings.default_model is not None and fields.get("model") is None:
+        fields["model"] = settings.default_model
+    return Submission(key, read_fields(kind, fields, text=is_form), uploads)
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:

@@ -39,6 +39,9 @@ class Terms:
     """How a job is to be run, and how its call may be repeated.
 
     Attributes:
+        priority: What the caller says of it.
+        awaited: Somebody waits for the images, so that the job is interactive
+            whatever is said; a repeat may wait or not, and joins all the same.
         start_within: It expires unless it has started by then; None: never.
         idempotency_name: The caller's `Idempotency-Key`.
         sdk_retry: How often an SDK without such a key has sent this call before;
@@ -51,6 +54,7 @@ class Terms:
     """
 
     priority: Priority = Priority.NORMAL
+    awaited: bool = False
     metadata: dict[str, str] | None = None
     start_within: timedelta | None = None
     idempotency_name: str | None = None
@@ -264,7 +268,7 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
         id=new_job_id(),
         account=key.account,
         key_id=key.id,
-        priority=terms.priority,
+        priority=Priority.INTERACTIVE if terms.awaited else terms.priority,
         request=request,
         weight=key.weight,
         units=composed.units,

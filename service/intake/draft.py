@@ -34,7 +34,8 @@ class Draft(BaseModel):
     model_config = DRAFT_CONFIG
 
     model: str
-    """Its name, an alias, or the bare name of a provider's model; see `/v1/models`."""
+    """Its name, an alias, or the bare name of a provider's model; see `/v1/models`.
+    It may be left out where the operator has set `DARKROOM_DEFAULT_MODEL`."""
     prompt: str | None = None
     """What to draw, in at most 32,000 characters; not required beside images."""
     n: Annotated[int, Field(ge=1, le=_MOST_IMAGES)] | None = None

@@ -46,8 +46,9 @@ def refused(body: bytes, content_type: str = TYPE) -> str:
     return str(refusal.value)
 
 
-def headed(*lines: str, content: bytes = b"x") -> bytes:
-    return b"--b\r\n" + "\r\n".join(lines).encode() + b"\r\n\r\n" + content + END
+def headed(*lines: str, content: bytes = b"x", charset: str = "utf-8") -> bytes:
+    head = "\r\n".join(lines).encode(charset)
+    return b"--b\r\n" + head + b"\r\n\r\n" + content + END
 
 
 @given(
@@ -95,6 +96,9 @@ def test_garbage_behind_a_good_start_is_refused_in_our_words(rest):
         f'form-data; name="image"; filename="{"x" * 5000}"',
         'form-data; name="image"; filename=""',
         'Form-Data ; NAME="image";FILENAME="x"',
+        'form-data; name="image"; filename="C:\\dir\\"',
+        'form-data; filename="C:\\dir\\"; name="image"',
+        'form-data; filename="\\\\"; name="image"',
     ],
 )
 def test_the_name_of_a_file_is_nobodys_business(disposition):
@@ -103,20 +107,35 @@ def test_the_name_of_a_file_is_nobodys_business(disposition):
     assert parsed(body) == [("image", True, b"x")]
 
 
+def test_the_name_of_a_file_may_be_in_any_encoding():
+    body = headed(
+        'Content-Disposition: form-data; name="image"; filename="größer.png"',
+        charset="latin-1",
+    )
+
+    assert parsed(body) == [("image", True, b"x")]
+
+
+def test_the_name_of_a_part_is_utf8():
+    refused(headed('Content-Disposition: form-data; name="größe"', charset="latin-1"))
+
+
 @pytest.mark.parametrize(
-    ("content_type", "is_file"),
+    ("content_type", "is_binary"),
     [
         ("image/png", True),
         ("application/octet-stream", True),
         ("text/plain; charset=utf-8", False),
     ],
 )
-def test_a_nameless_file_is_known_by_its_type(content_type, is_file):
+def test_a_part_without_a_filename_is_told_by_its_type(content_type, is_binary):
     body = headed(
         'Content-Disposition: form-data; name="a"', f"Content-Type: {content_type}"
     )
 
-    assert parsed(body) == [("a", is_file, b"x")]
+    head = next(PartsParser(TYPE).feed(body))
+
+    assert head == PartHead("a", is_file=False, is_binary=is_binary)
 
 
 @pytest.mark.parametrize("transfer", ["binary", "8bit", "7bit", "Binary"])

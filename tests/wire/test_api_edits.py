@@ -18,8 +18,10 @@ from tests.fakes.images import decoded, encoded, noise
 from tests.fakes.openai_upstream import KEY, OpenAIUpstream
 from tests.fakes.studio import studio
 from tests.fakes.valkey import Valkey
+from tests.fakes.worker import FakeWorker
 
 EDITS, VARIATIONS = "/v1/images/edits", "/v1/images/variations"
+GENERATIONS = "/v1/images/generations"
 RED, BLUE = (250, 0, 0), (0, 0, 250)
 CATALOG = """
 [providers.up]
@@ -263,3 +265,29 @@ async def _answer(door: FrontDoor, request: bytes) -> bytes:
     answer = await reader.read()
     writer.close()
     return answer
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "shape"),
+    [
+        (EDITS, {"model": "test/test"}, "b64_json"),
+        (EDITS, {"model": "openai/gpt-image-1"}, "b64_json"),
+        (EDITS, {"model": "multiroute-image-latest"}, "b64_json"),
+        (EDITS, {"model": "openai/dall-e-2"}, "url"),
+        (EDITS, {"model": "dall-e-2", "response_format": "b64_json"}, "b64_json"),
+        (EDITS, {"model": "test/test", "response_format": "url"}, "url"),
+        (VARIATIONS, {"model": "test/test"}, "url"),
+        (GENERATIONS, {"model": "test/test"}, "url"),
+    ],
+)
+async def test_an_edit_that_names_no_form_gets_what_sdks_read(
+    door: FrontDoor, worker: FakeWorker, path: str, fields: dict[str, str], shape: str
+):
+    if path != VARIATIONS:
+        fields = {**fields, "prompt": "a hat"}
+    body = BytesIO(form(picture("image", plain(RED)), **fields))
+
+    answer = await door.post(path, data=body, Content_Type=TYPE)
+
+    assert answer.status == 200, answer.raw
+    assert {"url", "b64_json"} & answer.body["data"][0].keys() == {shape}

@@ -40,7 +40,14 @@ async def test_base64_comes_when_asked_for(door: FrontDoor, worker: FakeWorker):
 
 
 @pytest.mark.parametrize(
-    ("model", "form"), [("gpt-image-1", "b64_json"), ("openai/gpt-image-1", "url")]
+    ("model", "form"),
+    [
+        ("gpt-image-1", "b64_json"),
+        ("openai/gpt-image-1", "b64_json"),
+        ("multiroute-image-latest", "url"),
+        ("openai/dall-e-2", "url"),
+        ("test/test", "url"),
+    ],
 )
 async def test_default_form_depends_on_the_id_that_was_asked_for(
     door: FrontDoor, worker: FakeWorker, model: str, form: str

@@ -69,6 +69,19 @@ async def test_same_content_in_other_words_is_the_same(door: FrontDoor):
     assert again.body["id"] == first.body["id"]
 
 
+async def test_how_long_the_caller_waits_makes_no_other_content(
+    door: FrontDoor, worker: FakeWorker
+):
+    answers = [
+        await door.post(GENERATIONS, ASK, Idempotency_Key="once", **prefer)
+        for prefer in ({"Prefer": "respond-async"}, {}, {"Prefer": "wait=5"})
+    ]
+
+    assert [answer.status for answer in answers] == [202, 200, 200]
+    assert len({answer.headers["x-job-id"] for answer in answers}) == 1
+    assert answers[1].headers["Idempotent-Replayed"] == "true"
+
+
 async def test_another_account_may_use_the_same_key(door: FrontDoor):
     _, secret = await door.knows("ada")
 

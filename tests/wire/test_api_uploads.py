@@ -73,6 +73,34 @@ async def test_json_carries_images_as_data_urls(door, fields):
     assert (image.width, image.height) == (64, 48)
 
 
+@pytest.mark.parametrize("name", ["image", "images"])
+async def test_items_of_a_list_may_be_numbered(door, name):
+    small, large = encoded(noise(16, 16), "PNG"), encoded(noise(32, 32), "PNG")
+
+    answer = await post_form(
+        door,
+        picture(f"{name}[1]", large),
+        picture(f"{name}[0]", small),
+        picture(f"{name}[10]", PNG),
+    )
+
+    assert answer.status == 202, answer.raw
+    images = (await record(door, answer.body["id"])).request.images
+    assert [image.width for image in images] == [16, 32, 64]
+
+
+async def test_a_form_may_call_its_text_bytes(door):
+    answer = await post_form(
+        door,
+        Part("image", PNG, content_type="image/png"),
+        Part("user", "fox", content_type="application/octet-stream"),
+    )
+
+    assert answer.status == 202, answer.raw
+    request = (await record(door, answer.body["id"])).request
+    assert (request.user, len(request.images)) == ("fox", 1)
+
+
 async def test_slashes_that_php_escapes_are_slashes(door):
     body = '{"model":"test\\/test","prompt":"x","image":"%s"}'
     url = data_url(PNG).replace("/", "\\/")

@@ -10,8 +10,11 @@ from service.api.submitting import read_submission
 
 routes = web.RouteTableDef()
 
+_EDITS = "/v1/images/edits"
 _BASE64_MODELS = ("gpt-image-", "chatgpt-image-")
 """SDKs read base64 from these without asking for it, and never a URL."""
+_LINKED_EDITS = "dall-e-2"
+"""The one model whose edits SDKs read by URL where they ask for nothing."""
 
 
 @routes.post("/v1/images/generations")
@@ -20,7 +23,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
     return await _made(request, None)
 
 
-@routes.post("/v1/images/edits")
+@routes.post(_EDITS)
 async def edit(request: web.Request) -> web.StreamResponse:
     """Make images from images and text."""
     return await _made(request, "edit")
@@ -41,11 +44,23 @@ async def _made(request: web.Request, operation: str | None) -> web.StreamRespon
     )
     if isinstance(made, web.StreamResponse):
         return made
-    inline = _wants_base64(draft)
+    inline = _wants_base64(request, draft)
     return answer(await images_body(request.app[FRONT], made, inline=inline))
 
 
-def _wants_base64(draft: CallDraft) -> bool:
+def _wants_base64(request: web.Request, draft: CallDraft) -> bool:
+    """Whether the images are to stand inline; unsaid, as SDKs of OpenAI read them.
+
+    Of text alone, the name that was asked for decides: behind an alias of the
+    operator's own any model may stand, and whoever asks for it expects links.
+    """
     if draft.response_format is not None:
         return draft.response_format != "url"
-    return draft.model.startswith(_BASE64_MODELS)
+    if request.path == _EDITS:
+        routes = request.app[FRONT].catalog.model(draft.model).routes
+        return not all(_bare(one.provider_model) == _LINKED_EDITS for one in routes)
+    return _bare(draft.model).startswith(_BASE64_MODELS)
+
+
+def _bare(name: str) -> str:
+    return name.rpartition("/")[2]

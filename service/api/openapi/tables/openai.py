@@ -42,8 +42,9 @@ CALL_REFUSES = (
     "deleted",
 )
 MADE = Answer(
-    text="The images. Models named `gpt-image-...` answer inline unless "
-    "`response_format` says otherwise, all others by URL. With `stream` they come as "
+    text="The images. Unless `response_format` says otherwise, edits by any model but "
+    "`dall-e-2` and all that models named `gpt-image-...` make stand inline, and "
+    "everything else is read by URL. With `stream` they come as "
     "server-sent events: unfinished ones, then each finished one.",
     shape=ImagesObject,
     example=IMAGES,
