@@ -96,7 +96,7 @@ async def test_the_trail_tells_every_attempt_over_the_api_and_on_the_command_lin
     }
     times = [attempt["started_at"] for attempt in trail]
     assert times == sorted(times)
-    assert all(attempt["ms"] > 0 for attempt in trail)
+    assert all(attempt["ms"] is not None for attempt in trail)
     assert done["created_at"] <= times[0]
     assert len(lines) == 4
     for line, attempt, words in zip(
