@@ -11,7 +11,7 @@ from service.api import limits
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
 from service.api.derivatives import WIDTHS, Shape
-from service.api.serving import HARMLESS, serve_image
+from service.api.serving import Kept, serve, serve_image
 from service.api.wishes import refuse_unknown
 from service.core.errors import InvalidRequest, JobNotFound
 from service.core.jobs import Job, StoredImage
@@ -64,16 +64,13 @@ async def get_signed(request: web.Request) -> web.Response:
     if not is_key(key):
         raise web.HTTPNotFound
     images.verify(key, request.rel_url.raw_query_string)
-    data = await images.get(key)
-    if data is None:
+    look = await images.look(key)
+    if look is None:
         raise web.HTTPNotFound
     left_s = int(request.query["exp"]) - int(time.time())  # signed, so it is a number
-    headers = {
-        **HARMLESS,
-        "Content-Type": media_type(data),
-        "Cache-Control": f"private, max-age={max(0, left_s)}",
-    }
-    return web.Response(body=data, headers=headers)
+    headers = {"Cache-Control": f"private, max-age={max(0, left_s)}"}
+    kept = Kept(key, look.version, look.size_bytes, media_type(look.head))
+    return await serve(request, kept, images, headers=headers)
 
 
 def _shape(request: web.Request) -> Shape:

@@ -19,6 +19,7 @@ BYTES = dict.fromkeys(("image/png", "image/jpeg", "image/webp"), BINARY)
 _SHOWN = (*OF_A_JOB, "x-image-width", *OF_A_RATE)
 _READ = (*_SHOWN, "ETag", "Accept-Ranges", "Cache-Control", "Content-Disposition")
 SERVED = ("Cache-Control", "Content-Disposition")
+_SIGNED = (*SERVED, "ETag", "Accept-Ranges")
 IF_NONE_MATCH = Parameter(
     name="If-None-Match",
     where="header",
@@ -114,8 +115,24 @@ OPERATIONS = (
             ),
             Parameter(name="exp", text="Unix seconds of the end.", required=True),
             Parameter(name="sig", text="The signature.", required=True),
+            IF_NONE_MATCH,
+            RANGE,
         ),
-        answers={200: Answer(text="The bytes.", media=BYTES, headers=SERVED)},
-        refuses=("not_found", "invalid_signature", "url_expired", "store_unavailable"),
+        answers={
+            200: Answer(text="The bytes.", media=BYTES, headers=_SIGNED),
+            206: Answer(
+                text="A range of them.",
+                media=BYTES,
+                headers=(*_SIGNED, "Content-Range"),
+            ),
+            304: Answer(text="They are what you have.", headers=("ETag",)),
+        },
+        refuses=(
+            "invalid_signature",
+            "not_found",
+            "range_not_satisfiable",
+            "store_unavailable",
+            "url_expired",
+        ),
     ),
 )
