@@ -102,7 +102,7 @@ class Limits(_Section):
     body_s: float = Field(default=30, gt=0)
     """A request body must have arrived whole by then."""
     write_s: float = Field(default=30, gt=0)
-    """Whoever takes nothing of a stream for so long is cut off."""
+    """Whoever takes nothing of an answer for so long is cut off."""
     file_bytes: int = Field(default=20 * 2**20, ge=1024)
     """Largest image that may be sent along, or that a link may lead to."""
     upload_bytes: int = Field(default=64 * 2**20, ge=1024)

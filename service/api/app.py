@@ -61,6 +61,8 @@ def make_app(
             outbound = await stack.enter_async_context(Outbound(settings.outbound))
             imaging = Imaging(processes=settings.worker.imaging_processes)
             stack.push_async_callback(imaging.close)
+            copying = Imaging(processes=1)  # so that copies keep no edit waiting
+            stack.push_async_callback(copying.close)
             waiters = Waiters(backends.redis, backends.jobs)
             pulse = Pulse(backends.redis, backends.jobs, backends.images, beat_s=beat_s)
             app[FRONT] = Front(
@@ -86,7 +88,7 @@ def make_app(
                 views=Views(backends.images, base_url=settings.base_url),
                 metrics=Metrics(),
                 imaging=imaging,
-                derivatives=Derivatives(backends.images, imaging, backends.jobs),
+                derivatives=Derivatives(backends.images, copying, backends.jobs),
                 outbound=outbound,
             )
             if secret is not None:

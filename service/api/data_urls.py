@@ -2,7 +2,8 @@
 
 Each may be as large as a file, and none is ever in memory; a placeholder that nobody
 can guess stands for it in the text, which is held to the limit of any other JSON and
-only then parsed.
+only then parsed. Behind the name of a field that is for no image it stays text: a
+prompt may be anything.
 """
 
 import re
@@ -13,12 +14,19 @@ import pybase64
 from aiohttp import web
 
 from service.api.body import Body, parse_object, too_large
+from service.api.input_images import LINK_NAMES, holds_image
 from service.core.errors import InvalidRequest
 from service.intake.spool import Held, Holding, Spool
 from service.settings import Limits
 
-_HEAD = re.compile(rb'"data:image\\?/[a-z0-9.+-]{1,40};base64,', re.IGNORECASE)
-_LONGEST_HEAD = 64
+_HEAD = re.compile(
+    rb'"data:(?:image\\?/[a-z0-9.+-]{1,40}|application\\?/octet-stream)'
+    rb'(?:;[^;,"\\]{1,80}){0,3}?;base64,',
+    re.IGNORECASE,
+)
+_LONGEST_HEAD = 320
+_NAME = re.compile(rb'"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*\Z')
+_LONGEST_NAME = 128
 _QUOTE, _ESCAPE = b'"', b"\\"
 _QUARTET = 4
 _STEP = 16_384
@@ -112,8 +120,8 @@ class DataUrls:
             self._keep(end)
             return False
         self._keep(head.start())
-        if self._is_escaped():
-            self._keep(1)  # a quotation mark within a string
+        if self._is_escaped() or not self._may_be_image():
+            self._keep(1)
             return True
         self._buffer = self._buffer[head.end() - head.start() :]
         self._image = _Image(Holding(self._spool))
@@ -138,7 +146,16 @@ class DataUrls:
         self._text += self._buffer[:size]
         self._buffer = self._buffer[size:]
 
+    def _may_be_image(self) -> bool:
+        """Whether what comes now has a name that images have, or stands in a list."""
+        name = _NAME.search(bytes(self._text[-_LONGEST_NAME:]))
+        if name is None:
+            return True
+        field = name[1].decode(errors="replace")
+        return field in LINK_NAMES or holds_image(field)
+
     def _is_escaped(self) -> bool:
+        """Whether the quotation mark that comes now is one within a string."""
         end = at = len(self._text)
         while at > 0 and self._text[at - 1] == _ESCAPE[0]:
             at -= 1

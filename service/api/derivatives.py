@@ -1,23 +1,36 @@
 """Narrower or otherwise encoded copies of finished images, made when first asked for.
 
 They lie beside the image, `jobs/{job id}/{fence}/derived/{i}-{width}.{format}`, and
-go with it. Who asks while one is being made waits for that one; two processes that
-make it at once put the same picture.
+go with it; the widths are few, and so are they. Who asks while one is being made waits
+for that one; two processes that make it at once put the same picture.
 """
 
 import asyncio
+import contextlib
 import hashlib
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from service.core.errors import JobDeleted, JobNotFound
+from service.core.errors import JobDeleted, JobNotFound, TooMuch
 from service.core.jobs import Job, StoredImage
 from service.image_store import ImageStore
 from service.imaging import Imaging
 from service.job_store import JobStore
 
+WIDTHS = (
+    *(16, 32, 48, 64, 96, 128, 192, 256, 320, 384, 512, 640, 768, 896, 1024),
+    *(1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096),
+)
+"""Pixels that a copy may be wide."""
+
 _MOST_KNOWN = 10_000
+_MOST_PENDING = 4
+_SOON = timedelta(seconds=1)
 
 
 class Shape(NamedTuple):
@@ -25,8 +38,9 @@ class Shape(NamedTuple):
 
     Attributes:
         output_format: `png`, `jpeg` or `webp`; None: as the image.
-        width: Pixels, the height in proportion, and never more than the image has.
-            None: as the image.
+        width: Pixels, at most the widest of WIDTHS, the height in proportion; the
+            copy has the next of WIDTHS, and never more than the image. None: as the
+            image.
     """
 
     output_format: str | None = None
@@ -34,17 +48,38 @@ class Shape(NamedTuple):
 
 
 class Derivatives:
-    """Finds copies, or makes them; one per process."""
+    """Finds copies, or makes them; one per process.
+
+    Args:
+        images: Where images and copies lie.
+        imaging: Makes the copies, and nothing that others wait for.
+        jobs: Knows whether the image is still there.
+    """
 
     def __init__(self, images: ImageStore, imaging: Imaging, jobs: JobStore) -> None:
         self._images, self._imaging, self._jobs = images, imaging, jobs
+        self._pending = Counter[str]()
         self._known: dict[str, StoredImage] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def get(self, job: Job, image: StoredImage, shape: Shape) -> StoredImage:
+    async def get(
+        self,
+        job: Job,
+        image: StoredImage,
+        shape: Shape,
+        *,
+        before: Callable[[], Awaitable[None]],
+    ) -> StoredImage:
         """Return the copy of the job's `image`; the image itself where it is alike.
 
+        Args:
+            job: Whose image it is.
+            image: What is to be copied.
+            shape: What the copy is to be like.
+            before: Called before a copy is made, and may refuse it.
+
         Raises:
+            TooMuch: The account waits for as many copies as it may (`rate_limited`).
             JobNotFound: The image went while the copy was made.
             JobDeleted: Likewise, with its job.
             StoreUnavailable: The image cannot be read, or the copy not stored.
@@ -59,9 +94,27 @@ class Derivatives:
             if copy.key not in self._known:
                 data = await self._images.get(copy.key)
                 if data is None:
-                    data = await self._make(job, image, copy)
+                    with self._turn(job.account):
+                        await before()
+                        data = await self._make(job, image, copy)
                 self._remember(copy, data)
             return self._known[copy.key]
+
+    @contextlib.contextmanager
+    def _turn(self, account: str) -> Iterator[None]:
+        if self._pending[account] >= _MOST_PENDING:
+            raise TooMuch(
+                f"{_MOST_PENDING} copies are being made for this account already",
+                code="rate_limited",
+                retry_after=_SOON,
+            )
+        self._pending[account] += 1
+        try:
+            yield
+        finally:
+            self._pending[account] -= 1
+            if not self._pending[account]:
+                del self._pending[account]
 
     async def _make(self, job: Job, image: StoredImage, copy: StoredImage) -> bytes:
         data = await self._images.get(image.key)
@@ -94,7 +147,9 @@ class Derivatives:
 def _like(image: StoredImage, shape: Shape) -> StoredImage:
     """Return what is known of a copy beforehand; `image` where they are alike."""
     output_format = shape.output_format or _format(image)
-    width = min(shape.width or image.width, image.width)
+    width = image.width
+    if shape.width is not None:
+        width = min(WIDTHS[bisect_left(WIDTHS, shape.width)], width)
     if (output_format, width) == (_format(image), image.width):
         return image
     folder, _, index = image.key.rpartition("/")

@@ -1,15 +1,15 @@
 """Server-sent events to one caller, who may hang up or stop reading at any moment.
 
-`HungUp` says so, at once: nothing is written for nobody, and whoever takes nothing
-for too long is cut off, so that no caller holds memory of ours by being slow.
+`HungUp` says so, at once: nothing is written for nobody, and the connection cuts off
+whoever takes nothing for too long.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import orjson
 from aiohttp import web
 
+from service.api.connection import SLICE
 from service.api.context import FRONT, TRACE
 from service.api.gate import sign
 
@@ -18,8 +18,6 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # proxies that collect answers let this one through
 }
-_SLICE = 65_536
-"""aiohttp waits for the caller to take what was written beyond so many bytes."""
 
 
 class HungUp(Exception):
@@ -36,7 +34,6 @@ class EventStream:
 
     def __init__(self, request: web.Request, *, hung_up: Callable[[], None]) -> None:
         self._request = request
-        self._within_s = request.app[FRONT].settings.limits.write_s
         self.response = web.StreamResponse(headers=_HEADERS)
         request[TRACE].hung_up = hung_up
 
@@ -68,23 +65,19 @@ class EventStream:
 
     async def end(self) -> None:
         """Say that nothing follows."""
-        await self._in_time(self.response.write_eof())
+        await _unless_cut(self.response.write_eof())
 
     async def _write(self, data: bytes) -> None:
         whole = memoryview(data)
-        for at in range(0, len(data), _SLICE):
-            await self._in_time(self.response.write(whole[at : at + _SLICE]))
+        for at in range(0, len(data), SLICE):
+            await _unless_cut(self.response.write(whole[at : at + SLICE]))
 
-    async def _in_time(self, writing: Awaitable[None]) -> None:
-        try:
-            async with asyncio.timeout(self._within_s):
-                await writing
-        except TimeoutError as exc:
-            if self._request.transport is not None:
-                self._request.transport.abort()
-            raise HungUp from exc
-        except ConnectionError as exc:
-            raise HungUp from exc
+
+async def _unless_cut(writing: Awaitable[None]) -> None:
+    try:
+        await writing
+    except ConnectionError as exc:
+        raise HungUp from exc
 
 
 def named(name: str, data: dict[str, object]) -> bytes:

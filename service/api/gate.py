@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from service.api.context import FRONT, TRACE, Front, Trace
 from service.api.problems import (
     INTERNAL,
+    MALFORMED,
     Refused,
     problem_of,
     problem_of_http,
@@ -31,6 +32,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _QUIET_ROUTES = frozenset({"/health", "/healthz", "/readyz", "/metrics"})
 _NO_ROUTE = "-"
+_VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _UNREAD = frozenset(
     {
         "body_incomplete",
@@ -38,6 +40,7 @@ _UNREAD = frozenset(
         "body_too_large",
         "file_too_large",
         "invalid_multipart",
+        "malformed_request",
         "too_many_parts",
     }
 )
@@ -87,6 +90,7 @@ class Gate:
         self, request: web.BaseRequest, trace: Trace
     ) -> web.StreamResponse:
         try:
+            _check_line(request)
             return await self._handler(request)
         except Refused as exc:
             problem = exc.problem
@@ -158,6 +162,20 @@ def request_id_of(request: web.BaseRequest) -> str:
     return f"req_{secrets.token_hex(12)}"
 
 
+def _check_line(request: web.BaseRequest) -> None:
+    """Refuse what is for a proxy, or in a version that is not spoken here.
+
+    Raises:
+        Refused: `malformed_request`.
+        HTTPNotFound: The target names a host, or none of our paths.
+    """
+    if request.version not in _VERSIONS:
+        raise Refused(MALFORMED)
+    if not request.raw_path.startswith("/"):
+        raise web.HTTPNotFound
+
+
 def _template(request: web.BaseRequest) -> str:
-    resource = cast("web.Request", request).match_info.route.resource
+    match = cast("web.Request", request)._match_info  # noqa: SLF001 - may be absent
+    resource = None if match is None else match.route.resource
     return _NO_ROUTE if resource is None else resource.canonical

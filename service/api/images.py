@@ -1,15 +1,17 @@
 """Image bytes: the lasting link of a job's image, and the local store's signed URLs."""
 
+import functools
 import re
 import time
 from http import HTTPStatus
 
 from aiohttp import web
 
+from service.api import limits
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
-from service.api.derivatives import Shape
-from service.api.serving import HARMLESS, serve_image
+from service.api.derivatives import WIDTHS, Shape
+from service.api.serving import Kept, serve, serve_image
 from service.api.wishes import refuse_unknown
 from service.core.errors import InvalidRequest, JobNotFound
 from service.core.jobs import Job, StoredImage
@@ -18,7 +20,7 @@ from service.image_store.local import LocalImageStore, media_type
 
 routes = web.RouteTableDef()
 
-LEAST_WIDTH, MOST_WIDTH = 16, 4096
+LEAST_WIDTH, MOST_WIDTH = WIDTHS[0], WIDTHS[-1]
 
 _INDEX = re.compile(r"[0-9]|[1-9][0-9]{1,3}")
 _NUMBER = re.compile(r"[1-9][0-9]{1,3}")
@@ -30,7 +32,8 @@ _KEPT = "private, max-age=86400"
 async def get_image(request: web.Request) -> web.Response:
     """Serve image `index`, from 0, or redirect to a URL that reads it now.
 
-    `?format=` and `?width=` give a copy that is encoded so, and no wider than that.
+    `?format=` and `?width=` give a copy that is encoded so, and about as wide as that;
+    one that has to be made counts as a submission does.
     """
     key = await authorized(request)
     shape = _shape(request)
@@ -39,7 +42,9 @@ async def get_image(request: web.Request) -> web.Response:
     job = await backends.jobs.get(request.match_info["job_id"], account=key.account)
     request[TRACE].job_id = job.id
     image = _find(job, request.match_info["index"])
-    shown = await front.derivatives.get(job, image, shape)
+    count = functools.partial(limits.count, request, key)
+    shown = await front.derivatives.get(job, image, shape, before=count)
+    request[TRACE].headers["x-image-width"] = str(shown.width)
     if isinstance(backends.images, LocalImageStore):
         headers = {"Cache-Control": _KEPT}
         return await serve_image(request, shown, backends.images, headers=headers)
@@ -59,16 +64,13 @@ async def get_signed(request: web.Request) -> web.Response:
     if not is_key(key):
         raise web.HTTPNotFound
     images.verify(key, request.rel_url.raw_query_string)
-    data = await images.get(key)
-    if data is None:
+    look = await images.look(key)
+    if look is None:
         raise web.HTTPNotFound
     left_s = int(request.query["exp"]) - int(time.time())  # signed, so it is a number
-    headers = {
-        **HARMLESS,
-        "Content-Type": media_type(data),
-        "Cache-Control": f"private, max-age={max(0, left_s)}",
-    }
-    return web.Response(body=data, headers=headers)
+    headers = {"Cache-Control": f"private, max-age={max(0, left_s)}"}
+    kept = Kept(key, look.version, look.size_bytes, media_type(look.head))
+    return await serve(request, kept, images, headers=headers)
 
 
 def _shape(request: web.Request) -> Shape:

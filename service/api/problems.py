@@ -122,6 +122,13 @@ INTERNAL = Problem(
 )
 
 
+MALFORMED = Problem(
+    status=HTTPStatus.BAD_REQUEST,
+    code="malformed_request",
+    message="this is not a well-formed HTTP request",
+)
+
+
 def problem_of(error: errors.ServiceError) -> Problem | None:
     """Return what a caller is told of `error`; None: it is a bug of ours."""
     statuses = (_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)

@@ -8,16 +8,14 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
 
 from service.api.app import BEAT_S, make_app
-from service.api.context import FRONT, TRACE, Front
-from service.api.gate import SERVER, Gate, request_id_of
-from service.api.problems import INTERNAL, Problem
+from service.api.connection import MOST_LINE_BYTES, Connection
+from service.api.context import FRONT, Front
+from service.api.gate import Gate
 from service.core.catalog import Catalog
 from service.settings import Settings
 
@@ -28,73 +26,9 @@ _LINGER_S = 2.0
 _CANCEL_S = 1.0
 
 
-class _Connection(web.RequestHandler):
-    """One connection."""
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Tell who wants to know; overrides aiohttp 3.14, which tells only readers."""
-        request = self._current_request
-        super().connection_lost(exc)
-        trace = None if request is None else request.get(TRACE)
-        if trace is not None and trace.hung_up is not None:
-            trace.hung_up()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what the parser refused; overrides aiohttp 3.14's HTML page."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer had begun already")
-        _ = message  # the parser's own, in words no caller needs
-        problem = _MALFORMED if status == HTTPStatus.BAD_REQUEST else INTERNAL
-        if isinstance(exc, LineTooLong) and exc.args[1] == _MOST_LINE_BYTES:
-            problem = _TOO_LONG
-        request_id = request_id_of(request)
-        log.info("request.malformed", request_id=request_id, error=type(exc).__name__)
-        response = problem.response(request_id)
-        response.headers["x-request-id"] = request_id
-        response.headers["Server"] = SERVER
-        response.force_close()
-        return response
-
-    async def finish_response(
-        self,
-        request: web.BaseRequest,
-        resp: web.StreamResponse,
-        start_time: float | None,
-    ) -> tuple[web.StreamResponse, bool]:
-        """Write the answer; tell who wants to know when it went out whole."""
-        written, cut_off = await super().finish_response(request, resp, start_time)
-        trace = request.get(TRACE)
-        if trace is not None and trace.answered is not None and not cut_off:
-            await trace.answered()
-        return written, cut_off
-
-
-_MALFORMED = Problem(
-    status=HTTPStatus.BAD_REQUEST,
-    code="malformed_request",
-    message="this is not a well-formed HTTP request",
-)
-
-
-_MOST_LINE_BYTES = 8192
-"""Of the request line; not the limit of a header, so that errors tell which it was."""
-
-_TOO_LONG = Problem(
-    status=HTTPStatus.BAD_REQUEST,
-    code="uri_too_long",
-    message=f"the URL has more than {_MOST_LINE_BYTES:,} bytes",
-)
-
-
 class _Server(web.Server):
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+        return Connection(self, loop=self._loop, **self._kwargs)
 
 
 class _Runner(web.AppRunner):
@@ -103,7 +37,12 @@ class _Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
         self.gate = Gate(self.app, plain.request_handler)
-        return _Server(self.gate, request_factory=plain.request_factory, **self._kwargs)
+        return _Server(
+            self.gate,
+            request_factory=plain.request_factory,
+            write_s=self.app[FRONT].settings.limits.write_s,
+            **self._kwargs,
+        )
 
 
 class Door:
@@ -162,7 +101,7 @@ async def open_door(
         make_app(settings, catalog, beat_s=beat_s),
         access_log=None,
         keepalive_timeout=keep_alive_s,
-        max_line_size=_MOST_LINE_BYTES,
+        max_line_size=MOST_LINE_BYTES,
         lingering_time=_LINGER_S,
         auto_decompress=False,
         handler_cancellation=False,

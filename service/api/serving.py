@@ -1,13 +1,14 @@
 """Bytes that never change, served as HTTP's own caches like them.
 
-The entity tag is the digest of the bytes, so it is strong, and whoever has them is
-told so without a look into the store. One range is served; several, or one nobody
-can read, get the whole, which RFC 9110 allows.
+Entity tags are strong, and whoever has the bytes is told so without their being read.
+One range is served; several, or one nobody can read, get the whole, which RFC 9110
+allows.
 """
 
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -29,6 +30,19 @@ _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
 _TAGS = re.compile(r'(?:W/)?("[^"]*")')
 
 
+class Kept(NamedTuple):
+    """Bytes in the store, as HTTP describes them.
+
+    Attributes:
+        tag: Another one for other bytes, without its quotes.
+    """
+
+    key: str
+    tag: str
+    size_bytes: int
+    content_type: str
+
+
 async def serve_image(
     request: web.Request,
     image: StoredImage,
@@ -36,11 +50,23 @@ async def serve_image(
     *,
     headers: Mapping[str, str],
 ) -> web.Response:
-    """Answer a GET or HEAD of `image`, with conditions and ranges.
+    """Serve an image of a job; see `serve`."""
+    kept = Kept(image.key, image.sha256, image.size_bytes, image.content_type)
+    return await serve(request, kept, images, headers=headers)
+
+
+async def serve(
+    request: web.Request,
+    kept: Kept,
+    images: ImageStore,
+    *,
+    headers: Mapping[str, str],
+) -> web.Response:
+    """Answer a GET or HEAD of `kept`, with conditions and ranges.
 
     Args:
         request: As it came.
-        image: What to serve.
+        kept: What to serve.
         images: Where its bytes lie; a HEAD, or who has them already, needs none.
         headers: Beside those that describe the bytes.
 
@@ -49,15 +75,15 @@ async def serve_image(
         StoreUnavailable: The store is away.
         Refused: The range lies behind their end (`range_not_satisfiable`).
     """
-    tag, size = f'"{image.sha256}"', image.size_bytes
+    tag, size = f'"{kept.tag}"', kept.size_bytes
     shown = {**HARMLESS, **headers, "ETag": tag, "Accept-Ranges": "bytes"}
     if _has(request.headers.get("If-None-Match", ""), tag):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=shown)
-    shown["Content-Type"] = image.content_type
+    shown["Content-Type"] = kept.content_type
     if request.method == "HEAD":
         return web.Response(headers={**shown, "Content-Length": str(size)})
     part = _asked_part(request, tag, size)
-    data = await images.get(image.key)
+    data = await images.get(kept.key)
     if data is None:
         raise JobNotFound("this job has no such image")  # it is being deleted
     if part is None:

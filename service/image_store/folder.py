@@ -9,10 +9,11 @@ import errno
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from service.core.errors import StoreUnavailable
 from service.image_store.keys import is_key
@@ -21,6 +22,22 @@ _RACES = 20
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+_HEAD_BYTES = 12
+_T = TypeVar("_T")
+
+
+class Look(NamedTuple):
+    """A file, unread.
+
+    Attributes:
+        head: Its first bytes, which tell its content type.
+        version: Another one whenever the file is written anew.
+    """
+
+    size_bytes: int
+    head: bytes
+    version: str
 
 
 class Folder:
@@ -58,17 +75,15 @@ class Folder:
         Raises:
             StoreUnavailable: It is there and cannot be read.
         """
-        with self._faults_named():
-            path = self._inside(key)
-            if path is None:
-                return None
-            try:
-                with open(path, "rb", opener=_open_no_link) as file:
-                    return file.read()
-            except OSError as exc:
-                if exc.errno in _NOT_THERE:
-                    return None
-                raise
+        return self._opened(key, lambda file: file.read())
+
+    def look(self, key: str) -> Look | None:
+        """Return what is under `key` without reading it whole; None as in `read`.
+
+        Raises:
+            StoreUnavailable: It is there and cannot be read.
+        """
+        return self._opened(key, _look)
 
     def delete(self, key: str) -> None:
         """Remove `key` and the folders it leaves empty; absent is fine.
@@ -106,6 +121,19 @@ class Folder:
             for part in self._parts.iterdir():
                 if part.stat().st_mtime < limit:
                     part.unlink(missing_ok=True)
+
+    def _opened(self, key: str, use: Callable[[BinaryIO], _T]) -> _T | None:
+        with self._faults_named():
+            path = self._inside(key)
+            if path is None:
+                return None
+            try:
+                with open(path, "rb", opener=_open_no_link) as file:
+                    return use(file)
+            except OSError as exc:
+                if exc.errno in _NOT_THERE:
+                    return None
+                raise
 
     def _inside(self, key: str) -> Path | None:
         """Return the path of `key`; None when it is no key or leads elsewhere."""
@@ -160,6 +188,12 @@ def _place(part: Path, path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _look(file: BinaryIO) -> Look:
+    status = os.fstat(file.fileno())
+    version = f"{status.st_ino:x}-{status.st_mtime_ns:x}"
+    return Look(status.st_size, file.read(_HEAD_BYTES), version)
 
 
 def _open_no_link(path: str, flags: int) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from service.core import signing
 from service.core.errors import InvalidSignature
 from service.image_store import SignedUrl
-from service.image_store.folder import Folder
+from service.image_store.folder import Folder, Look
 from service.image_store.keys import checked, is_key, is_prefix
 from service.image_store.proof import prove
 
@@ -51,6 +51,14 @@ class LocalImageStore:
     async def get(self, key: str) -> bytes | None:
         """See `ImageStore.get`; links are not followed."""
         return await asyncio.to_thread(self._folder.read, key)
+
+    async def look(self, key: str) -> Look | None:
+        """Return size, head and version of what is under `key`; None as in `get`.
+
+        Raises:
+            StoreUnavailable: It is there and cannot be read.
+        """
+        return await asyncio.to_thread(self._folder.look, key)
 
     def signed_url(self, key: str, *, lifetime: timedelta | None = None) -> SignedUrl:
         """See `ImageStore.signed_url`; the end is rounded up to a whole second."""

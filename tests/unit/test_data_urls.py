@@ -50,12 +50,41 @@ def read(body: bytes | str, cuts: list[int] = (), *, most_bytes: int = 10**9) ->
 @given(st.binary(max_size=120), KINDS, CUTS, st.booleans())
 def test_images_come_out_wherever_the_network_cuts(data, kind, cuts, slashes):
     body = orjson.dumps(
-        {"image": url(data, kind), "more": [url(b"2"), {"a": url(b"")}]}
+        {"image": url(data, kind), "more": [url(b"2"), {"url": url(b"")}]}
     )
     if slashes:
         body = body.replace(b"/", b"\\/")
 
-    assert read(body, cuts) == {"image": data, "more": [b"2", {"a": b""}]}
+    assert read(body, cuts) == {"image": data, "more": [b"2", {"url": b""}]}
+
+
+@given(st.binary(max_size=60), CUTS)
+@pytest.mark.parametrize(
+    "head",
+    [
+        "image/png;name=a.png",
+        "image/png;charset=utf-8",
+        "image/jpeg;name=a%20b.jpg;size=5;x=" + "y" * 70,
+        "application/octet-stream",
+        "Application\\/Octet-Stream;name=größe.png",
+    ],
+)
+def test_what_stands_before_the_bytes_says_nothing_about_them(head, data, cuts):
+    encoded = base64.b64encode(data).decode()
+
+    fields = read(f'{{"image":"data:{head};base64,{encoded}","n":1}}', cuts)
+
+    assert fields == {"image": data, "n": 1}
+
+
+@given(st.sampled_from(["", " ", "\n\t "]), CUTS)
+@pytest.mark.parametrize("name", ["prompt", "user", "content", "", "größe", "a:"])
+def test_only_fields_for_images_have_images(name, space, cuts):
+    body = (
+        f'{{"{name}"{space}:{space}"{url(b"1")}","mask"{space}:{space}"{url(b"2")}"}}'
+    )
+
+    assert read(body, cuts) == {name: url(b"1"), "mask": b"2"}
 
 
 @given(st.text(max_size=60), CUTS)
@@ -93,7 +122,8 @@ def test_what_is_not_base64_is_no_image(encoded, cuts):
     [
         "data:text/html;base64,AAAA",
         "data:image/png,AAAA",
-        "data:image/png;charset=utf-8;base64,AAAA",
+        "data:application/pdf;base64,AAAA",
+        "data:image/png;" + "x" * 81 + ";base64,AAAA",
         " data:image/png;base64,AAAA",
         "data:image/" + "x" * 41 + ";base64,AAAA",
         "data:image",
@@ -115,10 +145,10 @@ def test_a_text_cut_short_is_no_json(end):
 @pytest.mark.parametrize(("size", "fits"), [(100_000, True), (100_001, False)])
 def test_an_image_has_a_limit(size, fits):
     data = os.urandom(size)
-    body = orjson.dumps({"a": url(b"1"), "image": url(data)})
+    body = orjson.dumps({"mask": url(b"1"), "image": url(data)})
 
     if fits:
-        assert read(body, most_bytes=100_000) == {"a": b"1", "image": data}
+        assert read(body, most_bytes=100_000) == {"mask": b"1", "image": data}
         return
     with pytest.raises(InvalidRequest) as refusal:
         read(body, most_bytes=100_000)

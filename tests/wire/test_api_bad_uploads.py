@@ -278,7 +278,11 @@ def data_url(data: bytes, kind: str = "image/png") -> str:
             "mask",
         ),
         ({"image": data_url(b"<svg/>", "image/svg+xml")}, "unsupported_image", "image"),
-        ({"image": data_url(PNG), "prompt": data_url(PNG)}, "wrong_type", "prompt"),
+        (
+            {"image": data_url(b"<html>", "application/octet-stream")},
+            "unsupported_image",
+            "image",
+        ),
     ],
 )
 async def test_images_in_json(door, redis, fields, code, param, route):

@@ -87,6 +87,38 @@ async def test_signed_url_is_good_for_its_own_image_and_time_only(
     assert (stale.status, stale.code) == (403, "url_expired")
 
 
+async def test_signed_url_has_conditions_and_ranges(
+    door: FrontDoor, worker: FakeWorker
+):
+    url = (await door.post(ROUTE, ASK)).body["data"][0]["url"]
+
+    whole = await door.get(url, secret=None)
+    tag = whole.headers["ETag"]
+    head = await door.call("HEAD", url, secret=None)
+    again = await door.get(url, secret=None, If_None_Match=tag)
+    part = await door.get(url, secret=None, Range="bytes=4-9", If_Range=tag)
+    beyond = await door.get(url, secret=None, Range="bytes=999999-")
+
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    for name in ("ETag", "Content-Type", "Content-Length", "X-Content-Type-Options"):
+        assert head.headers[name] == whole.headers[name]
+    assert (again.status, again.raw) == (304, b"")
+    assert (part.status, part.raw) == (206, whole.raw[4:10])
+    assert (beyond.status, beyond.code) == (416, "range_not_satisfiable")
+
+
+async def test_signed_url_of_what_is_gone_is_not_found(
+    door: FrontDoor, worker: FakeWorker
+):
+    url = (await door.post(ROUTE, ASK)).body["data"][0]["url"]
+    for key in await door.images.list("jobs/"):
+        await door.images.delete(key)
+
+    looks = [await door.call(m, url, secret=None) for m in ("GET", "HEAD")]
+
+    assert [look.status for look in looks] == [404, 404]
+
+
 @pytest.mark.parametrize(
     "path",
     [

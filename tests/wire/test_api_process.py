@@ -5,69 +5,24 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 
 import aiohttp
-import orjson
 import pytest
 
+from tests.fakes.front_process import FrontProcess, front_process
 from tests.fakes.valkey import Valkey
-
-
-class Process:
-    """A front door in a process of its own; its log is read line by line."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.pid = process.pid
-
-    async def event(self, name: str) -> dict:
-        async with asyncio.timeout(20):
-            while line := await self._process.stderr.readline():
-                record = orjson.loads(line)
-                if record["event"] == name:
-                    return record
-        raise AssertionError(f"it ended without {name}")
-
-    async def ended(self, *, within_s: float = 10) -> tuple[int, str]:
-        async with asyncio.timeout(within_s):
-            _, rest = await self._process.communicate()
-        return self._process.returncode, rest.decode()
-
-    def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
 
 
 @pytest.fixture
 async def start(shared_valkey: Valkey, tmp_path: Path):
     async with contextlib.AsyncExitStack() as stack:
 
-        async def begin(*, fds: tuple[int, ...] = (), **environment: str) -> Process:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "service",
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=fds,
-                env={
-                    "PATH": os.environ["PATH"],
-                    "DARKROOM_REDIS_URL": shared_valkey.url,
-                    "DARKROOM_DATA_DIR": str(tmp_path),
-                    "DARKROOM_PORT": "0",
-                    **environment,
-                },
-            )
-            stack.push_async_callback(process.wait)
-            stack.callback(end, process)
-            return Process(process)
+        async def begin(*, fds: tuple[int, ...] = (), **environment) -> FrontProcess:
+            process = front_process(shared_valkey.url, tmp_path, fds=fds, **environment)
+            return await stack.enter_async_context(process)
 
         yield begin
-
-
-def end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

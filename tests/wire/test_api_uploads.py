@@ -23,8 +23,8 @@ async def post_json(door: FrontDoor, **fields: object):
     return await door.post("/v1/jobs", {**EDIT, **fields})
 
 
-def data_url(data: bytes, kind: str = "png") -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+def data_url(data: bytes, kind: str = "image/png") -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 async def record(door: FrontDoor, job_id: str):
@@ -62,7 +62,8 @@ async def test_a_form_becomes_a_job_with_its_images_in_the_store(door):
         {"images": [data_url(PNG)]},
         {"images[]": [{"image_url": data_url(PNG)}]},
         {"image[]": {"image_url": {"url": data_url(PNG)}}},
-        {"images": [{"url": data_url(PNG, "x-anything")}]},
+        {"image": data_url(PNG, "application/octet-stream")},
+        {"images": [{"url": data_url(PNG, "image/x-anything;name=x.png")}]},
     ],
 )
 async def test_json_carries_images_as_data_urls(door, fields):
@@ -71,6 +72,14 @@ async def test_json_carries_images_as_data_urls(door, fields):
     assert answer.status == 202, answer.raw
     [image] = (await record(door, answer.body["id"])).request.images
     assert (image.width, image.height) == (64, 48)
+
+
+async def test_prompt_may_be_a_data_url(door):
+    answer = await post_json(door, image=data_url(PNG), prompt=data_url(b"x"))
+
+    assert answer.status == 202, answer.raw
+    request = (await record(door, answer.body["id"])).request
+    assert request.prompt == data_url(b"x")
 
 
 @pytest.mark.parametrize("name", ["image", "images"])

@@ -32,6 +32,7 @@ HEADERS: Mapping[str, tuple[Schema, str]] = {
         {"enum": ["HIT", "MISS"]},
         "HIT: the images were there, or on their way, already; nothing is charged.",
     ),
+    "x-image-width": (_COUNT, "Pixels that the image which is shown is wide."),
     "RateLimit-Limit": (_COUNT, "Requests the key may send a minute."),
     "RateLimit-Remaining": (_COUNT, "How many of them are left."),
     "RateLimit-Reset": (_COUNT, "Seconds until all of them are there again."),
@@ -41,16 +42,14 @@ HEADERS: Mapping[str, tuple[Schema, str]] = {
 """By name, in the spelling of the answers: schema and meaning."""
 
 OF_A_JOB = ("x-job-id", "Location")
-OF_A_SUBMISSION = (
-    *OF_A_JOB,
-    "X-Cache",
-    "Idempotent-Replayed",
+OF_A_RATE = (
     "RateLimit-Limit",
     "RateLimit-Remaining",
     "RateLimit-Reset",
     "RateLimit",
     "RateLimit-Policy",
 )
+OF_A_SUBMISSION = (*OF_A_JOB, "X-Cache", "Idempotent-Replayed", *OF_A_RATE)
 OF_STATUS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
     429: ("Retry-After", "retry-after-ms"),

@@ -1,8 +1,9 @@
 """Bytes of images."""
 
+from service.api.derivatives import WIDTHS
 from service.api.images import LEAST_WIDTH, MOST_WIDTH
 from service.api.openapi import codes
-from service.api.openapi.headers import OF_A_JOB
+from service.api.openapi.headers import OF_A_JOB, OF_A_RATE
 from service.api.openapi.operation import (
     BINARY,
     Access,
@@ -15,8 +16,10 @@ from service.api.openapi.tables.jobs import JOB_ID
 TAG = "Images"
 BYTES = dict.fromkeys(("image/png", "image/jpeg", "image/webp"), BINARY)
 
-_READ = (*OF_A_JOB, "ETag", "Accept-Ranges", "Cache-Control", "Content-Disposition")
+_SHOWN = (*OF_A_JOB, "x-image-width", *OF_A_RATE)
+_READ = (*_SHOWN, "ETag", "Accept-Ranges", "Cache-Control", "Content-Disposition")
 SERVED = ("Cache-Control", "Content-Disposition")
+_SIGNED = (*SERVED, "ETag", "Accept-Ranges")
 IF_NONE_MATCH = Parameter(
     name="If-None-Match",
     where="header",
@@ -35,7 +38,8 @@ OPERATIONS = (
         summary="Read an image of a job",
         text="This link stays, for whoever has a key of the account. `format` and "
         "`width` give a copy, made when it is first asked for and kept as long as the "
-        "image.",
+        "image. One that has to be made counts in the key's rate, and four may be on "
+        "their way for an account.",
         parameters=(
             JOB_ID,
             Parameter(
@@ -57,8 +61,9 @@ OPERATIONS = (
                     "minimum": LEAST_WIDTH,
                     "maximum": MOST_WIDTH,
                 },
-                text="Pixels, the height in proportion; a narrower image stays as it "
-                "is.",
+                text="Pixels, the height in proportion. The copy has the next of these "
+                f"widths: {', '.join(map(str, WIDTHS))}; a narrower image stays as it "
+                "is. `x-image-width` tells.",
                 example=320,
             ),
             IF_NONE_MATCH,
@@ -75,7 +80,7 @@ OPERATIONS = (
             ),
             302: Answer(
                 text="Where they can be read now, where images lie in S3.",
-                headers=OF_A_JOB,
+                headers=_SHOWN,
             ),
             304: Answer(text="They are what you have.", headers=("ETag",)),
         },
@@ -87,6 +92,7 @@ OPERATIONS = (
             "not_found",
             "out_of_range",
             "range_not_satisfiable",
+            "rate_limited",
             "store_unavailable",
             "unavailable",
         ),
@@ -109,8 +115,24 @@ OPERATIONS = (
             ),
             Parameter(name="exp", text="Unix seconds of the end.", required=True),
             Parameter(name="sig", text="The signature.", required=True),
+            IF_NONE_MATCH,
+            RANGE,
         ),
-        answers={200: Answer(text="The bytes.", media=BYTES, headers=SERVED)},
-        refuses=("not_found", "invalid_signature", "url_expired", "store_unavailable"),
+        answers={
+            200: Answer(text="The bytes.", media=BYTES, headers=_SIGNED),
+            206: Answer(
+                text="A range of them.",
+                media=BYTES,
+                headers=(*_SIGNED, "Content-Range"),
+            ),
+            304: Answer(text="They are what you have.", headers=("ETag",)),
+        },
+        refuses=(
+            "invalid_signature",
+            "not_found",
+            "range_not_satisfiable",
+            "store_unavailable",
+            "url_expired",
+        ),
     ),
 )
