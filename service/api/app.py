@@ -22,6 +22,7 @@ from service.core.errors import QueueUnavailable, UnknownModel
 from service.imaging import Imaging
 from service.intake import Intake
 from service.intake.inputs import Inputs
+from service.intake.links import Links
 from service.intake.repeats import Repeats
 from service.metrics import Metrics
 from service.outbound import Outbound
@@ -79,9 +80,12 @@ def make_app(
                     inputs=Inputs(
                         backends.images,
                         imaging,
-                        outbound,
-                        most_bytes=settings.limits.file_bytes,
-                        fetch_within=timedelta(seconds=settings.limits.reference_s),
+                        Links(
+                            outbound,
+                            most_bytes=settings.limits.file_bytes,
+                            most_together=settings.limits.upload_bytes,
+                            within=timedelta(seconds=settings.limits.reference_s),
+                        ),
                     ),
                 ),
                 pulse=await stack.enter_async_context(pulse),
