@@ -20,6 +20,7 @@ from service.core.errors import CatalogError
 from service.core.retries import RetryPolicy
 from service.image_store.opening import open_image_store
 from service.imaging import Imaging
+from service.job_store.listening import end
 from service.job_store.leases import Leases
 from service.job_store.pool import redis_pool
 from service.outbound import Outbound
@@ -80,7 +81,7 @@ async def make_worker(
         )
         stack.push_async_callback(worker.close)
         chores = asyncio.create_task(Sweep(redis, images, retention=retention).run())
-        stack.callback(chores.cancel)
+        stack.push_async_callback(end, [chores])
         yield worker
 
 
