@@ -47,8 +47,9 @@
 Fields of a record: state, account, key_id, priority, cost, tag, fence, request (JSON),
 created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,
 due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), result (JSON), error
-(JSON), metadata (JSON), units, most_running, notify, shown (what is left of the
-request of an ephemeral job once it is final; from then on empty).
+(JSON), metadata (JSON), units, most_running, notify, lost (an image was looked for and
+is not in the store), shown (what is left of the request of an ephemeral job once it is
+final; from then on empty).
 """
 
 from datetime import date

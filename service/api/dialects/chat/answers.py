@@ -35,7 +35,7 @@ async def completion(
         JobDeleted: They are gone.
     """
     check_present(job)
-    said = await asyncio.gather(*(_said(front, image) for image in job.images))
+    said = await asyncio.gather(*(_said(front, job, image) for image in job.images))
     choices = [
         {
             "index": index,
@@ -88,7 +88,7 @@ class ChatEvents:
         """Yield two chunks per image, the second of which ends its choice."""
         check_present(job)
         for index, image in enumerate(job.images):
-            said = await _said(self._front, image)
+            said = await _said(self._front, job, image)
             yield self._chunk(index, {"role": "assistant", **said})
             yield self._chunk(index, {}, finish_reason="stop")
         last = _beside(self._front, job, self._accepted, self._notes)
@@ -122,8 +122,8 @@ def _head(kind: str, job_id: JobId, model: str, created: int) -> dict[str, Any]:
     }
 
 
-async def _said(front: Front, image: StoredImage) -> dict[str, Any]:
-    data = pybase64.b64encode(await read_image(front, image))
+async def _said(front: Front, job: Job, image: StoredImage) -> dict[str, Any]:
+    data = pybase64.b64encode(await read_image(front, job, image))
     # Megabytes of ASCII that need no second look.
     url = b"".join((b'"data:', image.content_type.encode(), b";base64,", data, b'"'))
     shown = {"type": "image_url", "image_url": {"url": orjson.Fragment(url)}}
