@@ -20,8 +20,8 @@ from service.core.errors import CatalogError
 from service.core.retries import RetryPolicy
 from service.image_store.opening import open_image_store
 from service.imaging import Imaging
-from service.job_store.listening import end
 from service.job_store.leases import Leases
+from service.job_store.listening import end
 from service.job_store.pool import redis_pool
 from service.outbound import Outbound
 from service.parent import watch_parent

@@ -24,6 +24,7 @@ from service.intake import Intake
 from service.intake.inputs import Inputs
 from service.intake.links import Links
 from service.intake.repeats import Repeats
+from service.job_store.listening import end
 from service.metrics import Metrics
 from service.outbound import Outbound
 from service.partials import Partials
@@ -97,7 +98,7 @@ def make_app(
             )
             if secret is not None:
                 adoption = asyncio.create_task(_adopt(backends.accounts, secret))
-                stack.callback(adoption.cancel)
+                stack.push_async_callback(end, [adoption])
                 # Without Redis it goes on behind the scenes, and `/readyz` is red.
                 await asyncio.wait([adoption], timeout=_PATIENCE_S)
             yield
