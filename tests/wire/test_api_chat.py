@@ -123,20 +123,47 @@ async def test_stream_is_said_in_chunks_without_names(
     assert '"delta":{"role":"assistant","content":""}' in lines[0]
 
 
-async def test_failure_in_a_stream_is_raised_by_the_sdk(
+async def test_failure_of_a_stream_is_raised_by_the_sdk(
     client: AsyncOpenAI, worker: FakeWorker
 ):
     worker.verdict = failing("content_policy")
-    chunks = await client.chat.completions.create(
-        model="test/test",
-        messages=[{"role": "user", "content": "a fox"}],
-        stream=True,
-        extra_body={"modalities": BOTH},
-    )
 
-    with pytest.raises(openai.APIError) as failed:
-        async for _ in chunks:
-            pass
+    with pytest.raises(openai.BadRequestError) as failed:
+        await client.chat.completions.create(
+            model="test/test",
+            messages=[{"role": "user", "content": "a fox"}],
+            stream=True,
+            extra_body={"modalities": BOTH},
+        )
+
+    assert failed.value.code == "content_policy"
+
+
+async def test_failure_within_a_stream_is_raised_by_the_sdk(
+    shared_valkey, redis: Redis, tmp_path
+):
+    has_begun = asyncio.Event()
+
+    async def fail(lease):
+        await has_begun.wait()
+        return await failing("content_policy")(lease)
+
+    async with (
+        front_door(shared_valkey.url, tmp_path, heartbeat_s=0.1) as door,
+        FakeWorker(redis, door.images) as worker,
+        AsyncOpenAI(base_url=f"{door.url}/v1", api_key=SECRET) as client,
+    ):
+        worker.verdict = fail
+        chunks = await client.chat.completions.create(
+            model="test/test",
+            messages=[{"role": "user", "content": "a fox"}],
+            stream=True,
+            extra_body={"modalities": BOTH},
+        )
+        has_begun.set()
+        with pytest.raises(openai.APIError) as failed:
+            async for _ in chunks:
+                pass
 
     assert failed.value.code == "content_policy"
 
