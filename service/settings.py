@@ -106,7 +106,7 @@ class Limits(_Section):
     file_bytes: int = Field(default=20 * 2**20, ge=1024)
     """Largest image that may be sent along, or that a link may lead to."""
     upload_bytes: int = Field(default=64 * 2**20, ge=1024)
-    """Largest body with images in it."""
+    """Largest body with images in it, and all that links in one may lead to."""
     upload_s: float = Field(default=300, gt=0)
     """A body longer than `json_bytes` must have arrived whole by then."""
     reference_s: float = Field(default=15, gt=0)

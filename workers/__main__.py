@@ -21,6 +21,7 @@ from service.core.retries import RetryPolicy
 from service.image_store.opening import open_image_store
 from service.imaging import Imaging
 from service.job_store.leases import Gate, Leases
+from service.job_store.listening import end
 from service.job_store.pool import redis_pool
 from service.outbound import Outbound
 from service.parent import watch_parent
@@ -88,7 +89,7 @@ async def make_worker(
         )
         stack.push_async_callback(worker.close)
         chores = asyncio.create_task(Sweep(redis, images, retention=retention).run())
-        stack.callback(chores.cancel)
+        stack.push_async_callback(end, [chores])
         yield worker
 
 

@@ -22,7 +22,9 @@ from service.core.errors import QueueUnavailable, UnknownModel
 from service.imaging import Imaging
 from service.intake import Intake
 from service.intake.inputs import Inputs
+from service.intake.links import Links
 from service.intake.repeats import Repeats
+from service.job_store.listening import end
 from service.metrics import Metrics
 from service.outbound import Outbound
 from service.partials import Partials
@@ -79,9 +81,12 @@ def make_app(
                     inputs=Inputs(
                         backends.images,
                         imaging,
-                        outbound,
-                        most_bytes=settings.limits.file_bytes,
-                        fetch_within=timedelta(seconds=settings.limits.reference_s),
+                        Links(
+                            outbound,
+                            most_bytes=settings.limits.file_bytes,
+                            most_together=settings.limits.upload_bytes,
+                            within=timedelta(seconds=settings.limits.reference_s),
+                        ),
                     ),
                 ),
                 pulse=await stack.enter_async_context(pulse),
@@ -93,7 +98,7 @@ def make_app(
             )
             if secret is not None:
                 adoption = asyncio.create_task(_adopt(backends.accounts, secret))
-                stack.callback(adoption.cancel)
+                stack.push_async_callback(end, [adoption])
                 # Without Redis it goes on behind the scenes, and `/readyz` is red.
                 await asyncio.wait([adoption], timeout=_PATIENCE_S)
             yield

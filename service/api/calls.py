@@ -126,6 +126,8 @@ async def _streamed(
     streamed = await stream_images(request, accepted, words=words, most_s=most_s)
     if streamed.job is not None:
         _settle_behind(request, streamed.job, accepted, terms)
+    if streamed.problem is not None:
+        raise Refused(streamed.problem)
     return streamed.response
 
 

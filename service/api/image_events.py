@@ -45,7 +45,7 @@ class ImageEvents:
         check_present(job)
         last = len(job.images) - 1
         for place, image in enumerate(job.images):
-            event = await rendered(self._front, image, inline=self._inline)
+            event = await rendered(self._front, job, image, inline=self._inline)
             at = job.completed_at or job.created_at
             event |= _about(job.request, int(at.timestamp())) | {"usage": None}
             if place == last:

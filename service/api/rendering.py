@@ -35,10 +35,11 @@ async def images_body(
 
     Raises:
         StoreUnavailable: An image that is to stand inline cannot be read.
+        JobDeleted: Likewise, with its job.
     """
     job, dropped = made.job, made.accepted.dropped
     data = await asyncio.gather(
-        *(rendered(front, image, inline=inline) for image in job.images)
+        *(rendered(front, job, image, inline=inline) for image in job.images)
     )
     completed = job.completed_at or job.created_at
     body = {
@@ -68,31 +69,44 @@ def check_present(job: Job) -> None:
         JobDeleted: It was ephemeral, and they were delivered before.
     """
     if not job.images:
-        raise JobDeleted("the images were ephemeral, and have been delivered")
+        raise _delivered()
 
 
-async def rendered(front: Front, image: StoredImage, *, inline: bool) -> dict[str, Any]:
-    """Return one finished image.
+def _delivered() -> JobDeleted:
+    return JobDeleted("the images were ephemeral, and have been delivered")
+
+
+async def rendered(
+    front: Front, job: Job, image: StoredImage, *, inline: bool
+) -> dict[str, Any]:
+    """Return one finished image of the job.
 
     Raises:
         StoreUnavailable: It is to stand inline and cannot be read.
+        JobDeleted: Likewise, with its job.
     """
     if not inline:
         return front.views.image(image)
-    data = await read_image(front, image)
+    data = await read_image(front, job, image)
     return {"b64_json": base64_of(data), "revised_prompt": image.revised_prompt}
 
 
-async def read_image(front: Front, image: StoredImage) -> bytes:
-    """Return the bytes of one finished image.
+async def read_image(front: Front, job: Job, image: StoredImage) -> bytes:
+    """Return the bytes of one finished image of the job.
 
     Raises:
-        StoreUnavailable: They cannot be read.
+        StoreUnavailable: They cannot be read; where they are lost, the next call that
+            asks for the cache makes others.
+        JobDeleted: They went with the job, or were ephemeral and are delivered.
     """
     data = await front.backends.images.get(image.key)
-    if data is None:
-        raise StoreUnavailable("an image of this job is not in the store")
-    return data
+    if data is not None:
+        return data
+    if job.ephemeral:  # its images go before its record says so
+        raise _delivered()
+    await front.backends.jobs.get(job.id, account=job.account)
+    await front.backends.jobs.lose(job.id)
+    raise StoreUnavailable("an image of this job is not in the store")
 
 
 def base64_of(data: bytes) -> orjson.Fragment:

@@ -1,7 +1,8 @@
 """Images as they come: unfinished ones, then each finished one, as events.
 
-The headers leave as soon as the job is accepted; what goes wrong behind them is told
-in an event `error`, which SDKs raise. Redis may go away meanwhile: comments keep the
+The headers leave with the first thing there is to tell, or the first heartbeat: a job
+that fails before has a status of its own. What goes wrong behind them is told in an
+event `error`, which SDKs raise. Redis may go away meanwhile: comments keep the
 connection, and the wait goes on.
 """
 
@@ -62,14 +63,16 @@ class Words(Protocol):
 
 
 class Streamed(NamedTuple):
-    """An answer that has been sent.
+    """An answer that has been sent, or a problem in its place.
 
     Attributes:
         job: Final, and the caller was told to the end; None: he was not.
+        problem: Nothing has been sent, so that a status can tell what went wrong.
     """
 
     response: web.StreamResponse
     job: Job | None
+    problem: Problem | None
 
 
 async def stream_images(
@@ -89,13 +92,13 @@ async def stream_images(
     """
     call = _Call(request, accepted, words)
     try:
-        await call.begin()
         told = await _tell(call, end=time.monotonic() + most_s)
-        await call.stream.end()
+        if call.problem is None:
+            await call.stream.end()
     except HungUp:
         log.info("stream.abandoned", job_id=accepted.job.id)
         told = None
-    return Streamed(call.stream.response, told)
+    return Streamed(call.stream.response, told, call.problem)
 
 
 async def _tell(call: "_Call", *, end: float) -> Job | None:
@@ -111,7 +114,7 @@ async def _tell(call: "_Call", *, end: float) -> Job | None:
             await call.finish(job)
     except (HungUp, asyncio.CancelledError):
         raise
-    except Exception as exc:  # no status tells of it any more: an event must
+    except Exception as exc:  # where no status tells of it any more, an event must
         problem = problem_of(exc) if isinstance(exc, ServiceError) else None
         if problem is None:
             log.exception("request.crashed", job_id=call.job_id)
@@ -127,18 +130,11 @@ class _Call:
         self._front, self._trace = request.app[FRONT], request[TRACE]
         self._accepted, self._words = accepted, words
         self.job_id = accepted.job.id
+        self.problem: Problem | None = None
+        self._has_begun = False
         self._shown = 0
         self._mailbox = Mailbox()
         self.stream = EventStream(request, hung_up=self._look)
-
-    async def begin(self) -> None:
-        """Send the headers, and whatever stands before all images.
-
-        Raises:
-            HungUp: The caller went away.
-        """
-        await self.stream.begin()
-        await self.stream.send(self._words.begun())
 
     async def until_final(self, *, end: float) -> Job:
         """Return the job when it is final or time is up; show what is not finished.
@@ -166,19 +162,33 @@ class _Call:
             ServiceError: They cannot be had.
         """
         async for event in self._words.finished(job):
-            await self.stream.send(event)
+            await self._send(event)
 
     async def fail(self, problem: Problem) -> None:
-        """Send what SDKs raise.
+        """Send what SDKs raise, or note it while a status still can tell it.
 
         Raises:
             HungUp: The caller went away.
         """
+        if not self._has_begun:
+            self.problem = problem
+            return
         if self._trace.reworded is not None:
             problem = self._trace.reworded(problem)
         self._trace.code = problem.code
         body = problem.body(self._trace.request_id)
-        await self.stream.send(self._words.failed(body))
+        await self._send(self._words.failed(body))
+
+    async def _send(self, event: bytes) -> None:
+        await self._begin()
+        await self.stream.send(event)
+
+    async def _begin(self) -> None:
+        """Send the headers, and whatever stands before all images; once."""
+        if not self._has_begun:
+            self._has_begun = True
+            await self.stream.begin()
+            await self.stream.send(self._words.begun())
 
     def _look(self) -> None:
         self._mailbox.put_nowait(None)
@@ -189,6 +199,7 @@ class _Call:
             async with asyncio.timeout(self._front.settings.heartbeat_s):
                 partial = await self._mailbox.get()
         except TimeoutError:
+            await self._begin()
             await self.stream.comment("not yet")
             return
         if self.stream.is_cut:
@@ -202,7 +213,7 @@ class _Call:
             if data is None:
                 continue
             self._shown = index + 1
-            await self.stream.send(self._words.unfinished(data, index))
+            await self._send(self._words.unfinished(data, index))
 
     async def _unfinished(self, partial: Partial) -> bytes | None:
         """Return its bytes; None: it went, or the store did; a better one comes."""

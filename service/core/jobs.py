@@ -145,6 +145,7 @@ class Job:
         units: Quota units reserved while unfinished, charged when final.
         ephemeral: Whether nothing of the caller's stays once it was delivered: the
             request of a final one has no prompt, no inputs, no user.
+        lost: Whether an image was looked for and is not in the store.
     """
 
     id: JobId
@@ -170,6 +171,7 @@ class Job:
     cost_source: str | None = None
     units: int = 0
     ephemeral: bool = False
+    lost: bool = False
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -230,7 +230,7 @@ class Intake:
     async def _with_inputs(self, new: NewJob, uploads: Uploads) -> NewJob:
         await self.jobs.announce(new.id)
         try:
-            stored = await self.inputs.store(new.id, uploads)
+            stored = await self.inputs.store(new.id, uploads, account=new.account)
         except ServiceError:
             await self._without_inputs(new)
             raise

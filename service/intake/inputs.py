@@ -6,20 +6,21 @@ whole and encoded anew, upright and without metadata. A mask stays lossless.
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable
-from datetime import timedelta
-from typing import Any, NamedTuple, TypeVar
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from service.core.errors import BadImage, InvalidReference, InvalidRequest
 from service.core.jobs import JobId
 from service.core.requests import InputImage
 from service.image_store import ImageStore
 from service.imaging import ImageFacts, Imaging, sniff
-from service.intake.spool import Held, Holding, Spool
+from service.intake.links import Links
+from service.intake.spool import Held, Spool
 from service.intake.uploads import Upload, Uploads
-from service.outbound import Outbound, OutboundError, TooLong
 
 _T = TypeVar("_T")
+_Fetch: TypeAlias = Callable[[Upload, Spool], Awaitable[Held]]
 
 _MASK = "mask"
 _AT_ONCE = 4
@@ -46,26 +47,20 @@ class Inputs:
     Args:
         images: Where to.
         imaging: Decodes and encodes.
-        outbound: Follows links, behind the guard.
-        most_bytes: Longest image that a link may lead to.
-        fetch_within: By then it must have come.
+        links: Follows those that came in place of images.
     """
 
-    def __init__(
-        self,
-        images: ImageStore,
-        imaging: Imaging,
-        outbound: Outbound,
-        *,
-        most_bytes: int,
-        fetch_within: timedelta,
-    ) -> None:
-        self._images, self._imaging, self._outbound = images, imaging, outbound
-        self._most_bytes, self._fetch_within = most_bytes, fetch_within
+    def __init__(self, images: ImageStore, imaging: Imaging, links: Links) -> None:
+        self._images, self._imaging, self._links = images, imaging, links
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def store(self, job_id: JobId, uploads: Uploads) -> Stored:
+    async def store(self, job_id: JobId, uploads: Uploads, *, account: str) -> Stored:
         """Put all that came along under `jobs/{job id}/inputs/`.
+
+        Args:
+            job_id: Whose inputs they will be.
+            uploads: What came along.
+            account: Who sent it, so that nobody waits for another's links.
 
         Raises:
             InvalidRequest: One of them is no image that we take, or the mask does not
@@ -76,7 +71,13 @@ class Inputs:
         keyed = [(str(i), upload) for i, upload in enumerate(uploads.images)]
         if uploads.mask is not None:
             keyed.append((_MASK, uploads.mask))
-        checked = await all_of(self._bring(job_id, *one) for one in keyed)
+        fetch = functools.partial(
+            self._links.fetch, account=account, budget=self._links.budget()
+        )
+        checked = await all_of(
+            self._bring(f"jobs/{job_id}/inputs/{name}", upload, fetch)
+            for name, upload in keyed
+        )
         stored = tuple(one.stored for one in checked)
         if uploads.mask is None:
             return Stored(stored, None)
@@ -92,11 +93,11 @@ class Inputs:
         for key in await self._images.list(f"jobs/{job_id}/inputs/"):
             await self._images.delete(key)
 
-    async def _bring(self, job_id: JobId, name: str, upload: Upload) -> _Checked:
+    async def _bring(self, key: str, upload: Upload, fetch: _Fetch) -> _Checked:
         with contextlib.closing(Spool()) as spool:
-            held = await self._here(upload, spool)
+            held = upload.held or await fetch(upload, spool)
             async with self._turns:
-                return await self._put(f"jobs/{job_id}/inputs/{name}", upload, held)
+                return await self._put(key, upload, held)
 
     async def _put(self, key: str, upload: Upload, held: Held) -> _Checked:
         is_mask = key.endswith(_MASK)
@@ -114,32 +115,6 @@ class Inputs:
             size_bytes=len(made),
         )
         return _Checked(stored, facts.has_alpha)
-
-    async def _here(self, upload: Upload, spool: Spool) -> Held:
-        """Return the bytes of an upload, fetched into `spool` where it is a link."""
-        if upload.held is not None:
-            return upload.held
-        file = Holding(spool)
-        try:
-            await self._outbound.fetch(
-                upload.link or "",
-                file.add,
-                within=self._fetch_within,
-                max_bytes=self._most_bytes,
-            )
-        except TooLong as exc:
-            raise InvalidReference(
-                f"what the link leads to has more than {self._most_bytes:,} bytes",
-                code="reference_too_large",
-                param=upload.param,
-            ) from exc
-        except OutboundError as exc:
-            raise InvalidReference(
-                "the link does not lead to an image that can be had",
-                code="reference_unreachable",
-                param=upload.param,
-            ) from exc
-        return file.held()
 
     async def _encoded(self, data: bytes, *, is_mask: bool) -> tuple[bytes, ImageFacts]:
         claimed = sniff(data)

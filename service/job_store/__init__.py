@@ -59,6 +59,7 @@ class JobStore:
         self._cancel = script(redis, "cancel")
         self._forget = script(redis, "forget")
         self._purge = script(redis, "purge")
+        self._lose = script(redis, "lose")
         self._submissions = Submissions(
             redis, backlog=backlog, retention=retention, idempotency=idempotency
         )
@@ -218,6 +219,13 @@ class JobStore:
         """
         await within(self._purge([job_id]))
 
+    async def lose(self, job_id: str) -> None:
+        """Note that an image of the job is not in the store any more.
+
+        The job stays as it is, and answers for no equal request.
+        """
+        await within(self._lose([job_id]))
+
     async def popular(self, *, days: int = 7, limit: int = 10) -> list[str]:
         """Return the models that drew most on the last days, most first."""
         today = datetime.now(UTC).date()
@@ -264,5 +272,5 @@ class JobStore:
 
 def _answers(job: Job) -> bool:
     """Whether its images answer for an equal request; as in `submit.lua`."""
-    whole = job.state is JobState.SUCCEEDED and job.error is None
+    whole = job.state is JobState.SUCCEEDED and job.error is None and not job.lost
     return whole or not job.state.is_final

@@ -57,8 +57,9 @@ created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadli
 due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), tasks (JSON: those
 under way upstream), result (JSON), error (JSON), metadata (JSON), units,
 most_running, notify, costly (attempts that may have been billed), routes (one a line),
-via (the route of a running attempt), shown (what is left of the request of an ephemeral
-job once it is final; from then on empty).
+via (the route of a running attempt), lost (an image was
+looked for and is not in the store), shown (what is left of the request of
+an ephemeral job once it is final; from then on empty).
 """
 
 from datetime import date

@@ -177,6 +177,7 @@ def read_job(job_id: JobId, stored: Mapping[bytes, bytes]) -> Job:
         cost_source=result.get("cost_source"),
         units=int(fields.get("units", 0)),
         ephemeral="shown" in fields,
+        lost="lost" in fields,
         metadata=orjson.loads(fields["metadata"]) if "metadata" in fields else {},
     )
 

@@ -123,20 +123,47 @@ async def test_stream_is_said_in_chunks_without_names(
     assert '"delta":{"role":"assistant","content":""}' in lines[0]
 
 
-async def test_failure_in_a_stream_is_raised_by_the_sdk(
+async def test_failure_of_a_stream_is_raised_by_the_sdk(
     client: AsyncOpenAI, worker: FakeWorker
 ):
     worker.verdict = failing("content_policy")
-    chunks = await client.chat.completions.create(
-        model="test/test",
-        messages=[{"role": "user", "content": "a fox"}],
-        stream=True,
-        extra_body={"modalities": BOTH},
-    )
 
-    with pytest.raises(openai.APIError) as failed:
-        async for _ in chunks:
-            pass
+    with pytest.raises(openai.BadRequestError) as failed:
+        await client.chat.completions.create(
+            model="test/test",
+            messages=[{"role": "user", "content": "a fox"}],
+            stream=True,
+            extra_body={"modalities": BOTH},
+        )
+
+    assert failed.value.code == "content_policy"
+
+
+async def test_failure_within_a_stream_is_raised_by_the_sdk(
+    shared_valkey, redis: Redis, tmp_path
+):
+    has_begun = asyncio.Event()
+
+    async def fail(lease):
+        await has_begun.wait()
+        return await failing("content_policy")(lease)
+
+    async with (
+        front_door(shared_valkey.url, tmp_path, heartbeat_s=0.1) as door,
+        FakeWorker(redis, door.images) as worker,
+        AsyncOpenAI(base_url=f"{door.url}/v1", api_key=SECRET) as client,
+    ):
+        worker.verdict = fail
+        chunks = await client.chat.completions.create(
+            model="test/test",
+            messages=[{"role": "user", "content": "a fox"}],
+            stream=True,
+            extra_body={"modalities": BOTH},
+        )
+        has_begun.set()
+        with pytest.raises(openai.APIError) as failed:
+            async for _ in chunks:
+                pass
 
     assert failed.value.code == "content_policy"
 
@@ -206,6 +233,134 @@ async def test_images_of_the_last_message_are_what_to_start_from(
     assert answer.status == 200
     assert (request.operation, request.prompt) == ("edit", "in snow")
     assert [image.width for image in request.images] == [32, 32]
+
+
+def drawn(*urls: str) -> dict[str, Any]:
+    """A turn of the assistant, as an answer told it."""
+    images = [{"index": 0, **picture(url)} for url in urls]
+    return {"role": "assistant", "content": "", "images": images}
+
+
+FIRST = {"role": "user", "content": "a fox"}
+SMALL = (
+    f"data:image/png;base64,{base64.b64encode(encoded(noise(8, 8), 'PNG')).decode()}"
+)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "widths"),
+    [
+        ([drawn(DATA_URL)], [32]),
+        ([drawn(DATA_URL, SMALL)], [32, 8]),
+        ([drawn(SMALL), FIRST, drawn(DATA_URL)], [32]),
+        ([drawn(DATA_URL), FIRST, {"role": "assistant", "content": "hm"}], [32]),
+        ([{"role": "assistant", "content": [picture(DATA_URL), 5]}], [32]),
+    ],
+)
+async def test_what_was_drawn_last_is_what_to_change(
+    door: FrontDoor, worker: FakeWorker, earlier: list, widths: list
+):
+    answer = await door.post(ROUTE, ask("now make it red", FIRST, *earlier))
+
+    request = worker.seen[0].request
+    assert answer.status == 200, answer.raw
+    assert (request.operation, request.prompt) == ("edit", "now make it red")
+    assert [image.width for image in request.images] == widths
+    assert "warnings" not in answer.body
+
+
+async def test_answer_can_be_sent_back_to_be_changed(
+    door: FrontDoor, worker: FakeWorker
+):
+    first = await door.post(ROUTE, ask())
+    message = first.body["choices"][0]["message"]
+
+    second = await door.post(ROUTE, ask("now make it red", FIRST, message))
+
+    assert second.status == 200, second.raw
+    [image] = worker.seen[1].request.images
+    assert image.sha256 == hashlib.sha256(bytes_of(message["images"][0])).hexdigest()
+
+
+async def test_images_of_the_user_come_before_what_was_drawn(
+    door: FrontDoor, worker: FakeWorker
+):
+    await door.post(ROUTE, ask([picture(SMALL)], FIRST, drawn(DATA_URL)))
+
+    assert [image.width for image in worker.seen[0].request.images] == [8]
+
+
+@pytest.mark.parametrize("how", [{}, {"stream": True}], ids=["whole", "chunks"])
+async def test_model_that_edits_nothing_draws_anew_and_says_so(
+    door: FrontDoor, worker: FakeWorker, how: dict
+):
+    asked = ask("a red fox", FIRST, drawn(DATA_URL), model="openai/dall-e-3")
+
+    answer = await door.post(ROUTE, asked | how)
+
+    assert answer.status == 200, answer.raw
+    assert worker.seen[0].request.operation == "generate"
+    assert b'"warnings":[{"param":"messages"' in answer.raw
+
+
+async def test_earlier_image_that_is_none_is_named(door: FrontDoor):
+    answer = await door.post(ROUTE, ask("red", FIRST, drawn("data:image/png;base64,A")))
+
+    assert (answer.status, answer.code) == (400, "invalid_url")
+    assert answer.body["error"]["param"] == "messages.1.images.0.image_url"
+
+
+async def test_fields_of_the_images_api_are_hints(door: FrontDoor, worker: FakeWorker):
+    hints = {
+        "size": "1536x1024",
+        "quality": "low",
+        "style": "vivid",
+        "background": "opaque",
+        "output_format": "webp",
+        "output_compression": 50,
+        "negative_prompt": "cats",
+        "seed": 7,
+    }
+
+    answer = await door.post(ROUTE, ask(**hints))
+
+    request = worker.seen[0].request
+    assert answer.status == 200, answer.raw
+    assert {name: getattr(request, name) for name in hints} == hints
+    assert "warnings" not in answer.body
+
+
+@pytest.mark.parametrize(
+    ("config", "size", "dropped"),
+    [
+        ({"aspect_ratio": "16:9"}, "16:9", ["aspect_ratio", "size"]),
+        ({"image_size": "1K"}, "3:2 1K", ["size"]),
+        ({}, "1536x1024", []),
+    ],
+)
+async def test_image_config_wins_over_what_stands_beside_it(
+    door: FrontDoor, worker: FakeWorker, config: dict, size: str, dropped: list
+):
+    beside = {"size": "1536x1024", "aspect_ratio": "3:2"}
+
+    answer = await door.post(ROUTE, ask(image_config=config, **beside))
+
+    assert worker.seen[0].request.requested_size == size
+    warnings = answer.body.get("warnings", [])
+    assert [warning["param"] for warning in warnings] == dropped
+
+
+async def test_price_and_cache_are_a_chats_business_too(
+    door: FrontDoor, worker: FakeWorker
+):
+    costly = ask(model="openai/gpt-image-1", quality="high", max_cost=0.0001)
+
+    refused = await door.post(ROUTE, costly)
+    first = await door.post(ROUTE, ask(cache=True))
+    second = await door.post(ROUTE, ask(cache=True))
+
+    assert (refused.status, refused.code) == (400, "max_cost_exceeded")
+    assert (first.headers["X-Cache"], second.headers["X-Cache"]) == ("MISS", "HIT")
 
 
 async def test_image_needs_no_words(door: FrontDoor, worker: FakeWorker):

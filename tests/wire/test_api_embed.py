@@ -549,3 +549,17 @@ async def test_log_says_nothing_of_what_a_link_says(
     assert "zebra" not in said
     assert secret not in said
     assert exposed not in said
+
+
+async def test_image_that_is_lost_is_made_anew(
+    door: FrontDoor, worker: FakeWorker, secret: str
+):
+    await look(door, secret)
+    for key in await door.images.list("jobs/"):
+        await door.images.delete(key)
+
+    answers = [await look(door, secret) for _ in range(2)]
+
+    assert [answer.status for answer in answers] == [200, 200]
+    assert [answer.headers["X-Cache"] for answer in answers] == ["MISS", "HIT"]
+    assert len(worker.seen) == 2

@@ -143,6 +143,22 @@ async def test_images_wait_for_a_retry_while_nobody_has_them(
     assert len(worker.seen) == 1
 
 
+async def test_retry_right_behind_the_delivery_is_told_of_it(
+    door: FrontDoor, worker: FakeWorker
+):
+    name = {"Idempotency_Key": "once"}
+    let = worker.hold()
+    early = await door.post(ROUTES[0], ASK, Prefer="wait=1", **name)
+    let.set()
+    await door.get(f"/v1/jobs/{early.body['id']}?wait=5")
+    for key in await door.images.list("jobs/"):  # as a purge begins
+        await door.images.delete(key)
+
+    again = await door.post(ROUTES[0], ASK, **name)
+
+    assert (again.status, again.code) == (410, "deleted")
+
+
 async def test_what_nobody_waits_for_cannot_be_ephemeral(door: FrontDoor):
     by_header = await door.post(ROUTES[0], ASK, Prefer="respond-async")
     by_field = await door.post(ROUTES[0], {**ASK, "async": True})

@@ -208,3 +208,22 @@ async def test_job_tells_who_knows_its_cost(door: FrontDoor, worker: FakeWorker)
 
     assert (job["cost"], job["cost_source"]) == (None, None)
     assert (done["cost"], done["cost_source"]) == (0.25, "reported")
+
+
+async def test_job_whose_image_is_lost_is_not_what_the_cache_is_for(
+    door: FrontDoor, worker: FakeWorker
+):
+    route, fields = "/v1/images/generations", {**ASK, "cache": True}
+    await door.post(route, fields)
+    for key in await door.images.list("jobs/"):
+        await door.images.delete(key)
+
+    answers = [
+        await door.post(route, {**fields, "response_format": "b64_json"})
+        for _ in range(3)
+    ]
+
+    assert [answer.status for answer in answers] == [503, 200, 200]
+    assert answers[0].code == "store_unavailable"
+    assert [a.headers["X-Cache"] for a in answers[1:]] == ["MISS", "HIT"]
+    assert len(worker.seen) == 2

@@ -12,7 +12,7 @@ from service.settings import Outbound
 from tests.fakes.door import FrontDoor, front_door
 from tests.fakes.forms import TYPE, Part, form
 from tests.fakes.images import decoded
-from tests.fakes.picture_host import PictureHost
+from tests.fakes.picture_host import PNG, PictureHost
 from tests.fakes.valkey import Valkey
 
 EDIT = {"model": "test/test", "prompt": "a hat", "operation": "edit"}
@@ -91,6 +91,44 @@ async def test_a_link_that_leads_to_no_image(open_door, host, redis, name, code)
     assert answer.body["error"]["param"] == "images[1]"
     assert await inputs(open_door) == []
     assert not [key async for key in redis.scan_iter("darkroom:job:*")]
+
+
+async def test_all_links_together_lead_to_no_more_than_a_body_may_hold(
+    shared_valkey, redis, tmp_path, host
+):
+    limits = {"upload_bytes": 2 * len(PNG)}
+    async with front_door(
+        shared_valkey.url, tmp_path, outbound=LENIENT, limits=limits
+    ) as door:
+        enough = await submit(door, *[f"{host.url}/fox.png"] * 2)
+        more = await submit(door, *[f"{host.url}/fox.png"] * 3)
+        kept = await inputs(door)
+
+    assert enough.status == 202, enough.raw
+    assert (more.status, more.code) == (422, "reference_too_large")
+    assert len(kept) == 2
+
+
+async def test_links_of_one_account_do_not_hold_up_another(
+    shared_valkey, redis, tmp_path, host
+):
+    async with front_door(shared_valkey.url, tmp_path, outbound=LENIENT) as door:
+        _, secret = await door.knows("ada")
+        hanging = [
+            asyncio.create_task(submit(door, *[f"{host.url}/hang"] * 16))
+            for _ in range(6)
+        ]
+        while host.seen.count("hang") < 16:
+            await asyncio.sleep(0.01)
+
+        fox = {**EDIT, "images": [f"{host.url}/fox.png"]}
+        answer = await door.post("/v1/jobs", fox, secret=secret)
+        followed = host.seen.count("hang")
+        for task in hanging:
+            task.cancel()
+
+    assert answer.status == 202, answer.raw
+    assert followed == 16
 
 
 async def test_twenty_mebibytes_are_not_too_large(shared_valkey, redis, tmp_path, host):

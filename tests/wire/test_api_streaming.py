@@ -62,6 +62,15 @@ async def seen(door: FrontDoor, **fields: Any) -> list[Event]:
         return [event async for event in events(response.content)]
 
 
+@pytest.fixture
+async def restless(
+    shared_valkey: Valkey, redis: Redis, tmp_path: Path
+) -> AsyncIterator[FrontDoor]:
+    """A front door that has something to say almost at once."""
+    async with front_door(shared_valkey.url, tmp_path, heartbeat_s=0.1) as door:
+        yield door
+
+
 async def test_unfinished_images_come_before_the_finished_one(door: FrontDoor):
     async with studio(door.settings):
         came = await seen(door, partial_images=2, size="512x512", quality="low")
@@ -116,19 +125,45 @@ async def test_what_all_images_share_is_told_with_the_last(
 
 
 async def test_failure_behind_the_headers_is_an_event(
-    door: FrontDoor, worker: FakeWorker
+    restless: FrontDoor, redis: Redis
 ):
-    worker.verdict = failing("content_policy")
+    has_begun = asyncio.Event()
 
-    [event] = await seen(door)
+    async def fail(lease):
+        await has_begun.wait()
+        return await failing("content_policy")(lease)
 
+    async with (
+        FakeWorker(redis, restless.images) as worker,
+        aiohttp.ClientSession() as http,
+    ):
+        worker.verdict = fail
+        async with http.post(restless.url + ROUTE, json=ASK, headers=KEY) as response:
+            has_begun.set()
+            came = [event async for event in events(response.content)]
+
+    assert response.status == 200
+    *comments, event = came
+    assert {comment.name for comment in comments} == {""}
     assert event.name == "error"
     assert event.data["error"]["code"] == "content_policy"
     assert event.data["error"]["type"] == "invalid_request_error"
     assert event.data["request_id"].startswith("req_")
 
 
-async def test_images_that_cannot_be_read_are_an_event(
+async def test_failure_before_there_was_anything_to_tell_is_a_status(
+    door: FrontDoor, worker: FakeWorker
+):
+    worker.verdict = failing("content_policy")
+
+    answer = await door.post(ROUTE, ASK)
+
+    assert (answer.status, answer.code) == (400, "content_policy")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["x-job-id"].startswith("job_")
+
+
+async def test_images_that_cannot_be_read_are_a_status(
     door: FrontDoor, worker: FakeWorker
 ):
     async def lost(lease):
@@ -138,8 +173,24 @@ async def test_images_that_cannot_be_read_are_an_event(
 
     worker.verdict = lost
 
-    [event] = await seen(door)
+    answer = await door.post(ROUTE, ASK)
 
+    assert (answer.status, answer.code) == (503, "store_unavailable")
+
+
+async def test_second_image_that_cannot_be_read_is_an_event(
+    door: FrontDoor, worker: FakeWorker
+):
+    async def lost(lease):
+        made = await worker.make(lease, 2)
+        await door.images.delete(made.images[1].key)
+        return made
+
+    worker.verdict = lost
+
+    first, event = await seen(door, n=2)
+
+    assert first.name == "image_generation.completed"
     assert event.data["error"]["code"] == "store_unavailable"
 
 
@@ -155,50 +206,54 @@ async def test_refusal_before_the_headers_is_a_status(door: FrontDoor):
     assert (greedy.status, greedy.code) == (400, "out_of_range")
 
 
-async def test_failure_known_before_the_headers_is_a_status(
-    door: FrontDoor, worker: FakeWorker
-):
-    worker.verdict = failing("content_policy")
-    name = {"Idempotency_Key": "once"}
-
-    first = await door.post(ROUTE, ASK, **name)
-    again = await door.post(ROUTE, ASK, **name)
-
-    assert first.status == 200
-    assert (again.status, again.code) == (400, "content_policy")
-
-
 async def test_retry_of_an_sdk_waits_for_the_same_job(
-    door: FrontDoor, worker: FakeWorker
+    restless: FrontDoor, redis: Redis
 ):
-    worker.verdict = never
     headers = {**KEY, "x-stainless-retry-count": "0"}
-    async with aiohttp.ClientSession() as http:
-        async with http.post(door.url + ROUTE, json=ASK, headers=headers) as cut:
+    url = restless.url + ROUTE
+    async with (
+        FakeWorker(redis, restless.images) as worker,
+        aiohttp.ClientSession() as http,
+    ):
+        worker.verdict = never
+        async with http.post(url, json=ASK, headers=headers) as cut:
             first = cut.headers["x-job-id"]
         headers["x-stainless-retry-count"] = "1"
-        async with http.post(door.url + ROUTE, json=ASK, headers=headers) as again:
+        async with http.post(url, json=ASK, headers=headers) as again:
             second = again.headers["x-job-id"]
 
-    assert first == second
-    assert len(worker.seen) == 1
+        assert first == second
+        assert len(worker.seen) == 1
 
 
-async def test_caller_who_hangs_up_is_let_go_at_once(
+async def test_caller_who_hangs_up_is_let_go_at_once(restless: FrontDoor, redis: Redis):
+    front = restless.door.front
+    async with (
+        FakeWorker(redis, restless.images) as worker,
+        aiohttp.ClientSession() as http,
+    ):
+        worker.verdict = never
+        async with http.post(restless.url + ROUTE, json=ASK, headers=KEY) as response:
+            assert response.status == 200
+            waiting = front.waiters.count
+            response.close()
+            await until(lambda: front.waiters.count == 0, within_s=1)
+
+    assert waiting == 1
+    [job] = (await restless.get("/v1/jobs")).body["data"]
+    assert job["status"] == "running"
+
+
+async def test_caller_who_hangs_up_before_the_headers_is_let_go_too(
     door: FrontDoor, worker: FakeWorker
 ):
     worker.verdict = never
+    asking = asyncio.create_task(seen(door))
+    await until(lambda: worker.seen, within_s=5)
 
-    async with (
-        aiohttp.ClientSession() as http,
-        http.post(door.url + ROUTE, json=ASK, headers=KEY) as response,
-    ):
-        assert response.status == 200
-        waiting = door.door.front.waiters.count
-        response.close()
-        await until(lambda: door.door.front.waiters.count == 0, within_s=1)
+    asking.cancel()
 
-    assert waiting == 1
+    await until(lambda: door.door.front.waiters.count == 0, within_s=1)
     [job] = (await door.get("/v1/jobs")).body["data"]
     assert job["status"] == "running"
 
@@ -236,14 +291,14 @@ async def test_door_that_closes_leaves_streams_as_long_as_other_calls(
         FakeWorker(redis, door.images) as worker,
     ):
         worker.verdict = never
-        streaming = asyncio.create_task(seen(door))
+        streaming = asyncio.create_task(door.post(ROUTE, ASK))
         await until(lambda: worker.seen, within_s=5)
 
         async with asyncio.timeout(5):
             await door.door.drain(hurry=asyncio.Event())
 
-        [event] = await streaming
-    assert event.data["error"]["code"] == "still_running"
+        answer = await streaming
+    assert (answer.status, answer.code) == (504, "still_running")
 
 
 async def test_caller_who_takes_nothing_is_cut_off(

@@ -26,11 +26,11 @@ local function known_use(key_id)
   return known[key_id]
 end
 
--- The job whose result, made or in the making, answers for that name; partial results and failures answer for nobody.
+-- The job whose result, made or in the making, answers for that name; partial or lost results and failures answer for nobody.
 local function cached(name)
   local id = call('GET', name)
-  local seen = id and call('HMGET', job_key(id), 'state', 'error') or {}
-  local lives = seen[1] == 'queued' or seen[1] == 'running' or seen[1] == 'succeeded' and not seen[2]
+  local seen = id and call('HMGET', job_key(id), 'state', 'error', 'lost') or {}
+  local lives = seen[1] == 'queued' or seen[1] == 'running' or seen[1] == 'succeeded' and not seen[2] and not seen[3]
   return lives and id
 end
 

@@ -14,7 +14,8 @@ from service.api.auth import authorized
 from service.api.calls import make_images
 from service.api.context import FRONT, TRACE
 from service.api.dialects.chat.answers import ChatEvents, completion
-from service.api.dialects.chat.request import ChatDraft, read_chat
+from service.api.dialects.chat.draft import ChatDraft
+from service.api.dialects.chat.request import read_chat
 from service.api.problems import Problem
 from service.api.submitting import read_object
 from service.intake.fields import read_fields
@@ -31,21 +32,27 @@ async def complete(request: web.Request) -> web.StreamResponse:
     key = await authorized(request)
     await limits.count(request, key)
     chat = read_fields(ChatDraft, await read_object(request))
-    draft, uploads = read_chat(chat)
+    asked = read_chat(chat, front.intake.catalog.model(chat.model))
     request[TRACE].reworded = _as_chat
     made = await make_images(
         request,
-        draft,
+        asked.draft,
         key=key,
-        operation="edit" if uploads.images else "generate",
-        uploads=uploads,
+        operation="edit" if asked.uploads.images else "generate",
+        uploads=asked.uploads,
         stream_words=functools.partial(
-            ChatEvents, model=chat.model, tells_usage=chat.tells_usage
+            ChatEvents,
+            model=chat.model,
+            notes=asked.notes,
+            tells_usage=chat.tells_usage,
         ),
     )
     if isinstance(made, web.StreamResponse):
         return made
-    return answer(await completion(front, made.job, made.accepted, model=chat.model))
+    body = await completion(
+        front, made.job, made.accepted, model=chat.model, notes=asked.notes
+    )
+    return answer(body)
 
 
 def _as_chat(problem: Problem) -> Problem:

@@ -6,7 +6,7 @@ in words.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import orjson
@@ -19,11 +19,14 @@ from service.api.views import warnings
 from service.core.jobs import Job, JobId, StoredImage
 from service.intake import Accepted
 
+Notes = Sequence[dict[str, str]]
+"""Warnings about what the chat itself left out of the request."""
+
 _DONE = b"data: [DONE]\n\n"
 
 
 async def completion(
-    front: Front, job: Job, accepted: Accepted, *, model: str
+    front: Front, job: Job, accepted: Accepted, *, model: str, notes: Notes
 ) -> dict[str, Any]:
     """Return the chat completion that holds the job's images.
 
@@ -32,7 +35,7 @@ async def completion(
         JobDeleted: They are gone.
     """
     check_present(job)
-    said = await asyncio.gather(*(_said(front, image) for image in job.images))
+    said = await asyncio.gather(*(_said(front, job, image) for image in job.images))
     choices = [
         {
             "index": index,
@@ -45,7 +48,7 @@ async def completion(
     at = job.completed_at or job.created_at
     body = _head("chat.completion", job.id, model, int(at.timestamp()))
     body |= {"choices": choices, "usage": _usage(job)}
-    return body | _beside(front, job, accepted)
+    return body | _beside(front, job, accepted, notes)
 
 
 class ChatEvents:
@@ -55,14 +58,21 @@ class ChatEvents:
         front: The front door.
         accepted: The job that answers.
         model: As the caller named it.
+        notes: Warnings.
         tells_usage: Whether a chunk with the usage stands at the end.
     """
 
     def __init__(
-        self, front: Front, accepted: Accepted, *, model: str, tells_usage: bool
+        self,
+        front: Front,
+        accepted: Accepted,
+        *,
+        model: str,
+        notes: Notes,
+        tells_usage: bool,
     ) -> None:
         self._front, self._accepted = front, accepted
-        self._model, self._tells_usage = model, tells_usage
+        self._model, self._notes, self._tells_usage = model, notes, tells_usage
         self._created = int(time.time())
 
     def begun(self) -> bytes:
@@ -78,10 +88,10 @@ class ChatEvents:
         """Yield two chunks per image, the second of which ends its choice."""
         check_present(job)
         for index, image in enumerate(job.images):
-            said = await _said(self._front, image)
+            said = await _said(self._front, job, image)
             yield self._chunk(index, {"role": "assistant", **said})
             yield self._chunk(index, {}, finish_reason="stop")
-        last = _beside(self._front, job, self._accepted)
+        last = _beside(self._front, job, self._accepted, self._notes)
         if self._tells_usage:
             last["usage"] = _usage(job)
         if last:
@@ -112,8 +122,8 @@ def _head(kind: str, job_id: JobId, model: str, created: int) -> dict[str, Any]:
     }
 
 
-async def _said(front: Front, image: StoredImage) -> dict[str, Any]:
-    data = pybase64.b64encode(await read_image(front, image))
+async def _said(front: Front, job: Job, image: StoredImage) -> dict[str, Any]:
+    data = pybase64.b64encode(await read_image(front, job, image))
     # Megabytes of ASCII that need no second look.
     url = b"".join((b'"data:', image.content_type.encode(), b";base64,", data, b'"'))
     shown = {"type": "image_url", "image_url": {"url": orjson.Fragment(url)}}
@@ -132,9 +142,9 @@ def _usage(job: Job) -> dict[str, Any] | None:
     }
 
 
-def _beside(front: Front, job: Job, accepted: Accepted) -> dict[str, Any]:
+def _beside(front: Front, job: Job, accepted: Accepted, said: Notes) -> dict[str, Any]:
     """Return what is told where there is something to tell."""
-    notes: list[dict[str, Any]] = list(warnings(accepted.dropped))
+    notes: list[dict[str, Any]] = [*said, *warnings(accepted.dropped)]
     if job.error is not None:  # under the name `error` an SDK would raise it
         notes.append({"param": None, **job.error})
     told = billed(front, job, by_dialect=False)

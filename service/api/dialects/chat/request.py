@@ -1,171 +1,44 @@
 """What a chat asks for, read as one request for images.
 
 The last message of the user is the request: its text, behind that of the system, is
-the prompt, and its images are what to start from. Earlier turns are not read: what
-was drawn before is not what is asked for now.
+the prompt, and its images are what to start from. Where it has none, "now make it
+red" means what was drawn last; nothing else of earlier turns is read.
 """
 
-from typing import Annotated, Any, Literal, NamedTuple
-
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from typing import Any, NamedTuple
 
 from service.api.calls import CallDraft
+from service.api.dialects.chat.draft import ChatDraft, Message
 from service.api.input_images import upload_of
+from service.core.catalog import Model
 from service.core.errors import InvalidRequest
-from service.intake.draft import DRAFT_CONFIG, ImageConfig
-from service.intake.uploads import Upload, Uploads
-
-IGNORED = frozenset(
-    {
-        "audio",
-        "frequency_penalty",
-        "function_call",
-        "functions",
-        "logit_bias",
-        "logprobs",
-        "max_completion_tokens",
-        "max_tokens",
-        "metadata",
-        "min_p",
-        "moderation",
-        "parallel_tool_calls",
-        "plugins",
-        "prediction",
-        "presence_penalty",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "provider",
-        "reasoning",
-        "reasoning_effort",
-        "repetition_penalty",
-        "response_format",
-        "safety_identifier",
-        "service_tier",
-        "stop",
-        "store",
-        "temperature",
-        "tool_choice",
-        "tools",
-        "top_a",
-        "top_k",
-        "top_logprobs",
-        "top_p",
-        "transforms",
-        "usage",
-        "verbosity",
-        "web_search_options",
-    }
-)
-"""Fields by which chats steer words; clients send them always, and images have none."""
+from service.intake.uploads import NO_UPLOADS, Upload, Uploads
 
 _MODALITIES = frozenset({"image", "text"})
 _SYSTEM = frozenset({"system", "developer"})
-
-
-_PARTS = {
-    "text": {"type": "string"},
-    "image_url": {
-        "type": "object",
-        "properties": {"url": {"type": "string"}},
-        "required": ["url"],
-    },
-}
-_CONTENT = {
-    "anyOf": [
-        {"type": ["string", "null"]},
-        {
-            "type": "array",
-            "items": {
-                "anyOf": [
-                    {
-                        "type": "object",
-                        "properties": {"type": {"const": kind}, kind: said},
-                        "required": ["type", kind],
-                    }
-                    for kind, said in _PARTS.items()
-                ]
-            },
-        },
-    ]
-}
-
-
-class Message(BaseModel):
-    """One turn; only those of the system and the last of the user are read."""
-
-    model_config = ConfigDict(
-        strict=True, extra="ignore", frozen=True, use_attribute_docstrings=True
-    )
-
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    """Who speaks."""
-    content: Annotated[Any, WithJsonSchema(_CONTENT)] = None
-    """Text, or a list of parts: `{"type": "text", "text"}`, and
-    `{"type": "image_url", "image_url": {"url"}}` with a link or a data URL."""
-
-
-class StreamOptions(BaseModel):
-    """What a stream tells beside the images."""
-
-    model_config = ConfigDict(
-        strict=True, extra="ignore", frozen=True, use_attribute_docstrings=True
-    )
-
-    include_usage: bool = False
-    """`true` adds a chunk with the usage at the end."""
-
-
-_IGNORED_SCHEMA: dict[str, Any] = {
-    "patternProperties": {f"^({'|'.join(sorted(IGNORED))})$": {}}
-}
-
-
-class ChatDraft(BaseModel):
-    """A chat completion that makes images."""
-
-    model_config = ConfigDict(**DRAFT_CONFIG, json_schema_extra=_IGNORED_SCHEMA)
-
-    model: str
-    """One that makes images; see `/v1/models`."""
-    messages: list[Message]
-    """The last one of the user is the request: its text is the prompt, behind that of
-    the system, and its images are what to start from."""
-    modalities: list[str] | None = None
-    """Must hold `image`; `text` beside it makes no difference."""
-    image_config: ImageConfig | None = None
-    """Shape and tier of the images."""
-    n: int | None = Field(default=None, ge=1)
-    """How many images; each is a choice."""
-    seed: int | None = Field(default=None, ge=0, lt=2**63)
-    """Dropped, with a warning, where the model does not honor it."""
-    user: str | None = None
-    """Whose request it is, in your own words; passed on to the provider."""
-    stream: bool | None = None
-    """`true` answers with chunks as server-sent events."""
-    stream_options: StreamOptions | None = None
-    """What such a stream tells."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_ignored(cls, fields: Any) -> Any:
-        return {name: said for name, said in fields.items() if name not in IGNORED}
-
-    @property
-    def tells_usage(self) -> bool:
-        """Whether a stream is to end with the usage."""
-        return self.stream_options is not None and self.stream_options.include_usage
+_PASSED_ON = frozenset(CallDraft.model_fields) & frozenset(ChatDraft.model_fields)
 
 
 class Asked(NamedTuple):
-    """What a chat comes down to."""
+    """What a chat comes down to.
+
+    Attributes:
+        draft: The request.
+        uploads: What to start from.
+        notes: What was left out of it, as warnings.
+    """
 
     draft: CallDraft
     uploads: Uploads
+    notes: tuple[dict[str, str], ...]
 
 
-def read_chat(chat: ChatDraft) -> Asked:
+def read_chat(chat: ChatDraft, model: Model) -> Asked:
     """Return the one request for images that the chat is.
+
+    Args:
+        chat: What the caller wrote.
+        model: The one it names.
 
     Raises:
         InvalidRequest: It asks for words (`unsupported_modality`), or says nothing
@@ -183,23 +56,59 @@ def read_chat(chat: ChatDraft) -> Asked:
         raise InvalidRequest(
             "a message of the user is required", code="missing_field", param="messages"
         )
-    said = _parts(chat.messages[turns[-1]], turns[-1])
+    last = turns[-1]
+    said = _parts(chat.messages[last], last)
+    images, notes = said.images, list[dict[str, str]]()
+    if not images:
+        images = _drawn_before(chat.messages[:last])
+        if images and "edit" not in model.features:
+            images = []
+            notes.append(_left_out("messages", "this model edits no earlier image"))
+    draft, dropped = _draft(chat, said.text)
+    notes += (_left_out(name, "image_config says it") for name in dropped)
+    return Asked(draft, Uploads(images) if images else NO_UPLOADS, tuple(notes))
+
+
+def _draft(chat: ChatDraft, request: str) -> tuple[CallDraft, list[str]]:
+    """Return the draft, and which fields it does without."""
     rules = [
         _parts(message, place).text
         for place, message in enumerate(chat.messages)
         if message.role in _SYSTEM
     ]
-    draft = CallDraft(
-        model=chat.model,
-        prompt="\n\n".join(filter(None, (*rules, said.text))) or None,
-        n=chat.n,
-        image_config=chat.image_config,
-        seed=chat.seed,
-        user=chat.user,
-        stream=chat.stream,
-        strict=False,
-    )
-    return Asked(draft, Uploads(said.images))
+    given = {name: getattr(chat, name) for name in _PASSED_ON & chat.model_fields_set}
+    dropped = _said_twice(chat)
+    for name in dropped:
+        del given[name]
+    prompt = "\n\n".join(filter(None, (*rules, request))) or None
+    return CallDraft(prompt=prompt, strict=False, **given), dropped
+
+
+def _said_twice(chat: ChatDraft) -> list[str]:
+    """Return the fields that say what the `image_config` says already."""
+    config = chat.image_config
+    if config is None:
+        return []
+    shape = {"aspect_ratio": config.aspect_ratio}
+    shape["size"] = config.aspect_ratio or config.image_size
+    return [name for name, said in shape.items() if said and getattr(chat, name)]
+
+
+def _drawn_before(messages: list[Message]) -> list[Upload]:
+    """Return the images of the last message of the assistant that has any."""
+    for place in reversed(range(len(messages))):
+        message = messages[place]
+        if message.role != "assistant":
+            continue
+        images = [
+            upload_of(f"messages.{place}.{name}.{index}.image_url", _link(part))
+            for name in ("images", "content")
+            for index, part in enumerate(_list(getattr(message, name)))
+            if isinstance(part, dict) and "image_url" in part
+        ]
+        if images:
+            return images
+    return []
 
 
 class _Parts(NamedTuple):
@@ -223,14 +132,27 @@ def _parts(message: Message, place: int) -> _Parts:
         match part:
             case {"type": "text", "text": str(text)}:
                 texts.append(text)
-            case {"type": "image_url", "image_url": image}:
+            case {"type": "image_url", "image_url": _}:
                 at = f"{param}.{index}.image_url"
-                # `detail` stands beside the URL; it means nothing to who draws.
-                url = image.get("url") if isinstance(image, dict) else image
-                images.append(upload_of(at, url))
+                images.append(upload_of(at, _link(part)))
             case _:
                 raise _wrong(f"{param}.{index}", "must be a text or an image_url")
     return _Parts("\n".join(texts), images)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _link(part: dict[str, Any]) -> object:
+    """Return the URL; `detail` stands beside it, and means nothing to who draws."""
+    image = part["image_url"]
+    return image.get("url") if isinstance(image, dict) else image
+
+
+def _left_out(param: str, why: str) -> dict[str, str]:
+    message = f"{why}; it was dropped"
+    return {"param": param, "code": "unsupported_field", "message": message}
 
 
 def _wrong(param: str, what: str) -> InvalidRequest:

@@ -24,6 +24,7 @@ from service.api.serving import serve_image
 from service.api.submitting import submit
 from service.core.catalog import Model
 from service.core.embeds import Embed, Seal
+from service.core.errors import JobNotFound
 from service.core.jobs import Job, JobId, JobState
 from service.core.requests import Priority
 from service.intake import Accepted, Terms
@@ -62,8 +63,14 @@ async def get_image(request: web.Request) -> web.Response:
         "Cache-Control": _cache_control(query.seal),
         "Vary": "Authorization, X-API-Key",
     }
-    image, images = job.images[0], front.backends.images
-    response = await serve_image(request, image, images, headers=headers)
+    images = front.backends.images
+    try:
+        response = await serve_image(request, job.images[0], images, headers=headers)
+    except JobNotFound:
+        await front.backends.jobs.lose(job.id)
+        job, _ = await _found_or_made(request, query.embed, key=key, model=model)
+        headers["X-Cache"] = "MISS"
+        response = await serve_image(request, job.images[0], images, headers=headers)
     del trace.headers["Cache-Control"]
     return response
 
@@ -80,7 +87,7 @@ async def _found_or_made(
     front, trace = request.app[FRONT], request[TRACE]
     cache_key = embed.cache_key(model.name)
     job = await front.backends.jobs.latest(key.account, cache_key)
-    if job is not None and job.state is JobState.SUCCEEDED:
+    if job is not None and job.state is JobState.SUCCEEDED and not job.lost:
         trace.job_id = job.id
         return _Shown(job, is_hit=True)
     if _only_looks(request):

@@ -1,6 +1,6 @@
 """Images in chats, the way rout.my and OpenRouter speak of them."""
 
-from service.api.dialects.chat.request import ChatDraft
+from service.api.dialects.chat.draft import ChatDraft
 from service.api.openapi import codes
 from service.api.openapi.headers import OF_A_SUBMISSION
 from service.api.openapi.operation import Answer, Body, Operation
@@ -17,8 +17,9 @@ OPERATIONS = (
         summary="Make images in a chat",
         text="What OpenAI's SDKs call `chat.completions.create`, for images alone: "
         "`modalities` must hold `image`. The last message of the user is the request, "
-        "behind whatever the system says; its images are what to start from, and "
-        "earlier turns are not read. Fields that steer words are ignored.",
+        "behind whatever the system says; its images are what to start from. Where it "
+        "has none, the latest images of the assistant are, if the model edits. Fields "
+        "that steer words are ignored.",
         parameters=openai.CALL_PARAMETERS,
         body=Body(
             name="ChatDraft",
@@ -44,6 +45,26 @@ OPERATIONS = (
                                 },
                             ],
                         }
+                    ],
+                    "modalities": ["image", "text"],
+                },
+                "What was drawn before": {
+                    "model": "test/test",
+                    "messages": [
+                        {"role": "user", "content": "a lighthouse in fog"},
+                        {
+                            "role": "assistant",
+                            "content": "",
+                            "images": [
+                                {
+                                    "type": "image_url",
+                                    "image_url": {
+                                        "url": "https://example.com/lighthouse.png"
+                                    },
+                                }
+                            ],
+                        },
+                        {"role": "user", "content": "now make it red"},
                     ],
                     "modalities": ["image", "text"],
                 },
