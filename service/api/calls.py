@@ -34,7 +34,8 @@ class CallDraft(Draft):
     """A draft of somebody who waits for the images, or would rather not."""
 
     response_format: Literal["url", "b64_json", "b64_ephemeral"] | None = None
-    """A link, the bytes as base64, or the bytes and nothing kept of them."""
+    """A link, the bytes as base64, or the bytes and nothing kept of them; only Redis's
+    append-only file holds the prompt until its next rewrite."""
     stream: bool | None = None
     """`true` answers with events: unfinished images on the way, then finished ones."""
     partial_images: Annotated[int, Field(ge=0, le=3)] | None = None

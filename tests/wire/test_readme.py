@@ -76,7 +76,11 @@ def test_the_tour_works_when_pasted(checkout: Path, url: str):
     assert size_of(checkout / "lighthouse.png") == (768, 512)
     same = (checkout / "lighthouse-again.png").read_bytes()
     assert (checkout / "lighthouse.png").read_bytes() == same
-    assert shell.stdout.count(f"{url}/images/") >= 3
+    assert f"{url}/images/" in (checkout / "edit.json").read_text()
+    assert shell.stdout.count("event: image_generation.partial_image") == 2
+    assert shell.stdout.count("event: image_generation.completed") == 1
+    assert size_of(checkout / "embedded.png") == (1024, 1024)
+    assert shell.stdout.count(f"{url}/images/") >= 4
     assert '"status": "canceled"' in shell.stdout
     manifest = (checkout / "images" / "manifest.jsonl").read_text()
     assert len(manifest.splitlines()) == 5
