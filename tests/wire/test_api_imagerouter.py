@@ -5,14 +5,17 @@ import base64
 import hashlib
 import time
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from aiohttp import FormData
 from openai import AsyncOpenAI, BadRequestError
 from PIL import Image
+from redis.asyncio import Redis
 
-from tests.fakes.door import SECRET, FrontDoor
+from tests.fakes.door import SECRET, FrontDoor, front_door
 from tests.fakes.pictures import draw
+from tests.fakes.valkey import Valkey
 from tests.fakes.worker import FakeWorker, failing
 
 GENERATIONS = "/v1/openai/images/generations"
@@ -93,11 +96,18 @@ async def test_ephemeral_images_are_inline_and_then_nowhere(
 
 
 async def test_failure_amid_a_stream_is_in_its_words(
-    door: FrontDoor, worker: FakeWorker
+    shared_valkey: Valkey, redis: Redis, tmp_path: Path
 ):
-    worker.verdict = failing("provider_bad_output")
+    async def fail(lease):
+        await asyncio.sleep(0.5)  # five heartbeats, each of which begins the stream
+        return await failing("provider_bad_output")(lease)
 
-    answer = await door.post(GENERATIONS, {**ASK, "stream": True})
+    async with (
+        front_door(shared_valkey.url, tmp_path, heartbeat_s=0.1) as door,
+        FakeWorker(redis, door.images) as worker,
+    ):
+        worker.verdict = fail
+        answer = await door.post(GENERATIONS, {**ASK, "stream": True})
 
     assert answer.headers["Content-Type"].startswith("text/event-stream")
     assert b'"type":"internal_error"' in answer.raw
