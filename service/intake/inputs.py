@@ -105,7 +105,7 @@ class Inputs:
             made, facts = await self._encoded(await held.read(), is_mask=is_mask)
         except BadImage as exc:
             raise _refusal(upload, exc, is_mask=is_mask) from exc
-        await self._images.put(key, made, content_type=facts.content_type)
+        await _to_its_end(self._images.put(key, made, content_type=facts.content_type))
         stored = InputImage(
             key=key,
             sha256=upload.sha256,
@@ -150,6 +150,20 @@ def _refusal(upload: Upload, error: BadImage, *, is_mask: bool) -> InvalidReques
     if error.code == "image_too_large":
         code = "reference_too_large"
     return InvalidReference(str(error), code=code, param=upload.param)
+
+
+async def _to_its_end(put: Coroutine[Any, Any, None]) -> None:
+    """Await a put even where its own end was asked for.
+
+    A thread writes on when nobody waits for it any more: what is dropped after that
+    must have been written before.
+    """
+    writing = asyncio.ensure_future(put)
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.gather(writing, return_exceptions=True)
+        raise
 
 
 async def all_of(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:

@@ -92,7 +92,8 @@ def test_popular_models_are_the_ten_that_drew_most(house: House):
 def test_models_are_searched_by_name(house: House):
     found = run(house, "name=gemini").body
 
-    assert list(found) == ["google/gemini-image"]
+    assert "google/gemini-image" in found
+    assert all("gemini" in name for name in found)
 
 
 @PAGE.says("Get all available models:")
