@@ -121,6 +121,12 @@ class AlreadyFinished(RequestError):
     code = "already_finished"
 
 
+class BatchOver(RequestError):
+    """The batch was called off, or is over; its lines begin no more."""
+
+    code = "batch_over"
+
+
 class IdempotencyMismatch(RequestError):
     """The idempotency key was used for a request with other content."""
 
