@@ -52,7 +52,7 @@ class Sweep:
         self._purge = script(redis, "purge")
         self._chores = (
             _Chore("expire", timedelta(seconds=1), self.expire),
-            _Chore("repair", timedelta(seconds=15), self.repair),
+            _Chore("repair", timedelta(seconds=5), self.repair),
             _Chore("retain", timedelta(seconds=60), self.forget_old),
             _Chore("purge", timedelta(seconds=15), self.purge_delivered),
             _Chore("mourn", timedelta(seconds=60), self.forget_workers),
