@@ -29,6 +29,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from service.core.webhooks import Schedule
+
 PACKAGED_CATALOG = Path(__file__).parent.parent / "infra" / "catalog.toml"
 _PREFIX = "DARKROOM_"
 _PLAIN = {"PORT": "DARKROOM_PORT", "REDIS_URL": "DARKROOM_REDIS_URL"}
@@ -131,6 +133,37 @@ class Outbound(_Section):
 
 class Settings(BaseSettings):
     """One object per process, built in a composition root and passed down."""
+class Webhooks(_Section):
+    """How events are delivered to whoever asked to be told."""
+
+    schedule_s: tuple[float, ...] = (
+        *(5, 300, 1_800, 7_200, 18_000),
+        *(36_000, 50_400, 72_000, 86_400),
+    )
+    """Waits between attempts, give or take a fifth; by default ten in three days."""
+    timeout_s: float = Field(default=15, gt=0, le=300)
+    """A receiver must have answered by then."""
+    max_in_flight: int = Field(default=10, ge=1, le=1000)
+    """Deliveries on their way to one receiver at once; the others wait."""
+    host_per_minute: int | None = Field(default=6000, ge=1)
+    """Calls of one host a minute, whoever wants them."""
+    slots: int = Field(default=100, ge=1, le=10_000)
+    """Deliveries in work at once in one worker process, beside its jobs."""
+    breaker_s: float = Field(default=300, gt=0)
+    """A receiver that fails is tried at least so often, by one delivery."""
+    disable_after_s: float = Field(default=5 * 86_400, gt=0)
+    """An endpoint that has failed for so long, without a success, is disabled."""
+    retention_s: int = Field(default=7 * 86_400, ge=60, le=_TEN_YEARS_S)
+    """Deliveries and their logs are kept this long behind their end."""
+    endpoints: int = Field(default=5, ge=1, le=1000)
+    """Endpoints one account may have."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """When a delivery that failed is tried again."""
+        return Schedule(tuple(timedelta(seconds=wait) for wait in self.schedule_s))
+
+
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX,
@@ -173,6 +206,7 @@ class Settings(BaseSettings):
     outbound: Outbound = Outbound()
 
     @field_validator("redis_url")
+    webhooks: Webhooks = Webhooks()
     @classmethod
     def _names_a_redis(cls, url: str) -> str:
         parts = urlsplit(url)
