@@ -9,10 +9,12 @@ from service.accounts import ApiKey
 from service.api.derivatives import Derivatives
 from service.api.problems import Problem
 from service.api.pulse import Pulse
+from service.api.turns import Turns
 from service.api.views import Views
 from service.backends import Backends
 from service.core.catalog import Catalog
 from service.core.jobs import JobId
+from service.files import Outputs
 from service.imaging import Imaging
 from service.intake import Intake
 from service.intake.spool import Spool
@@ -38,6 +40,8 @@ class Front:
     metrics: Metrics
     imaging: Imaging
     derivatives: Derivatives
+    uploads: Turns
+    outputs: Outputs
     outbound: Outbound
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from service.accounts import ApiKey
 from service.api import limits
 from service.api.auth import authorized
-from service.api.body import JSON, media_type
+from service.api.body import FORM, JSON, media_type
 from service.api.context import FRONT, TRACE
 from service.api.data_urls import read_json_with_images
 from service.api.input_images import InputImages
@@ -50,7 +50,7 @@ async def read_submission(request: web.Request, kind: type[_D]) -> Submission[_D
     key = await authorized(request)
     await limits.count(request, key)
     settings = request.app[FRONT].settings
-    is_form = media_type(request) == "multipart/form-data"
+    is_form = media_type(request) == FORM
     if is_form:
         fields, uploads = await read_form(
             request, limits=settings.limits, spool=_spool(request)
