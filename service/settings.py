@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -136,9 +136,9 @@ class Settings(BaseSettings):
 class Webhooks(_Section):
     """How events are delivered to whoever asked to be told."""
 
-    schedule_s: tuple[float, ...] = (
-        *(5, 300, 1_800, 7_200, 18_000),
-        *(36_000, 50_400, 72_000, 86_400),
+    schedule_s: list[Annotated[float, Field(ge=0)]] = Field(
+        default=[5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400],
+        max_length=100,
     )
     """Waits between attempts, give or take a fifth; by default ten in three days."""
     timeout_s: float = Field(default=15, gt=0, le=300)

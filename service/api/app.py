@@ -9,7 +9,17 @@ import structlog
 from aiohttp import web
 
 from service.accounts import Accounts, Grant, Scope, checked_secret
-from service.api import around, files, health, images, jobs, models, usage
+from service.api import (
+    around,
+    deliveries,
+    endpoints,
+    files,
+    health,
+    images,
+    jobs,
+    models,
+    usage,
+)
 from service.api.context import FRONT, Front
 from service.api.derivatives import Derivatives
 from service.api.dialects import chat, embed, imagerouter, openai
@@ -34,6 +44,8 @@ from service.settings import ConfigurationError, Settings
 from service.waiters import Waiters
 
 log = structlog.get_logger()
+from service.webhooks import Deliveries, Endpoints
+from service.webhooks.urls import Urls
 
 BEAT_S = 5.0
 _BOOTSTRAP = Grant(account="default", scopes=frozenset(Scope))
@@ -113,6 +125,9 @@ def make_app(
 
     app = web.Application()
     app[documents.DOCUMENTS] = documents.write(settings.base_url)
+                endpoints=Endpoints(backends.redis, most=settings.webhooks.endpoints),
+                deliveries=Deliveries(backends.redis),
+                urls=Urls(settings.outbound, base_url=settings.base_url),
     app.cleanup_ctx.append(front)
     for part in (
         health,
@@ -137,6 +152,8 @@ def _check_default(settings: Settings, catalog: Catalog) -> None:
         return
     try:
         catalog.model(settings.default_model)
+        endpoints,
+        deliveries,
     except UnknownModel as exc:
         raise ConfigurationError(f"DARKROOM_DEFAULT_MODEL: {exc}") from exc
 

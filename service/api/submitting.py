@@ -1,6 +1,5 @@
 """What every route that makes a job does alike."""
 
-from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from aiohttp import web
@@ -119,17 +118,3 @@ async def submit(
     if accepted.joined and (terms.idempotency_name or terms.sdk_retry):
         trace.headers["Idempotent-Replayed"] = "true"
     return accepted
-
-
-def refuse_unavailable(draft: Draft, names: Sequence[str]) -> None:
-    """Refuse fields of the documented API that nobody serves yet.
-
-    Raises:
-        InvalidRequest: One of them says anything (`unsupported_field`).
-    """
-    for name in names:
-        said: Any = getattr(draft, name)
-        if said:
-            raise InvalidRequest(
-                f"{name} is not available yet", code="unsupported_field", param=name
-            )

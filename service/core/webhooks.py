@@ -112,5 +112,5 @@ class Schedule:
 
     @property
     def patience(self) -> timedelta:
-        """The longest that all waits together can take."""
+        """The longest that all waits together may be."""
         return sum(self.waits, timedelta(0)) * (1 + self._JITTER)

@@ -9,7 +9,6 @@ import orjson
 import structlog
 from redis.asyncio import Redis
 
-from service.core.webhooks import Schedule
 from service.job_store import keys
 from service.job_store.answers import ms
 from service.job_store.gather import Gather
@@ -19,6 +18,9 @@ from service.webhooks.endpoints import time_of
 from service.webhooks.scripting import script
 
 log = structlog.get_logger()
+
+_GRACE = timedelta(hours=1)
+"""For what attempts take themselves, and for waiting in line."""
 
 
 Ending = Literal["delivered", "again", "exhausted", "gone"]
@@ -103,18 +105,14 @@ class DeliveryLeases:
         lease: timedelta,
     ) -> None:
         self._worker, self._lease_ms = worker, ms(lease)
-        self._rules, self._schedule = rules, rules.schedule
+        self._rules = rules
+        self._patience_ms = ms(rules.schedule.patience + _GRACE)
         self._claim = script(redis, "claim")
         self._renew = script(redis, "renew")
         self._settle = script(redis, "settle")
         self._settlings: Gather[tuple[Any, ...], int] = Gather(
             self._send, persistent=True
         )
-
-    @property
-    def schedule(self) -> Schedule:
-        """When one that failed is tried again."""
-        return self._schedule
 
     async def announce(self) -> None:
         """Say nothing: who sends deliveries also runs jobs, and says so there."""
@@ -133,7 +131,7 @@ class DeliveryLeases:
                 self._rules.max_in_flight,
                 self._rules.host_per_minute or 0,
                 self._rules.retention_s * 1000,
-                ms(self._schedule.patience),
+                self._patience_ms,
             ]
         )
         return Claim(
@@ -176,7 +174,7 @@ class DeliveryLeases:
 
     async def _send(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
         rules = self._rules
-        kept_ms = rules.retention_s * 1000 + ms(self._schedule.patience)
+        kept_ms = rules.retention_s * 1000 + self._patience_ms
         answers: list[int] = await self._settle(
             [
                 rules.retention_s * 1000,
@@ -184,6 +182,7 @@ class DeliveryLeases:
                 int(rules.breaker_s * 1000),
                 int(rules.disable_after_s * 1000),
                 kept_ms,
+                self._patience_ms,
                 *(part for line in lines for part in line),
             ]
         )

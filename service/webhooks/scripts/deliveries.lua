@@ -48,7 +48,7 @@ local function probe_with(t, id)
   call('HSET', target_key(t.name), 'probe', id)
 end
 
--- Send as many as may go from a target's lane, oldest first. Others that are due may be faster: then they are sent back.
+-- Send as many as may go from a target's lane, first come first. Others that are due may be faster: then they are sent back.
 local MOST_WOKEN = 100
 local function wake(t, most)
   local lane = wait_key(t.name)
@@ -72,9 +72,10 @@ local function wake(t, most)
   if call('EXISTS', lane) == 0 then call('SREM', WAITS, t.name) end
 end
 
+-- Who comes last stands last, so that not always the same one tries a receiver that fails.
 local function set_aside(id, d)
   call('ZREM', DELIVER, id)
-  call('ZADD', wait_key(d[TARGET]), d[SINCE] or d[CREATED], id)
+  call('ZADD', wait_key(d[TARGET]), now_text, id)
   call('SADD', WAITS, d[TARGET])
 end
 

@@ -1,9 +1,12 @@
 -- Write down what attempts came to. ARGV 1 retention ms, 2 most at once per target, 3 longest that a breaker is open (ms), 4 after
--- how long of nothing but failures an endpoint is disabled (ms), 5 how long a listing is kept (ms); then per delivery:
+-- how long of nothing but failures an endpoint is disabled (ms), 5 how long a listing is kept (ms), 6 the
+-- longest that an unsuccessful delivery is tried (ms); then per delivery:
 --   id, fence, what is next (delivered | again | exhausted | gone | back), the wait before the next attempt (ms), the log's line
 -- `back` gives a delivery back as if it had not been claimed. Idempotent for its own fence.
 -- Returns per delivery 1 written, 0 refused (fenced off).
 local retention, most, longest, disable_after = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local patience = tonumber(ARGV[6])
+local REASONS = { delivered = '', again = 'exhausted', exhausted = 'exhausted', gone = 'gone' }
 local answers, accounts, seen = {}, {}, {}
 
 local function went_well(t, endpoint)
@@ -60,18 +63,19 @@ local function settle(id, d, t, word, wait, line)
     went_wrong(t, id)
     judge(t, d, word == 'gone')
   end
-  if word == 'again' then
+  local is_old = now - tonumber(d[SINCE] or d[CREATED]) > patience
+  if word == 'again' and not is_old then
     call('HSET', delivery_key(id), 'state', 'pending')
     call('HDEL', delivery_key(id), 'turn')
     call('ZADD', DELIVER, whole(now + wait), id)
     call('HINCRBY', COUNTS, 'again', 1)
     drop_held(t, id)
   else
-    conclude(id, d, word == 'delivered' and 'delivered' or 'failed', word == 'delivered' and '' or word, retention)
+    conclude(id, d, word == 'delivered' and word or 'failed', REASONS[word], retention)
   end
 end
 
-for at = 6, #ARGV, 5 do
+for at = 7, #ARGV, 5 do
   local id = ARGV[at]
   local d = not seen[id] and look(id)
   if not d or d[FENCE] ~= ARGV[at + 1] then

@@ -19,6 +19,7 @@ from service.api.openapi.tables import (
     models,
     openai,
     usage,
+    webhooks,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -29,6 +30,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *embed.OPERATIONS,
     *jobs.OPERATIONS,
     *files.OPERATIONS,
+    *webhooks.OPERATIONS,
     *images.OPERATIONS,
     *models.OPERATIONS,
     *usage.OPERATIONS,
@@ -46,6 +48,7 @@ TAGS: Mapping[str, str] = {
     embed.TAG: "Links that show one image, for pages and Markdown.",
     jobs.TAG: "The native resource, which says the most: submit, wait, list, cancel.",
     files.TAG: "The contract of OpenAI: what is uploaded, and what batches made.",
+    webhooks.TAG: "Who is told of what happens, and what became of telling them.",
     images.TAG: "The bytes themselves.",
     models.TAG: "What may be asked for.",
     usage.TAG: "What was made, what it used up, and what it cost.",
