@@ -42,10 +42,10 @@ from service.outbound import Outbound
 from service.partials import Partials
 from service.settings import ConfigurationError, Settings
 from service.waiters import Waiters
-
-log = structlog.get_logger()
 from service.webhooks import Deliveries, Endpoints
 from service.webhooks.urls import Urls
+
+log = structlog.get_logger()
 
 BEAT_S = 5.0
 _BOOTSTRAP = Grant(account="default", scopes=frozenset(Scope))
@@ -115,6 +115,9 @@ def make_app(
                 ),
                 outputs=_NoOutputs(),
                 outbound=outbound,
+                endpoints=Endpoints(backends.redis, most=settings.webhooks.endpoints),
+                deliveries=Deliveries(backends.redis),
+                urls=Urls(settings.outbound, base_url=settings.base_url),
             )
             if secret is not None:
                 adoption = asyncio.create_task(_adopt(backends.accounts, secret))
@@ -125,9 +128,6 @@ def make_app(
 
     app = web.Application()
     app[documents.DOCUMENTS] = documents.write(settings.base_url)
-                endpoints=Endpoints(backends.redis, most=settings.webhooks.endpoints),
-                deliveries=Deliveries(backends.redis),
-                urls=Urls(settings.outbound, base_url=settings.base_url),
     app.cleanup_ctx.append(front)
     for part in (
         health,
@@ -141,6 +141,8 @@ def make_app(
         around,
         chat,
         embed,
+        endpoints,
+        deliveries,
         documents,
     ):
         app.add_routes(part.routes)
@@ -152,8 +154,6 @@ def _check_default(settings: Settings, catalog: Catalog) -> None:
         return
     try:
         catalog.model(settings.default_model)
-        endpoints,
-        deliveries,
     except UnknownModel as exc:
         raise ConfigurationError(f"DARKROOM_DEFAULT_MODEL: {exc}") from exc
 

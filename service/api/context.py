@@ -23,9 +23,9 @@ from service.outbound import Outbound
 from service.partials import Partials
 from service.settings import Settings
 from service.waiters import Waiters
-
 from service.webhooks import Deliveries, Endpoints
 from service.webhooks.urls import Urls
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
@@ -45,11 +45,11 @@ class Front:
     uploads: Turns
     outputs: Outputs
     outbound: Outbound
-
-
     endpoints: Endpoints
     deliveries: Deliveries
     urls: Urls
+
+
 @dataclass(slots=True)
 class Trace:
     """What becomes known about a request while it is served.
