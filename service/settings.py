@@ -131,8 +131,6 @@ class Outbound(_Section):
     allow_http: bool = False
 
 
-class Settings(BaseSettings):
-    """One object per process, built in a composition root and passed down."""
 class Webhooks(_Section):
     """How events are delivered to whoever asked to be told."""
 
@@ -164,6 +162,8 @@ class Webhooks(_Section):
         return Schedule(tuple(timedelta(seconds=wait) for wait in self.schedule_s))
 
 
+class Settings(BaseSettings):
+    """One object per process, built in a composition root and passed down."""
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX,
@@ -204,9 +204,9 @@ class Webhooks(_Section):
     worker: Worker = Worker()
     limits: Limits = Limits()
     outbound: Outbound = Outbound()
+    webhooks: Webhooks = Webhooks()
 
     @field_validator("redis_url")
-    webhooks: Webhooks = Webhooks()
     @classmethod
     def _names_a_redis(cls, url: str) -> str:
         parts = urlsplit(url)
