@@ -19,7 +19,8 @@ def narrowed(
     copy = closed(document)
     schemas = copy["components"]["schemas"]
     for name, schema in schemas.items():
-        if name.removesuffix("Form").endswith("Draft"):
+        is_draft = name.removesuffix("Form").endswith("Draft")
+        if is_draft and "model" in schema["properties"]:
             schema["properties"]["model"]["enum"] = [*MODELS]
         if name.endswith("Form"):
             narrow_files(schema["properties"])
