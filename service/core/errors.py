@@ -12,7 +12,10 @@
     * NotFound                nothing of that id, or somebody else's
       * JobNotFound
       * FileNotFound
-    * JobDeleted
+      * BatchNotFound
+    * Deleted                 it was the caller's, and it is gone
+      * JobDeleted
+      * BatchDeleted
     * AlreadyFinished
     * EndpointDisabled        it hears of nothing until it is enabled
     * IdempotencyMismatch     the key was used for other content
@@ -135,10 +138,22 @@ class FileNotFound(NotFound):
     """Never made, somebody else's, deleted or expired: all look the same."""
 
 
-class JobDeleted(RequestError):
+class BatchNotFound(NotFound):
+    """There is no such batch, or it is somebody else's."""
+
+
+class Deleted(RequestError):
     """It was the caller's, and it is gone."""
 
     code = "deleted"
+
+
+class JobDeleted(Deleted):
+    """The job was removed, by its owner or by its age."""
+
+
+class BatchDeleted(Deleted):
+    """The batch was removed by its age."""
 
 
 class AlreadyFinished(RequestError):

@@ -69,7 +69,12 @@ _FORM = re.compile(r"job_[0-9a-hjkmnp-tv-z]{26}")
 
 def new_job_id() -> JobId:
     """Return `job_` and 26 random characters (130 bits): unguessable, URL-safe."""
-    return JobId("job_" + secrets.token_bytes(26).translate(_DIGITS).decode())
+    return job_id_of(secrets.token_bytes(26))
+
+
+def job_id_of(noise: bytes) -> JobId:
+    """Return the id that follows from 26 bytes or more of a digest, or of noise."""
+    return JobId("job_" + noise[:26].translate(_DIGITS).decode())
 
 
 def is_job_id(text: str) -> bool:
