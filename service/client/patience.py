@@ -86,6 +86,7 @@ class Trouble:
         self._faults += error.status == _FAULT
         if not self._may_pass(error, response.headers.get("x-should-retry")):
             raise error
+        error.may_pass = True
         if error.status == _TOO_MANY:  # it is there, only busy
             self._away_since = time.monotonic()
         return self._wait_s(error, f"says: {error}", error.retry_after_s or 0.0)

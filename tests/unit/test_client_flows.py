@@ -81,11 +81,27 @@ def test_an_id_of_your_own_may_be_any_text():
     assert request.headers == {}
 
 
+def test_all_fields_may_stand_in_one_object_whatever_their_names():
+    wish = {"prompt": "a fox", "idempotency_key": "no field of ours", "n": 1}
+
+    played = Played(submit(wish, n=2), ok(QUEUED))
+
+    assert isinstance(played.asked[0].body, Json)
+    assert played.asked[0].body.value == wish | {"n": 2}
+
+
+def test_a_text_is_never_taken_for_a_path():
+    played = Played(submit({"images": ["/etc/passwd"], "mask": None}), ok(QUEUED))
+
+    assert isinstance(played.asked[0].body, Json)
+    assert played.asked[0].body.value == {"images": ["/etc/passwd"], "mask": None}
+
+
 def test_images_are_urls_or_become_some(tmp_path: Path):
     (tmp_path / "a.webp").write_bytes(b"RIFF0000WEBP")
 
     played = Played(
-        submit(images=["https://x/y.png", b"\x89PNG\r\n", str(tmp_path / "a.webp")]),
+        submit(images=["https://x/y.png", b"\x89PNG\r\n", tmp_path / "a.webp"]),
         ok(QUEUED),
     )
 
