@@ -69,9 +69,14 @@ def variables(operation: dict[str, Any], here: Stand) -> dict[str, str]:
         job_id = here.post("/v1/jobs", slow)["id"]
     gone = operation["operationId"] == "delete_file"
     file_id = here.files.pop() if gone else here.files[0]
+    endpoint_id = here.endpoints[operation["operationId"] == "change_endpoint"]
+    if operation["operationId"] == "delete_endpoint":
+        endpoint_id = here.endpoints.pop()
     return {
         "URL": here.base_url,
         "KEY": SECRET,
         "JOB_ID": job_id,
         "FILE_ID": file_id,
+        "ENDPOINT_ID": endpoint_id,
+        "DELIVERY_ID": here.deliveries[0],
     }
