@@ -62,6 +62,10 @@
     darkroom:batches:expiry           zset    unfinished ones by when they expire, or by
                                               when to look whether those that were called
                                               off have ended
+    darkroom:file:{id}                hash    a file (see service.files, which says also
+                                              what lies in darkroom:file:due,
+                                              darkroom:files:{account} and
+                                              darkroom:upload:{account}:{name})
     darkroom:feed                     zset    batches that want their lines read, or more
                                               of them submitted, by when to look at them
     darkroom:key:{sha256}             hash    an API key; all: darkroom:keys
