@@ -27,6 +27,8 @@ _STATUS: Mapping[type[errors.ServiceError], int] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Deleted: HTTPStatus.GONE,
     errors.AlreadyFinished: HTTPStatus.CONFLICT,
+    errors.NotFinished: HTTPStatus.CONFLICT,
+    errors.RequestGone: HTTPStatus.CONFLICT,
     errors.EndpointDisabled: HTTPStatus.CONFLICT,
     errors.InvalidReference: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.IdempotencyMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,

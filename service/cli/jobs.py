@@ -15,7 +15,7 @@ from service.cli.target import Url, find_target
 if TYPE_CHECKING:
     from service.client import AsyncDarkroom, Attempt, Job
 
-app = typer.Typer(help="List, show and cancel jobs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, cancel and retry jobs.", no_args_is_help=True)
 
 _T = TypeVar("_T")
 
@@ -87,6 +87,18 @@ def cancel(
 ) -> None:
     """Cancel a job that is not finished, a running one too."""
     job = _ask(url, data_dir, lambda client: client.cancel(job_id))
+    if json:
+        emit(job.raw)
+    else:
+        print(f"{job.id} is {job.status}")
+
+
+@app.command()
+def retry(
+    job_id: JobId, url: Url = None, data_dir: DataDir = None, json: AsJson = False
+) -> None:
+    """Make a new job with the request of one that is final."""
+    job = _ask(url, data_dir, lambda client: client.retry(job_id))
     if json:
         emit(job.raw)
     else:

@@ -162,6 +162,18 @@ class AlreadyFinished(RequestError):
     code = "already_finished"
 
 
+class NotFinished(RequestError):
+    """The job is under way; what was asked is for those that are final."""
+
+    code = "not_finished"
+
+
+class RequestGone(RequestError):
+    """The job is there, and what it was to draw, or from what, is not kept any more."""
+
+    code = "request_gone"
+
+
 class BatchOver(RequestError):
     """The batch was called off, or is over; its lines begin no more."""
 

@@ -100,6 +100,10 @@ for at = 4, #ARGV, WIDTH do
     if metadata ~= '' then also('metadata', metadata) end
     if notify ~= '' then also('notify', notify) end
     for field, value in pairs(more) do also(field, value) end
+    if more.retry_of then
+      local old = call('HMGET', job_key(more.retry_of), 'notify', 'webhook')
+      if old[1] and old[2] then also('notify', old[1]) also('webhook', old[2]) end
+    end
     if shown ~= '' then also('shown', shown) end
     if most_running ~= '' then also('most_running', most_running) end
     if ARGV[at + 18] ~= '' then also('routes', ARGV[at + 18]) end
