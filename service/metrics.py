@@ -5,7 +5,7 @@ increment, would cost a busy front door as much as reading the request does.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 
 from prometheus_client import (
@@ -15,6 +15,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import (
     CounterMetricFamily,
+    GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
 )
@@ -28,9 +29,13 @@ class Metrics:
     """Counts the front door's requests; for one thread.
 
     Label values are route templates and known methods, never what a caller made up.
+
+    Args:
+        open_streams: Counts who follows events just now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, open_streams: Callable[[], int] = lambda: 0) -> None:
+        self._open_streams = open_streams
         self._requests: dict[tuple[str, str, int], _Histogram] = {}
         self._made = self._joined = 0
         self._registry = CollectorRegistry()
@@ -70,6 +75,11 @@ class Metrics:
         jobs.add_metric(("made",), self._made)
         jobs.add_metric(("joined",), self._joined)
         yield jobs
+        yield GaugeMetricFamily(
+            "darkroom_event_streams",
+            "Streams of events that are open.",
+            value=self._open_streams(),
+        )
 
     def page(self) -> tuple[bytes, str]:
         """Return all figures and their content type."""

@@ -13,6 +13,7 @@ from service.api import (
     around,
     deliveries,
     endpoints,
+    event_streams,
     files,
     health,
     images,
@@ -30,6 +31,7 @@ from service.api.views import Views
 from service.backends import open_backends
 from service.core.catalog import Catalog
 from service.core.errors import FileNotFound, QueueUnavailable, UnknownModel
+from service.events import EventHub
 from service.files import File
 from service.imaging import Imaging
 from service.intake import Intake
@@ -80,6 +82,13 @@ def make_app(
             copying = Imaging(processes=1)  # so that copies keep no edit waiting
             stack.push_async_callback(copying.close)
             waiters = Waiters(backends.redis, backends.jobs)
+            views = Views(backends.images, base_url=settings.base_url)
+            hub = EventHub(
+                backends.redis,
+                event_streams.shown_with_the_end(backends.jobs, views),
+                heartbeat_s=settings.heartbeat_s,
+                write_s=settings.limits.write_s,
+            )
             pulse = Pulse(backends.redis, backends.jobs, backends.images, beat_s=beat_s)
             app[FRONT] = Front(
                 settings=settings,
@@ -87,6 +96,7 @@ def make_app(
                 backends=backends,
                 waiters=await stack.enter_async_context(waiters),
                 partials=await stack.enter_async_context(Partials(backends.redis)),
+                hub=await stack.enter_async_context(hub),
                 intake=Intake(
                     catalog=catalog,
                     jobs=backends.jobs,
@@ -104,8 +114,8 @@ def make_app(
                     ),
                 ),
                 pulse=await stack.enter_async_context(pulse),
-                views=Views(backends.images, base_url=settings.base_url),
-                metrics=Metrics(),
+                views=views,
+                metrics=Metrics(open_streams=lambda: hub.count),
                 imaging=imaging,
                 derivatives=Derivatives(backends.images, copying, backends.jobs),
                 uploads=Turns(
@@ -133,6 +143,7 @@ def make_app(
         health,
         jobs,
         files,
+        event_streams,
         images,
         models,
         usage,

@@ -14,6 +14,7 @@ from service.api.views import Views
 from service.backends import Backends
 from service.core.catalog import Catalog
 from service.core.jobs import JobId
+from service.events import EventHub
 from service.files import Outputs
 from service.imaging import Imaging
 from service.intake import Intake
@@ -36,6 +37,7 @@ class Front:
     backends: Backends
     waiters: Waiters
     partials: Partials
+    hub: EventHub
     intake: Intake
     pulse: Pulse
     views: Views

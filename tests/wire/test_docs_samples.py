@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(
 
 _SAY_THE_STATUS = "curl() { command curl -sS -w '%{stderr}%{http_code}' \"$@\"; }\n"
 _YOURS = "/path/to/your/image.webp"
-_NOT_HERE = ("example.com", "/images/$KEY", "<img")
-"""What leads out of the house, wants a signature, or is no command at all."""
+_NOT_HERE = ("example.com", "/images/$KEY", "<img", "/v1/events?")
+"""What leads out of the house, wants a signature, is no command, or never ends."""
 
 
 @pytest.fixture(scope="module")
