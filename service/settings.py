@@ -147,8 +147,8 @@ class Webhooks(_Section):
     """A receiver must have answered by then."""
     max_in_flight: int = Field(default=10, ge=1, le=1000)
     """Deliveries on their way to one receiver at once; the others wait."""
-    host_per_minute: int | None = Field(default=6000, ge=1)
-    """Calls of one host a minute, whoever wants them."""
+    host_per_minute: int = Field(default=6000, ge=0)
+    """Calls of one host a minute, whoever wants them; 0: no limit."""
     slots: int = Field(default=100, ge=1, le=10_000)
     """Deliveries in work at once in one worker process, beside its jobs."""
     breaker_s: float = Field(default=300, gt=0)
