@@ -149,6 +149,20 @@ async def test_each_refusal_says_what_and_which(
     assert unknown.value.code == "unknown_model"
 
 
+async def test_a_job_may_bear_a_name_of_yours_and_be_made_anew(
+    client: Asker, door: FrontDoor, worker: FakeWorker
+):
+    named = await client.ask("put", "order:7", "a fox", model="test/test")
+    again = await client.ask("put", "order:7", "a fox", model="test/test")
+    done = await client.ask("wait", "order:7")
+    anew = await client.ask("retry", done)
+
+    assert (named.id, named.alias) == (again.id, "order:7")
+    assert done.id == named.id
+    assert (anew.retry_of, anew.id == done.id) == (done.id, False)
+    assert anew.request == done.request
+
+
 async def test_a_preview_makes_nothing(client: Asker, door: FrontDoor):
     seen = await client.ask("preview", "a fox", model="test/test")
 
