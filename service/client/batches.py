@@ -86,7 +86,7 @@ def batch(batch_id: str) -> Flow[Batch]:
 
 
 def batches(*, limit: int | None = None) -> Feed[Batch]:
-    """Yield batches, newest first; None: all."""
+    """Yield batches, newest first, at most `limit`; None: all."""
     return listed(Batch, route("batches"), limit=limit)
 
 

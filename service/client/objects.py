@@ -220,22 +220,25 @@ class BatchResult(Object):
     """What became of one line of a batch.
 
     Attributes:
-        line: From 0, as it stood in the upload.
-        job_id: None: no job was made of it.
+        line: Where it stood, counted as editors do, from 1.
+        job: The job that was made of it.
+        error: Why none was, or why it is not there any more.
     """
 
     line: int = 0
     custom_id: str | None = None
-    job_id: str | None = None
-    status: str = ""
-    result: Result | None = None
+    job: Job | None = None
     error: Error | None = None
-    cost: float | None = None
 
     @property
     def images(self) -> tuple[Image, ...]:
         """What was made of it."""
-        return self.result.data if self.result else ()
+        return self.job.images if self.job else ()
+
+    @property
+    def problem(self) -> Error | None:
+        """Why there are no images, or not all of them."""
+        return self.job.error if self.job else self.error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
