@@ -147,7 +147,7 @@ def _host(url: str) -> str:
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise DarkroomError(f"{url} is no http:// or https:// URL")
-    return parts.netloc
+    return parts.netloc.rpartition("@")[2]
 
 
 @cache

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from service.client.bodies import Lines
-from service.client.errors import DarkroomError, Refused, Unreachable
+from service.client.errors import Refused, Unreachable
 from service.client.patience import Patience, Trouble
 from service.client.steps import Request
 
@@ -86,6 +86,14 @@ def test_one_that_is_away_longer_than_patience_lasts_is_given_up():
         trouble(away_s=-1).unheard(AWAY)
 
     assert gone.value.__cause__ is AWAY
+
+
+@pytest.mark.parametrize(
+    "exc", [httpx.UnsupportedProtocol("ftp"), httpx.LocalProtocolError("header")]
+)
+def test_a_request_that_cannot_be_sent_is_not_tried_again(exc: httpx.RequestError):
+    with pytest.raises(Unreachable):
+        trouble().unheard(exc)
 
 
 def test_one_that_is_busy_is_not_away():

@@ -114,6 +114,7 @@ async def test_jobs_are_listed_ended_and_removed(client: Asker, door: FrontDoor)
     ended = await client.ask("cancel", first[0])
     again = await client.ask("cancel", ended.id)
     await client.ask("delete", ended)
+    await client.ask("delete", ended)
 
     assert [job.id for job in listed] == newest_first
     assert [job.id for job in two] == newest_first[:2]
