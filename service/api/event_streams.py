@@ -20,10 +20,11 @@ from service.api.connection import Connection
 from service.api.context import FRONT, TRACE, Front
 from service.api.events import HEADERS
 from service.api.gate import sign
+from service.api.references import job_id_of
 from service.api.views import Views
 from service.api.wishes import refuse_unknown
-from service.core.errors import InvalidRequest, JobNotFound
-from service.core.jobs import Job, JobId
+from service.core.errors import InvalidRequest, JobDeleted
+from service.core.jobs import Job
 from service.events import (
     TYPES,
     Caller,
@@ -73,20 +74,20 @@ async def follow_job(request: web.Request) -> web.StreamResponse:
     """Tell what happens to a job, from how it stands to its end."""
     key = await authorized(request)
     refuse_unknown(request, "after")
-    job_id, front = request.match_info["job_id"], request.app[FRONT]
+    front = request.app[FRONT]
+    job_id = await job_id_of(request, key)
+    job = await front.backends.jobs.get(job_id, account=key.account)
+    request[TRACE].job_id = job.id
     place = _place(request)
     if place is None:
-        beginning = await _snapshot(front, key.account, job_id)
+        beginning = await _snapshot(front, job)
+    elif await _is_lost(front, key.account, place):
+        beginning = await _snapshot(front, job, name="snapshot")
+    elif await _knows_the_end(front, job, place):
+        return web.Response(status=HTTPStatus.NO_CONTENT)
     else:
-        job = await front.backends.jobs.get(job_id, account=key.account)
-        if await _is_lost(front, key.account, place):
-            beginning = await _snapshot(front, key.account, job_id, name="snapshot")
-        elif await _knows_the_end(front, job, place):
-            return web.Response(status=HTTPStatus.NO_CONTENT)
-        else:
-            beginning = Beginning(place, b"")
-    request[TRACE].job_id = JobId(job_id)
-    return await _begun(request, key, Interest(key.account, job_id), beginning)
+        beginning = Beginning(place, b"")
+    return await _begun(request, key, Interest(key.account, job.id), beginning)
 
 
 @routes.get("/v1/events")
@@ -137,20 +138,16 @@ async def _begun(
     return response
 
 
-async def _snapshot(
-    front: Front, account: str, job_id: str, *, name: str | None = None
-) -> Beginning:
+async def _snapshot(front: Front, job: Job, *, name: str | None = None) -> Beginning:
     """Begin with the job as it stands, under its own type of event or `name`.
 
     Raises:
-        JobNotFound: Never made, or somebody else's.
-        JobDeleted: It was the account's.
+        JobDeleted: Just now.
     """
-    await front.backends.jobs.get(job_id, account=account)
-    record, newest = await front.hub.log.beside(account, keys.job(job_id))
+    record, newest = await front.hub.log.beside(job.account, keys.job(job.id))
     if not record:
-        raise JobNotFound("no such job")
-    job = read_job(JobId(job_id), record)
+        raise JobDeleted("this job was deleted")
+    job = read_job(job.id, record)
     view = front.views.job(job)
     text = told(
         name or f"job.{job_word(job.state)}",

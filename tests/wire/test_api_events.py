@@ -208,6 +208,18 @@ async def test_somebody_elses_job_is_answered_like_an_unknown_one(door: FrontDoo
             assert (refused.status, refused.raw) == (404, usual.raw)
 
 
+async def test_a_job_is_followed_by_the_name_its_caller_gave_it(
+    door: FrontDoor, worker: FakeWorker
+):
+    asked = {"model": "test/test", "prompt": "a fox"}
+    job = (await door.call("PUT", "/v1/jobs/my-fox", json=asked)).body
+
+    async with listening(door.url, "/v1/jobs/my-fox/events") as heard:
+        last = (await heard.rest())[-1]
+
+    assert (last.name, last.data["job_id"]) == ("job.succeeded", job["id"])
+
+
 async def test_a_deleted_job_is_gone(door: FrontDoor, worker: FakeWorker):
     job = await door.submit()
     await door.get(f"/v1/jobs/{job['id']}?wait=10")
