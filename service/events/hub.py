@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Self
 
@@ -77,6 +78,13 @@ class EventHub:
     def count(self) -> int:
         """How many follow just now."""
         return len(self._followers)
+
+    def watched(self, account: str) -> AbstractContextManager[asyncio.Event]:
+        """Set the event whenever something happened in the account.
+
+        A lost publish is not healed: look once in a while, too.
+        """
+        return self._reader.watched(account)
 
     @contextlib.contextmanager
     def seat(self, key_id: str, *, most: int) -> Iterator[Seat]:
