@@ -27,6 +27,7 @@ from service.api.batch_lines import BatchLines
 from service.api.context import FRONT, Front
 from service.api.derivatives import Derivatives
 from service.api.dialects import chat, embed, imagerouter, openai
+from service.api.followed import shown_with_the_end
 from service.api.openapi import documents
 from service.api.pulse import Pulse
 from service.api.turns import Turns
@@ -89,7 +90,12 @@ def make_app(
             views = Views(backends.images, base_url=settings.base_url)
             hub = EventHub(
                 backends.redis,
-                event_streams.shown_with_the_end(backends.jobs, views),
+                shown_with_the_end(
+                    backends.jobs,
+                    backends.batches,
+                    views,
+                    base_url=settings.base_url,
+                ),
                 heartbeat_s=settings.heartbeat_s,
                 write_s=settings.limits.write_s,
             )

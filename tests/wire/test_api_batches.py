@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from service.settings import Limits
 from tests.fakes.door import SECRET, FrontDoor, front_door
+from tests.fakes.listener import listening
 from tests.fakes.pictures import draw
 from tests.fakes.valkey import Valkey
 from tests.fakes.worker import FakeWorker, failing
@@ -366,3 +367,24 @@ async def test_results_are_asked_for_properly(door: FrontDoor, query: str):
     answer = await door.get(f"/v1/batches/{batch['id']}/results?{query}")
 
     assert answer.status == 400
+
+
+async def test_a_batch_is_told_with_its_jobs_to_its_end(door: FrontDoor, redis: Redis):
+    batch = await created(door, {"prompt": "a fox"}, {"prompt": "a hare"})
+    path = f"/v1/batches/{batch['id']}/events"
+
+    async with listening(door.url, path) as heard:
+        [first] = await heard.next()
+        async with FakeWorker(redis, door.images):
+            frames = [first, *await heard.rest()]
+    async with listening(door.url, path) as heard:
+        [whole] = await heard.rest()
+    told = await door.get(f"{path}?after={frames[-1].id}")
+
+    names = [frame.name for frame in frames]
+    assert first.data["batch"]["id"] == batch["id"]
+    assert (names[0], names[-1]) == ("batch.in_progress", "batch.completed")
+    assert names.count("job.succeeded") == 2
+    assert frames[-1].data["batch"] == await read(door, batch)
+    assert (whole.name, whole.id) == (names[-1], frames[-1].id)
+    assert told.status == 204
