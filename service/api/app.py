@@ -135,7 +135,7 @@ def make_app(
                 ),
                 pulse=await stack.enter_async_context(pulse),
                 views=views,
-                metrics=Metrics(open_streams=lambda: hub.count),
+                metrics=Metrics(open_streams=lambda: len(hub.followers)),
                 imaging=imaging,
                 derivatives=Derivatives(backends.images, copying, backends.jobs),
                 uploads=Turns(

@@ -102,6 +102,9 @@ class Reader:
             except QueueUnavailable:
                 self._stirred |= stirred
                 await asyncio.sleep(_PAUSE_S)
+            except Exception:  # the others are still to be told
+                log.exception("events.unreadable")
+                await asyncio.sleep(_PAUSE_S)
 
     async def _look(self, accounts: set[str]) -> None:
         topics = [t for name in accounts if (t := self._topics.get(name))]
