@@ -3,7 +3,7 @@
 python -m tests.chaos.drive --jobs 1632 --seed 7
 python -m tests.chaos.drive --scenario fairness|poison|outage|stock-arq|freeze
 python -m tests.chaos.drive --scenario embeds|quota|cut
-python -m tests.chaos.drive --scenario resume|failover|permits|webhooks
+python -m tests.chaos.drive --scenario resume|failover|permits|webhooks|batches
 """
 
 import argparse
@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.chaos import (
+    batches,
     cut,
     embeds,
     failover,
@@ -34,7 +35,7 @@ from tests.chaos.stage import Cast, end_on_sigterm
 _SCENARIOS = (
     *("kills", "fairness", "poison", "outage", "stock-arq", "freeze"),
     *("embeds", "quota", "cut"),
-    *("resume", "failover", "permits", "webhooks"),
+    *("resume", "failover", "permits", "webhooks", "batches"),
 )
 
 
@@ -86,6 +87,11 @@ async def _reports(arguments: argparse.Namespace) -> AsyncIterator[Report]:
         case "permits":
             wide = Cast(workers=5, slots=100, latency_ms=200)
             yield await permits.run(jobs=500, narrow_ms=400, cast=wide)
+        case "batches":
+            wide = Cast(workers=2, slots=50, latency_ms=200)
+            prompts = kills.read_prompts(arguments.prompts, arguments.jobs)
+            yield await batches.run(prompts, cast=wide)
+            yield await batches.many(lines=100_000, runs=40, start_ms=100, cast=wide)
         case "webhooks":
             two = Cast(workers=2, slots=10, lease_s=2)
             yield await webhooks.outage(
