@@ -1,11 +1,24 @@
-"""What every test may ask for: a real Valkey, and an empty one."""
+"""What every test may ask for: a real Valkey, and an empty one.
 
+A busy machine fails no property: nothing here asks how long an example took.
+"""
+
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
 from tests.fakes.valkey import Valkey
+
+settings.register_profile(
+    "darkroom",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("darkroom")
 
 
 @pytest.fixture(scope="session")
