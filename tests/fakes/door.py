@@ -19,9 +19,10 @@ from service.api.server import Door, open_door
 from service.catalog_file import load_catalog
 from service.image_store import ImageStore
 from service.image_store.opening import open_image_store
-from service.settings import Limits, Settings
+from service.settings import PACKAGED_CATALOG, Limits, Settings
 from tests.fakes.witness import Witness
 
+PACKAGED = load_catalog(PACKAGED_CATALOG)
 SECRET = "sk_of-the-tests"
 WITNESS = Witness()
 
@@ -130,7 +131,8 @@ async def front_door(
     )
     sock = bind(wanted)
     wanted = wanted.model_copy(update={"port": sock.getsockname()[1]})
-    catalog = load_catalog(wanted.catalog_file)
+    path = wanted.catalog_file
+    catalog = PACKAGED if path == PACKAGED_CATALOG else load_catalog(path)
     async with open_door(
         wanted, catalog, sock, beat_s=beat_s, keep_alive_s=keep_alive_s
     ) as door:

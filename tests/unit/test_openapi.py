@@ -18,7 +18,7 @@ from service.api.app import make_app
 from service.api.form_fields import FormFields
 from service.api.input_images import InputImages, holds_image
 from service.api.openapi.codes import FAILED, REFUSED
-from service.api.openapi.documents import document_of, write
+from service.api.openapi.documents import Documents, document_of
 from service.api.openapi.operation import Body, Images, Operation
 from service.api.openapi.tables import OPERATIONS, TAGS
 from service.api.openapi.yaml import to_yaml
@@ -29,7 +29,7 @@ from tests.fakes.witness import Witness
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = document_of("http://127.0.0.1:8080")
-WRITTEN = write("http://127.0.0.1:8080")
+WRITTEN = Documents("http://127.0.0.1:8080")
 JSON = {"Content-Type": "application/json"}
 WITNESS = Witness()
 
