@@ -130,7 +130,9 @@ async def batch_stand(
 def foxes(count: int, **fields: Any) -> list[dict[str, Any]]:
     """Return that many sound native lines."""
     fox = {"model": "test/test", "size": "64x64", **fields}
-    return [{**fox, "prompt": f"fox {n}", "custom_id": f"fox-{n}"} for n in range(count)]
+    return [
+        {**fox, "prompt": f"fox {n}", "custom_id": f"fox-{n}"} for n in range(count)
+    ]
 
 
 async def coming(lines: Iterable[Any]) -> AsyncIterator[Line]:
