@@ -146,7 +146,7 @@ async def _p95(
 
 
 async def outage(*, events: int, hour_s: float, seed: int, cast: Cast) -> Report:
-    """Send events to a receiver that is away for an hour, while workers are killed.
+    """Send events to a receiver that is away for an hour, while others are killed.
 
     Args:
         events: How many.
@@ -173,11 +173,13 @@ async def outage(*, events: int, hour_s: float, seed: int, cast: Cast) -> Report
         while time.monotonic() - begun < hour_s:
             await asyncio.sleep(hour_s / 4)
             stage.kill_worker(dice.randrange(cast.workers))
+        await _restart(stage)
         receiver.status, failed = 204, len(receiver.heard)
         await _until_heard(receiver, jobs, since=failed, stage=stage, dice=dice)
         told = await _settled(ours)
         _settle(report, told, jobs, receiver.heard[failed:])
-        report.note(kills=stage.kills["worker"], refused=failed)
+        report.note(**{f"{who}_kills": n for who, n in stage.kills.items()})
+        report.note(refused=failed)
         report.expect_none("forged", receiver.forged)
     return report
 
@@ -185,12 +187,19 @@ async def outage(*, events: int, hour_s: float, seed: int, cast: Cast) -> Report
 async def _until_heard(
     receiver: Receiver, jobs: set[str], *, since: int, stage: Stage, dice: random.Random
 ) -> None:
-    """Kill a worker in the midst of it."""
+    """Kill a worker and Valkey in the midst of it."""
     async with asyncio.timeout(_PATIENCE_S):
         await receiver.until(since + len(jobs) // 4, within_s=_PATIENCE_S)
         stage.kill_worker(dice.randrange(stage.cast.workers))
+        await receiver.until(since + len(jobs) // 2, within_s=_PATIENCE_S)
+        await _restart(stage)
         while _subjects(receiver.heard[since:]) < jobs:
             await asyncio.sleep(_LOOK_S)
+
+
+async def _restart(stage: Stage) -> None:
+    async with stage.without_valkey():
+        await asyncio.sleep(0.5)
 
 
 async def _settled(ours: Subscriber) -> list[Delivery]:
