@@ -33,7 +33,7 @@ from service.intake.spool import Spool
 from service.intake.words import check_metadata
 
 _TURN_S = 0.002
-"""Longer than this nobody else waits for his turn."""
+"""For so long lines are looked at, and then for as long others have their turn."""
 _KINDS = (FileKind.OUTPUT, FileKind.ERROR)
 
 
@@ -160,7 +160,7 @@ class Acceptance:
                 errors += [_bad_line(fault, line.number)][: MOST_ERRORS - len(errors)]
             await writer.add(stored)
             if time.monotonic() > turn_ends:
-                await asyncio.sleep(0)
+                await asyncio.sleep(_TURN_S)
                 turn_ends = time.monotonic() + _TURN_S
         await writer.finish()
         if not writer.total:

@@ -245,6 +245,25 @@ async def test_a_line_is_not_fetched_again_where_its_job_is_there(
     assert batch.completed == 1
 
 
+async def test_a_front_door_that_closes_lets_go_of_its_batches_at_once(
+    shared_valkey, redis, tmp_path
+):
+    edit = {"model": "test/test", "prompt": "a hat", "operation": "edit"}
+    async with (
+        PictureHost() as host,
+        batch_stand(shared_valkey.url, tmp_path, outbound=LENIENT) as stand,
+    ):
+        batch = await stand.take([{**edit, "image": f"{host.url}/hang"}])
+
+        async def is_followed() -> bool:
+            return host.seen == ["hang"]
+
+        async with stand.feeder():
+            await until(is_followed)
+
+        assert await stand.batches.feeds.take("the next") == batch.id
+
+
 async def test_lines_in_a_file_are_read_by_whoever_takes_the_batch(
     stand, worker, redis
 ):
