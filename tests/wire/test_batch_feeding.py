@@ -71,27 +71,24 @@ async def test_a_window_is_never_exceeded_and_refilled_when_half_empty(stand, wo
         await let.acquire()
         return await finish(lease)
 
-    async def is_full() -> bool:
-        return len(await stand.under_way(batch)) == 10
-
-    async def fallen_to_six() -> bool:
-        return len(await stand.under_way(batch)) == 6
+    async def stands(cursor: int, under_way: int) -> bool:
+        found = (await stand.get(batch)).cursor, len(await stand.under_way(batch))
+        return found == (cursor, under_way)
 
     worker.verdict = when_let
     async with stand.feeder():
         batch = await stand.take(foxes(30))
-        await until(is_full)
+        await until(lambda: stands(10, 10))
         [let.release() for _ in range(4)]
-        await until(fallen_to_six)
+        await until(lambda: stands(10, 6))
         await asyncio.sleep(0.05)
-        before_half = (await stand.get(batch)).cursor
+        still = await stands(10, 6)
         let.release()
-        await until(is_full)
-        behind_half = (await stand.get(batch)).cursor
+        await until(lambda: stands(15, 10))
         [let.release() for _ in range(30)]
         batch = await stand.ended(batch)
 
-    assert (before_half, behind_half) == (10, 15)
+    assert still
     assert batch.completed == 30
 
 
