@@ -84,14 +84,21 @@ local function drop_held(t, id)
   if call('SREM', held_key(t.name), id) == 1 then t.held = t.held - 1 end
 end
 
--- The end of a delivery, until somebody asks for it again. `reason` is '' where it arrived.
-local function conclude(id, d, state, reason, retention)
-  call('HSET', delivery_key(id), 'state', state, 'reason', reason, 'completed_ms', now_text)
-  call('HDEL', delivery_key(id), 'turn')
+-- How it went, by how often; written once.
+local counts = {}
+local function count(outcome) counts[outcome] = (counts[outcome] or 0) + 1 end
+local function write_counts()
+  for outcome, times in pairs(counts) do call('HINCRBY', COUNTS, outcome, times) end
+end
+
+-- The end of a delivery, until somebody asks for it again. `reason` is '' where it arrived; the rest are more fields to write.
+local function conclude(id, d, state, reason, retention, ...)
+  call('HSET', delivery_key(id), 'state', state, 'reason', reason, 'completed_ms', now_text, ...)
+  if d[TURN] then call('HDEL', delivery_key(id), 'turn') end
   call('PEXPIRE', delivery_key(id), retention)
   call('ZREM', DELIVER, id)
   drop_held(target(d[TARGET], d[ENDPOINT]), id)
-  call('HINCRBY', COUNTS, reason == '' and state or reason, 1)
+  count(reason == '' and state or reason)
 end
 
 -- Take an endpoint out of service; the account's others are told, and whoever listens to its events.
