@@ -4,6 +4,7 @@ python -m tests.chaos.drive --jobs 1632 --seed 7
 python -m tests.chaos.drive --scenario fairness|poison|outage|stock-arq|freeze
 python -m tests.chaos.drive --scenario embeds|quota|cut
 python -m tests.chaos.drive --scenario resume|failover|permits|webhooks|batches
+python -m tests.chaos.drive --scenario followers
 """
 
 import argparse
@@ -19,6 +20,7 @@ from tests.chaos import (
     embeds,
     failover,
     fairness,
+    followers,
     freeze,
     kills,
     outage,
@@ -35,7 +37,7 @@ from tests.chaos.stage import Cast, end_on_sigterm
 _SCENARIOS = (
     *("kills", "fairness", "poison", "outage", "stock-arq", "freeze"),
     *("embeds", "quota", "cut"),
-    *("resume", "failover", "permits", "webhooks", "batches"),
+    *("resume", "failover", "permits", "webhooks", "batches", "followers"),
 )
 
 
@@ -92,6 +94,9 @@ async def _reports(arguments: argparse.Namespace) -> AsyncIterator[Report]:
             prompts = kills.read_prompts(arguments.prompts, arguments.jobs)
             yield await batches.run(prompts, cast=wide)
             yield await batches.many(lines=100_000, runs=40, start_ms=100, cast=wide)
+        case "followers":
+            pair = Cast(workers=2, slots=10, latency_ms=500)
+            yield await followers.run(jobs=200, cast=pair)
         case "webhooks":
             two = Cast(workers=2, slots=10, lease_s=2)
             yield await webhooks.outage(

@@ -8,6 +8,7 @@ from tests.chaos import (
     embeds,
     failover,
     fairness,
+    followers,
     freeze,
     kills,
     outage,
@@ -111,6 +112,14 @@ async def test_a_narrow_provider_holds_up_nobody_else():
     cast = Cast(workers=2, slots=50, latency_ms=100)
 
     report = await permits.run(jobs=100, narrow_ms=200, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_followers_hear_everything_once_whoever_is_killed():
+    cast = Cast(workers=2, slots=10, latency_ms=200)
+
+    report = await followers.run(jobs=200, cast=cast)
 
     assert report.is_good, report.as_table()
 
