@@ -3,20 +3,12 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from fakeredis import FakeAsyncRedis
 
 from service.accounts import Accounts, Grant, RateExceeded, Scope
 from service.core.errors import Unauthenticated
 from service.settings import ConfigurationError, Limits
 
 WEST = timezone(timedelta(hours=-14))
-
-
-@pytest.fixture
-async def redis():
-    client = FakeAsyncRedis()
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture
