@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from tests.fakes import swift as openstack
 from tests.fakes.door import FrontDoor, front_door
+from tests.fakes.fleet import Fleet, hiring
 from tests.fakes.stands import S3Place
 from tests.fakes.valkey import Valkey
 from tests.fakes.worker import FakeWorker
@@ -64,3 +65,10 @@ async def worker(door: FrontDoor, redis: Redis) -> AsyncIterator[FakeWorker]:
     """Makes every job of `door` succeed, until it is told otherwise."""
     async with FakeWorker(redis, door.images) as fake:
         yield fake
+
+
+@pytest.fixture
+async def fleet(redis: Redis) -> AsyncIterator[Fleet]:
+    """Hires workers; each serves the providers it is given."""
+    async with hiring(redis) as hire:
+        yield hire
