@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from tests.fakes import swift as openstack
 from tests.fakes.door import FrontDoor, front_door
+from tests.fakes.embeds import EMBED
 from tests.fakes.fleet import Fleet, hiring
 from tests.fakes.stands import S3Place
 from tests.fakes.valkey import Valkey
@@ -72,3 +73,10 @@ async def fleet(redis: Redis) -> AsyncIterator[Fleet]:
     """Hires workers; each serves the providers it is given."""
     async with hiring(redis) as hire:
         yield hire
+
+
+@pytest.fixture
+async def embed_secret(door: FrontDoor) -> str:
+    """A key that may stand in a page, and nowhere else."""
+    _, secret = await door.knows("default", scopes=EMBED)
+    return secret
