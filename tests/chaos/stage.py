@@ -21,7 +21,7 @@ from service.job_store import keys
 from tests.chaos.client import Client
 from tests.chaos.program import Program, first_line, programs, reserved_port
 from tests.fakes.openai_upstream import KEY as UPSTREAM_KEY
-from tests.fakes.upstreams.base import KEY as CONTRACT_KEY
+from tests.fakes.upstreams.words import KEY as CONTRACT_KEY
 from tests.fakes.valkey import Valkey
 
 ROOT = Path(__file__).parents[2]

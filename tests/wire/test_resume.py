@@ -20,8 +20,8 @@ from service.job_store.lease import Kept, Lease
 from service.job_store.leases import Leases
 from service.job_store.records import Later, NewJob, Outcome
 from service.outbound import Outbound
-from tests.fakes.upstreams.base import KEY
 from tests.fakes.upstreams.bfl import BFLFake
+from tests.fakes.upstreams.words import KEY
 from workers.generate import WorkerContext, generate
 from workers.inputs import Inputs
 from workers.partials import Partials
