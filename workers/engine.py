@@ -56,6 +56,7 @@ class Later:
         closed: For how long the provider takes no calls.
         costly: Whether the attempt may have been billed.
         routes: Those left, best first; empty: as they were.
+        hold: Whether it waits until somebody releases it.
     """
 
     attempt: Attempt
@@ -65,6 +66,7 @@ class Later:
     costly: bool = False
     closed: timedelta = timedelta(0)
     routes: tuple[str, ...] = ()
+    hold: bool = False
 
 
 class LeaseWorker(Worker):
@@ -251,6 +253,7 @@ class LeaseWorker(Worker):
                 costly=verdict.costly,
                 closed=verdict.closed,
                 routes=verdict.routes,
+                hold=verdict.hold,
             )
         else:
             self.jobs_complete += 1

@@ -2,6 +2,7 @@
 
     receipt of an earlier claim? --> its images, nothing is bought
     upstream tasks of one? --> its route, where they are looked at
+    nobody knows what became of one? --> what its key wants done then
     route --> provider --> decode, check --> store images, then receipt --> Outcome
 
 The receipt is written last, so whoever finds one finds all its images. Every later
@@ -40,7 +41,7 @@ from workers.keeping import keep_images
 from workers.partials import Partials
 from workers.receipts import find_receipt, put_receipt
 from workers.tasks import Tasks
-from workers.verdicts import after_failure, failed, goes_on, ms_since, unroutable
+from workers.verdicts import after_failure, failed, left_open, ms_since, unroutable
 
 log = structlog.get_logger()
 
@@ -92,6 +93,8 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
     route = _route(lease, routes)
     if route is None:
         return unroutable(request, started)
+    if lease.in_doubt and lease.kept is None:
+        return left_open(lease, route, started)
     tasks, generated = Tasks(worker.leases, lease, route), None
     try:
         generated = await _generated(worker, lease, route, request, tasks)
@@ -99,8 +102,8 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
             worker.images, worker.imaging, lease, request, generated
         )
     except ProviderError as error:
-        verdict = after_failure(
-            lease,
+        return after_failure(
+            replace(lease, kept=tasks.kept),
             failed(
                 route, started, error, cost=_spent(worker, request, error, generated)
             ),
@@ -109,9 +112,6 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
             retries=worker.retries,
             dice=worker.dice(),
         )
-        if isinstance(verdict, Later):
-            verdict = replace(verdict, goes_on=goes_on(error, tasks.known))
-        return verdict
     cost_usd, cost_source = _cost(worker, request, generated, len(images))
     attempt = Attempt(
         provider=route.provider,

@@ -19,6 +19,11 @@ class Tasks:
         if lease.kept is not None and lease.kept.route == self._route:
             self.known = lease.kept.tasks
 
+    @property
+    def kept(self) -> Kept | None:
+        """What is on record of them; None: there are none."""
+        return Kept(self._route, self.known) if self.known else None
+
     async def keep(self, tasks: Sequence[str]) -> None:
         """Put all handles so far on record; see `Call.keep_tasks`.
 

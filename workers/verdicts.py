@@ -2,7 +2,8 @@
 
 Where to is decided by what kind of error it was, never by its words. A route that
 refused is struck off; one that failed goes to the end of the line, and the next in it
-is tried at once.
+is tried at once. Where nobody can know whether images were bought, the key's policy
+comes before all that.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from service.core.errors import (
 )
 from service.core.jobs import Attempt, JobState
 from service.core.requests import GenerationRequest
-from service.core.retries import RetryPolicy
+from service.core.retries import OnAmbiguous, RetryPolicy
 from service.job_store.leases import Lease
 from service.job_store.records import Outcome
 from workers.engine import Later
@@ -48,13 +49,17 @@ def after_failure(
     """Return what is to be done.
 
     Args:
-        lease: Whose job it is.
+        lease: Whose job it is, with the upstream tasks it has now.
         attempt: The failed one, as it goes into the trail.
         error: What went wrong.
         routes: Those the job has left, that of the attempt included.
         retries: How long, and how often.
         dice: See `RetryPolicy.wait_after`.
     """
+    tasks_go_on = lease.kept is not None and isinstance(error, ProviderAmbiguous)
+    asks = lease.on_ambiguous is not OnAmbiguous.RETRY
+    if asks and isinstance(error, ProviderAmbiguous) and not tasks_go_on:
+        return _unknown(lease, attempt, error, report=_report(error))
     here = f"{attempt.provider}/{attempt.model}"
     others = [str(route) for route in routes if str(route) != here]
     left = others if isinstance(error, ProviderRefused) else [*others, here]
@@ -78,10 +83,39 @@ def after_failure(
     return Later(
         attempt=attempt,
         wait=wait,
+        goes_on=tasks_go_on,
         report=_report(error),
         costly=costly,
         closed=_closed(error),
         routes=tuple(left),
+    )
+
+
+def left_open(lease: Lease, route: Route, started: datetime) -> Outcome | Later:
+    """Return what becomes of a job that may have been bought by an earlier claim.
+
+    That its worker ended says nothing of the route.
+    """
+    error = ProviderAmbiguous(
+        "the worker ended while the provider was asked; it may have been billed"
+    )
+    return _unknown(lease, failed(route, started, error), error, report="")
+
+
+def _unknown(
+    lease: Lease, attempt: Attempt, error: ProviderAmbiguous, *, report: str
+) -> Outcome | Later:
+    """Return the end of a job that may have been bought, or its wait for a word."""
+    hold = lease.on_ambiguous is OnAmbiguous.HOLD
+    log.warning(
+        "attempt.left_open",
+        provider=attempt.provider,
+        policy=lease.on_ambiguous.value,
+    )
+    if not hold:
+        return given_up(attempt, error, fault=report)
+    return Later(
+        attempt=attempt, wait=timedelta(0), report=report, costly=True, hold=True
     )
 
 
@@ -159,8 +193,3 @@ def _closed(error: ProviderError) -> timedelta:
     if isinstance(error, ProviderThrottled) and error.retry_after is not None:
         return min(error.retry_after, _LONGEST_CLOSED)
     return timedelta(0)
-
-
-def goes_on(error: ProviderError, tasks: Sequence[str]) -> bool:
-    """Whether what was submitted upstream may come to its end yet."""
-    return bool(tasks) and isinstance(error, ProviderAmbiguous)

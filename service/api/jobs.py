@@ -140,6 +140,16 @@ async def cancel_job(request: web.Request) -> web.Response:
     return answer(front.views.job(job))
 
 
+@routes.post("/v1/jobs/{job_id}/release")
+async def release_job(request: web.Request) -> web.Response:
+    """Let a held job go on."""
+    key = await authorized(request)
+    front, job_id = request.app[FRONT], request.match_info["job_id"]
+    job = await front.intake.release(job_id, account=key.account)
+    request[TRACE].job_id = job.id
+    return await _shown(request, job)
+
+
 @routes.delete("/v1/jobs/{job_id}")
 async def delete_job(request: web.Request) -> web.Response:
     """Remove the job and its images; it answers 410 from then on."""

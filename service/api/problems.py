@@ -27,6 +27,7 @@ _STATUS: Mapping[type[errors.ServiceError], int] = {
     errors.JobNotFound: HTTPStatus.NOT_FOUND,
     errors.JobDeleted: HTTPStatus.GONE,
     errors.AlreadyFinished: HTTPStatus.CONFLICT,
+    errors.NotHeld: HTTPStatus.CONFLICT,
     errors.InvalidReference: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.IdempotencyMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooMuch: HTTPStatus.TOO_MANY_REQUESTS,

@@ -49,7 +49,7 @@ class Views:
         """Return the job object of the native API."""
         view = self._queued(job.id, job.request, job.priority, dropped)
         if job.state is JobState.QUEUED:
-            view["queue"].update(position=position, eta_s=eta_s)
+            view["queue"].update(position=position, eta_s=eta_s, held=job.held)
         else:
             view["queue"] = None
         view.update(
@@ -101,6 +101,7 @@ class Views:
                 "position": seen.position,
                 "eta_s": eta_s,
                 "priority": seen.priority,
+                "held": False,
             },
             "warnings": warnings(dropped),
         }
@@ -136,7 +137,12 @@ class Views:
             "object": "image.job",
             "status": JobState.QUEUED,
             "progress": 0.0,
-            "queue": {"position": None, "eta_s": None, "priority": priority},
+            "queue": {
+                "position": None,
+                "eta_s": None,
+                "priority": priority,
+                "held": False,
+            },
             "created_at": None,
             "started_at": None,
             "completed_at": None,

@@ -84,6 +84,10 @@ class Api:
         """Make a job canceled; raises as `get`."""
         return await self._json("POST", f"/v1/jobs/{quote(job_id, safe='')}/cancel")
 
+    async def release(self, job_id: str) -> dict[str, Any]:
+        """Let a held job go on; raises as `get`."""
+        return await self._json("POST", f"/v1/jobs/{quote(job_id, safe='')}/release")
+
     async def finished(self, job: dict[str, Any]) -> dict[str, Any]:
         """Return the job once it is final; raises as `get`."""
         may_ask_at = 0.0

@@ -1,4 +1,4 @@
-"""`darkroom jobs`: what became of requests, and calling one off."""
+"""`darkroom jobs`: what became of requests, calling one off, letting one go on."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ from service.cli.target import Url, find_target
 if TYPE_CHECKING:
     from service.cli.api import Api
 
-app = typer.Typer(help="List, show and cancel jobs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, cancel and release jobs.", no_args_is_help=True)
 
 _T = TypeVar("_T")
 
@@ -48,7 +48,7 @@ def list_jobs(
         [
             (
                 job["id"],
-                job["status"],
+                _status(job),
                 _when(job["created_at"]),
                 job["request"]["model"],
                 _cut(job["request"]["prompt"]),
@@ -71,7 +71,7 @@ def show(
     images = (job["result"] or {}).get("data", [])
     facts = [
         ("id", job["id"]),
-        ("status", job["status"]),
+        ("status", _status(job)),
         ("model", request["model"]),
         ("size", request["size"]),
         ("prompt", request["prompt"]),
@@ -94,6 +94,18 @@ def cancel(
         emit(job)
     else:
         print(f"{job['id']} is {job['status']}")
+
+
+@app.command()
+def release(
+    job_id: JobId, url: Url = None, data_dir: DataDir = None, json: AsJson = False
+) -> None:
+    """Let a held job make another attempt, which may buy its images twice."""
+    job = _ask(url, data_dir, lambda api: api.release(job_id))
+    if json:
+        emit(job)
+    else:
+        print(f"{job['id']} is {_status(job)}")
 
 
 def _ask(
@@ -125,6 +137,11 @@ async def _listed(api: "Api", status: str | None, limit: int) -> list[dict[str, 
             break
         params["after"] = page["last_id"]
     return jobs
+
+
+def _status(job: dict[str, Any]) -> str:
+    held = job["queue"] is not None and job["queue"]["held"]
+    return f"{job['status']} (held)" if held else str(job["status"])
 
 
 def _attempt(attempt: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@
     * JobNotFound
     * JobDeleted
     * AlreadyFinished
+    * NotHeld                 nobody has to release this job
     * IdempotencyMismatch     the key was used for other content
     * UrlExpired              a signed URL was right, and its time has passed
     * InvalidSignature        a URL we did not sign, or one that was changed
@@ -119,6 +120,12 @@ class AlreadyFinished(RequestError):
     """The job is final; what was asked would change that."""
 
     code = "already_finished"
+
+
+class NotHeld(RequestError):
+    """The job waits by itself, runs or is final: there is nothing to release."""
+
+    code = "not_held"
 
 
 class IdempotencyMismatch(RequestError):

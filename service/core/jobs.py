@@ -6,6 +6,7 @@
     running  commit   -> succeeded, failed
              requeue  -> queued      an attempt failed, another is due
              release  -> queued      given back by a draining worker
+             hold     -> queued      nobody knows whether it was bought: ask first
              claim    -> running     the worker before died
              cancel   -> canceled
 
@@ -146,6 +147,8 @@ class Job:
         ephemeral: Whether nothing of the caller's stays once it was delivered: the
             request of a final one has no prompt, no inputs, no user.
         lost: Whether an image was looked for and is not in the store.
+        held: Whether it waits, while it is queued, for somebody to release it: it may
+            have been bought already.
     """
 
     id: JobId
@@ -172,9 +175,11 @@ class Job:
     units: int = 0
     ephemeral: bool = False
     lost: bool = False
+    held: bool = False
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
         """Changes with every step the job takes; the base of its ETag."""
-        return f"{self.state}-{self.fence}-{self.attempts}"
+        held = "-held" if self.held else ""
+        return f"{self.state}-{self.fence}-{self.attempts}{held}"

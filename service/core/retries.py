@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from service.core.errors import (
     BadOutput,
@@ -13,6 +14,14 @@ from service.core.errors import (
 )
 
 _COSTLY_TRIES = 2
+
+
+class OnAmbiguous(StrEnum):
+    """What an API key wants done where nobody knows whether images were bought."""
+
+    RETRY = "retry"
+    FAIL = "fail"
+    HOLD = "hold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,6 +174,15 @@ class Intake:
         """
         return await self.jobs.cancel(job_id, account=account)
 
+    async def release(self, job_id: str, *, account: str) -> Job:
+        """Let a held job go on.
+
+        Raises:
+            JobNotFound: Never made, or somebody else's.
+            NotHeld: It is not, or not any more.
+        """
+        return await self.jobs.release(job_id, account=account)
+
     async def delete(self, job_id: str, *, account: str) -> None:
         """Remove the job, its images first, canceling it where it is not final.
 
@@ -281,4 +290,5 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
         content_hash=content,
         cache_key=terms.cache_key,
         ephemeral=terms.ephemeral,
+        on_ambiguous=key.on_ambiguous,
     )

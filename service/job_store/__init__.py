@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
 
-from service.core.errors import AlreadyFinished, JobDeleted, JobNotFound
+from service.core.errors import AlreadyFinished, JobDeleted, JobNotFound, NotHeld
 from service.core.jobs import Job, JobId, JobState, is_job_id
 from service.core.requests import Priority
 from service.job_store import keys
@@ -57,6 +57,7 @@ class JobStore:
     ) -> None:
         self._redis, self._retention_ms = redis, ms(retention)
         self._cancel = script(redis, "cancel")
+        self._release = script(redis, "release")
         self._forget = script(redis, "forget")
         self._purge = script(redis, "purge")
         self._lose = script(redis, "lose")
@@ -171,7 +172,7 @@ class JobStore:
 
         Where its key has as many running as it may: how many of the key's.
         """
-        if job.state is not JobState.QUEUED or job.due_at is not None:
+        if job.state is not JobState.QUEUED or job.due_at is not None or job.held:
             return None
         place: int | None = await within(place_of(self._redis, job))
         return place
@@ -205,6 +206,21 @@ class JobStore:
         [answer] = await within(self._cancel(args))
         if answer == b"final":
             raise AlreadyFinished("this job has already finished")
+        return await self.get(job_id, account=account)
+
+    async def release(self, job_id: str, *, account: str) -> Job:
+        """Let a held job go on.
+
+        Raises:
+            JobNotFound: Never made, or somebody else's.
+            JobDeleted: It was the account's.
+            NotHeld: It is not, or not any more.
+        """
+        if not is_job_id(job_id):
+            raise JobNotFound("no such job")
+        [answer] = await within(self._release([account, job_id]))
+        if answer == b"not_held":
+            raise NotHeld("this job is not held")
         return await self.get(job_id, account=account)
 
     async def forget(self, job_ids: Sequence[str]) -> None:

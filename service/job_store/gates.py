@@ -63,7 +63,7 @@ async def read_gates(redis: Redis, routes: Sequence[str]) -> Gates:
     """Return what is known of these routes and their providers."""
     providers = sorted({route.partition("/")[0] for route in routes})
     names = [name.decode() for name in await redis.smembers(keys.WAITS)]  # type: ignore[misc]
-    lanes = [keys.wait(name) for name in names if not name.startswith("key:")]
+    lanes = [keys.wait(n) for n in names if n.startswith(("routes:", "tasks:"))]
     async with redis.pipeline(transaction=False) as pipe:
         pipe.time()
         for name in providers:

@@ -11,6 +11,8 @@
     darkroom:queue:wait:routes:{list} zset    jobs whose routes take no calls now, by
                                               tag, one lane for each list of routes
     darkroom:queue:wait:tasks:{route} zset    such whose upstream tasks are there
+    darkroom:queue:wait:held:{key id} zset    jobs that may have been bought and whose
+                                              key wants to be asked first, by tag
     darkroom:gate:{provider}          hash    running; most, per_minute (limits of the
                                               fleet), seen_ms (by a worker), closed_ms
                                               (takes no calls until), next_ms (GCRA)
@@ -57,7 +59,8 @@ created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadli
 due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), tasks (JSON: those
 under way upstream), result (JSON), error (JSON), metadata (JSON), units,
 most_running, notify, costly (attempts that may have been billed), routes (one a line),
-via (the route of a running attempt), lost (an image was
+via (the route of a running attempt), on_ambiguous (unless `retry`), held (until it
+is released), lost (an image was
 looked for and is not in the store), shown (what is left of the request of
 an ephemeral job once it is final; from then on empty).
 """

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from service.core.jobs import Attempt, JobId
 from service.core.requests import GenerationRequest, Priority
+from service.core.retries import OnAmbiguous
 from service.job_store import keys
 from service.job_store.gather import Gather
 from service.job_store.records import Outcome, attempt_json, read_request
@@ -72,6 +73,8 @@ class Lease:
         kept: Upstream tasks that an earlier claim submitted; None: there are none.
         route: `provider/provider model` of this attempt; None: any.
         routes: Those the job has left, best first; empty: all its model has.
+        on_ambiguous: What its key wants done where nobody knows whether it was bought.
+        in_doubt: Whether that is so of the claim before; never where it is `retry`.
         taken_at: Monotonic seconds of the claim.
     """
 
@@ -87,6 +90,8 @@ class Lease:
     kept: "Kept | None" = None
     route: str | None = None
     routes: tuple[str, ...] = ()
+    on_ambiguous: OnAmbiguous = OnAmbiguous.RETRY
+    in_doubt: bool = False
     taken_at: float
 
     @property
@@ -248,6 +253,7 @@ class Leases:
         costly: bool = False,
         closed: timedelta = timedelta(0),
         routes: Sequence[str] = (),
+        hold: bool = False,
     ) -> bool:
         """Count a failed attempt; the job is due again after `wait`.
 
@@ -261,6 +267,7 @@ class Leases:
             costly: Whether the attempt may have been billed.
             closed: For how long its provider takes no calls from anybody.
             routes: Those left, in their new order; empty: as they were.
+            hold: Whether it waits until somebody releases it.
         """
         wait_ms = max(0, wait // timedelta(milliseconds=1))
         return bool(
@@ -275,6 +282,7 @@ class Leases:
                     max(0, closed // timedelta(milliseconds=1)),
                     "\n".join(routes),
                     int(costly),
+                    int(hold),
                 )
             )
         )
@@ -282,7 +290,9 @@ class Leases:
     async def release(self, lease: Lease) -> bool:
         """Give the job back as if it had not been claimed."""
         return bool(
-            await self._returns((lease.job_id, lease.fence, -1, b"", 1, "", 0, "", 0))
+            await self._returns(
+                (lease.job_id, lease.fence, -1, b"", 1, "", 0, "", 0, 0)
+            )
         )
 
     async def aclose(self) -> None:
@@ -307,7 +317,7 @@ class Leases:
 
 def _lease(job: Sequence[Any], taken_at: float) -> Lease:
     job_id, fence, payload, attempts, interruptions, priority, account, *more = job
-    ephemeral, tasks, route, routes, costly = more
+    ephemeral, tasks, route, routes, costly, policy, in_doubt = more
     return Lease(
         job_id=JobId(job_id.decode()),
         fence=fence,
@@ -321,6 +331,8 @@ def _lease(job: Sequence[Any], taken_at: float) -> Lease:
         kept=_kept(tasks),
         route=route.decode() or None,
         routes=tuple(routes.decode().splitlines()),
+        on_ambiguous=OnAmbiguous(policy.decode() or OnAmbiguous.RETRY),
+        in_doubt=bool(in_doubt),
         taken_at=taken_at,
     )
 

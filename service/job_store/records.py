@@ -10,6 +10,7 @@ import orjson
 
 from service.core.jobs import Attempt, Job, JobId, JobState, StoredImage
 from service.core.requests import GenerationRequest, Priority
+from service.core.retries import OnAmbiguous
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class NewJob:
             job answers for no other.
         routes: `provider/provider model` in the order of preference; which of them an
             attempt takes is decided when it begins. None: the worker decides.
+        on_ambiguous: What is done where nobody knows whether it was bought.
     """
 
     id: JobId
@@ -53,6 +55,7 @@ class NewJob:
     cache_key: str | None = None
     ephemeral: bool = False
     routes: tuple[str, ...] = ()
+    on_ambiguous: OnAmbiguous = OnAmbiguous.RETRY
 
     @property
     def cost(self) -> int:
@@ -178,6 +181,7 @@ def read_job(job_id: JobId, stored: Mapping[bytes, bytes]) -> Job:
         units=int(fields.get("units", 0)),
         ephemeral="shown" in fields,
         lost="lost" in fields,
+        held="held" in fields and fields["state"] == b"queued",
         metadata=orjson.loads(fields["metadata"]) if "metadata" in fields else {},
     )
 

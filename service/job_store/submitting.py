@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from service.core.errors import IdempotencyMismatch, QueueUnavailable, TooMuch
 from service.core.jobs import JobId
 from service.core.periods import end_of
+from service.core.retries import OnAmbiguous
 from service.job_store import keys
 from service.job_store.answers import ANSWER_BUDGET_S, ms, told
 from service.job_store.clock import RedisClock
@@ -131,6 +132,7 @@ def _fields(new: NewJob, accept_until: int) -> tuple[Any, ...]:
         "" if new.cache_key is None or new.ephemeral else new.cache_key,
         shown_json(new.request) if new.ephemeral else b"",
         "\n".join(new.routes),
+        "" if new.on_ambiguous is OnAmbiguous.RETRY else new.on_ambiguous.value,
     )
 
 

@@ -40,9 +40,11 @@ ROUTES = ["dear/fox", "cheap/fox", "dear/owl", "dear/fox\ncheap/fox"]
 CALLED = [keys.wait(f"routes:{routes}") for routes in ROUTES] + [
     keys.wait(f"tasks:{route}") for route in ("dear/fox", "cheap/fox", "dear/owl")
 ]
+HELD = [keys.wait(f"held:{key_id}") for key_id in KEYS.values()]
 SERVED = {"w1": "dear cheap", "w2": "cheap"}
 UNITS, ASKED = 5_000, 2
 MOST_OPEN, QUOTA = 6, 4 * UNITS
+FAILED = '{"outcome":"failed"}'
 WORDS, SHOWN = '{"prompt":"a fox"}', '{"prompt":""}'
 MODEL, COST_MICROS = "test/test", 40_200
 
@@ -60,6 +62,7 @@ class Wish:
     cache: str
     shown: str
     routes: str
+    on_ambiguous: str
 
 
 WISHES = st.builds(
@@ -73,6 +76,7 @@ WISHES = st.builds(
     cache=st.sampled_from(["", "c0ffee"]),
     shown=st.sampled_from(["", SHOWN]),
     routes=st.sampled_from(["", *ROUTES]),
+    on_ambiguous=st.sampled_from(["", "hold"]),
 )
 
 
@@ -150,7 +154,7 @@ class JobStoreSteps(RuleBasedStateMachine):
         line = [job_id, account, KEYS[account], wish.priority, 250, WORDS, "", FAR_MS]
         line += [wish.deadline_ms, wish.units, QUOTA, MOST_OPEN, MOST_RUNNING[account]]
         line += [wish.name, "hash", int(wish.notify), wish.cache, wish.shown]
-        line += [wish.routes]
+        line += [wish.routes, wish.on_ambiguous]
 
         now_ms, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
 
@@ -176,7 +180,7 @@ class JobStoreSteps(RuleBasedStateMachine):
             return
         account = self.seen[job_id].wish.account
         line = [job_id, account, KEYS[account], "normal", 250, "{}", "", FAR_MS, 0]
-        line += [UNITS, "", 12, "", "", "hash", 0, "", "", ""]
+        line += [UNITS, "", 12, "", "", "hash", 0, "", "", "", ""]
 
         _, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
 
@@ -198,7 +202,11 @@ class JobStoreSteps(RuleBasedStateMachine):
 
         _, _, *jobs = self.run("claim", *line)
 
-        for job_id, fence, *_, route, _, _ in jobs:
+        for job_id, fence, *_, route, _, _, policy, in_doubt in jobs:
+            assert policy == self.seen[job_id].wish.on_ambiguous
+            last = self.record(job_id).get(f"attempt:{fence - 1}")
+            unknown = fence > 1 and last != FAILED
+            assert in_doubt == int(bool(policy) and unknown)
             assert again or fence > self.seen[job_id].fence
             assert route == self.record(job_id).get("via", "")
             assert not route or route.partition("/")[0] in SERVED[worker].split()
@@ -259,11 +267,14 @@ class JobStoreSteps(RuleBasedStateMachine):
         fault=st.sampled_from(["", "fault", "shut"]),
         closed_ms=st.sampled_from([0, 0, 10_000]),
         routes=st.sampled_from(["", *ROUTES]),
+        hold=st.booleans(),
     )
-    def give_back(self, held, wait_ms, goes_on, fault, closed_ms, routes):
+    def give_back(self, held, wait_ms, goes_on, fault, closed_ms, routes, hold):
         before = self.record(held.job_id)
-        line = [held.job_id, held.fence, wait_ms, "{}", int(goes_on), fault, closed_ms]
-        line += [routes if before.get("routes") else "", int(fault == "fault")]
+        hold = hold and wait_ms == 0 and bool(self.seen[held.job_id].wish.on_ambiguous)
+        line = [held.job_id, held.fence, wait_ms, FAILED, int(goes_on), fault]
+        line += [closed_ms, routes if before.get("routes") else ""]
+        line += [int(fault == "fault"), int(hold)]
 
         [answer] = self.run("requeue", *line)
 
@@ -272,6 +283,21 @@ class JobStoreSteps(RuleBasedStateMachine):
             assert after["state"] == "queued"
             counted = int(after.get("attempts", 0)) - int(before.get("attempts", 0))
             assert counted == (0 if wait_ms < 0 else 1)
+            assert ("held" in after) == hold
+
+    @rule(job_id=jobs, account=st.sampled_from(list(KEYS)))
+    def release(self, job_id, account):
+        before = self.record(job_id)
+
+        [answer] = self.run("release", account, job_id)
+
+        if not before or account != self.seen[job_id].wish.account:
+            assert answer == "unknown"
+        elif before["state"] == "queued" and "held" in before:
+            assert answer == "released"
+            assert "held" not in self.record(job_id)
+        else:
+            assert answer == "not_held"
 
     @rule(job_id=jobs, account=st.sampled_from(list(KEYS)))
     def cancel(self, job_id, account):
@@ -311,7 +337,7 @@ class JobStoreSteps(RuleBasedStateMachine):
     @rule(job_id=jobs)
     def lose_an_entry(self, job_id):
         """A stock arq worker throws an entry out; the sweep brings it back."""
-        for lane in LANES + WAITING + CALLED:
+        for lane in LANES + WAITING + CALLED + HELD:
             self.redis.zrem(lane, job_id)
         unfinished = job_id in self.unfinished()
         assert self.run("audit") == int(unfinished)
@@ -353,7 +379,7 @@ class JobStoreSteps(RuleBasedStateMachine):
     def world(self) -> World:
         """All there is, read once between two steps."""
         if self._world is None:
-            lanes = LANES + WAITING + CALLED
+            lanes = LANES + WAITING + CALLED + HELD
             uses = [keys.use(key) for key in KEYS.values()]
             with self.redis.pipeline(transaction=False) as pipe:
                 for name in [*(keys.job(job_id) for job_id in self.seen), *uses]:

@@ -41,7 +41,12 @@ async def test_dry_run_tells_what_would_become_of_it(door: FrontDoor):
     assert told["routes"] == [{"provider": "test", "provider_model": "test"}]
     assert told["price"] == {"usd": 0.0, "source": "priced"}
     assert told["quota_units"] == 25_000
-    assert told["queue"] == {"position": 2, "eta_s": None, "priority": "batch"}
+    assert told["queue"] == {
+        "position": 2,
+        "eta_s": None,
+        "priority": "batch",
+        "held": False,
+    }
     assert told["warnings"] == []
     assert "x-job-id" not in answer.headers
 

@@ -6,6 +6,7 @@ After each step of `job_store_steps.py`:
 * an entry is clock-valued exactly when its job is leased or in backoff;
 * no key runs more jobs than it may, and none waits while it may run;
 * no provider has more calls than it allows, and each call is counted once;
+* who is held waits in the lane of its key, and nobody else does;
 * whoever may call a provider does not wait for it, at the latest after an audit;
 * a final state never changes, and has one row in the outbox if it was asked for;
 * the fence only rises;
@@ -26,6 +27,7 @@ from service.job_store import keys
 from tests.wire.job_store_steps import (
     CALLED,
     COST_MICROS,
+    HELD,
     KEYS,
     LANES,
     MODEL,
@@ -70,7 +72,8 @@ class JobStoreMachine(JobStoreSteps):
             ready = [
                 job_id
                 for job_id in queued
-                if job_id not in waiting and "due_ms" not in self.record(job_id)
+                if job_id not in waiting
+                and not {"due_ms", "held"} & self.record(job_id).keys()
             ]
             assert self.use(account)["running"] == len(running)
             assert set(waiting) <= set(queued)
@@ -114,10 +117,11 @@ class JobStoreMachine(JobStoreSteps):
         gate, health = self.redis.hgetall(keys.gate(name)), {}
         if not looks:
             health = self.redis.hgetall(keys.route(route))
+        aside = WAITING + CALLED + HELD
         ready = [
             job_id
             for job_id in self.in_states("queued")
-            if not any(self.redis.zscore(lane, job_id) for lane in WAITING + CALLED)
+            if not any(job_id in self.world.entries[lane] for lane in aside)
             and name in self.record(job_id).get("routes", "")
         ]
         moments = [gate.get("closed_ms", 0), gate.get("next_ms", 0)]
@@ -126,6 +130,16 @@ class JobStoreMachine(JobStoreSteps):
         shut = any(int(moment) > now_ms for moment in moments)
         full = int(gate.get("running", 0)) >= PROVIDERS[name]
         return not (shut or full or ready)
+
+    @invariant()
+    def who_is_held_waits_in_the_lane_of_its_key_and_nobody_else_does(self):
+        for lane, account in zip(HELD, KEYS, strict=True):
+            held = {
+                job_id
+                for job_id in self.in_states("queued", account=account)
+                if "held" in self.record(job_id)
+            }
+            assert set(self.world.entries[lane]) == held
 
     @invariant()
     def final_is_final_and_steps_are_legal(self):

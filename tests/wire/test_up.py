@@ -223,7 +223,7 @@ def test_a_key_can_be_made_listed_and_revoked(running):
     made = running.answer(
         *("keys", "create", "--account", "bob", "--scope", "generate,embed"),
         *("--models", "test/test", "--expires", "2999-01-31", "--weight", "3"),
-        *("--running-jobs", "2"),
+        *("--running-jobs", "2", "--on-ambiguous", "hold"),
     )
     revoked = running.answer("keys", "revoke", made["id"])
 
@@ -233,6 +233,7 @@ def test_a_key_can_be_made_listed_and_revoked(running):
     assert made["scopes"] == ["embed", "generate"]
     assert made["expires_at"] == "2999-01-31T00:00:00+00:00"
     assert made["running_jobs"] == 2
+    assert made["on_ambiguous"] == "hold"
     assert revoked["revoked_at"] is not None
     assert listed[made["id"]] == revoked
     assert running.run("keys", "revoke", "key_0").returncode == 1

@@ -20,6 +20,7 @@ local function suspects(k) return queue .. ':suspects:' .. k end
 local function waiting(name) return queue .. ':wait:' .. name end
 local WAITS = queue .. ':waits'
 local function permit_of(key_id) return 'key:' .. key_id end
+local function hold_of(key_id) return 'held:' .. key_id end
 
 -- The lane a ready job waits in. Whoever died in company is watched (decisions.md 2); batch has slots of its own.
 local function lane(priority, interruptions)

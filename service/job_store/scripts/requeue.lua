@@ -1,11 +1,13 @@
 -- Give running jobs back. ARGV per job: id, fence, wait ms (-1: release, no attempt was made), attempt or '', whether its
 -- upstream tasks go on (0|1), what the attempt says of its route, ms for which the provider takes no calls, routes left or '',
--- whether it may have been billed (0|1).
+-- whether it may have been billed (0|1), whether it is held until somebody releases it (0|1).
 -- A released job keeps its tag; a retry waits out its time and then gets a fresh one.
 -- Returns per job 1 given back, 0 refused. A repeat after a lost reply answers 1 again.
+local WIDTH = 10
 local answers, ready = {}, false
-for at = 1, #ARGV, 9 do
+for at = 1, #ARGV, WIDTH do
   local id, fence, wait, attempt = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
+  local is_held = ARGV[at + 9] == '1'
   local job = read(id)
   if not job or job[FENCE] ~= fence then
     answers[#answers + 1] = 0
@@ -27,7 +29,12 @@ for at = 1, #ARGV, 9 do
         if closed > math.max(now, g.closed) then g.closed, g.shut = closed, true end
       end
     end
-    if wait > 0 then
+    if is_held then
+      to = waiting(hold_of(key_id))
+      call('HSET', key, 'held', '1')
+      call('SADD', WAITS, hold_of(key_id))
+      if job[DEADLINE] then add(scores, 'darkroom:deadlines', job[DEADLINE], id) end
+    elseif wait > 0 then
       to, score = queue, whole(now + wait)
       call('HSET', key, 'due_ms', score)
     elseif wait == 0 then
@@ -41,7 +48,7 @@ for at = 1, #ARGV, 9 do
     add(removed, queue, id)
     add(scores, to, score, id)
     tell(job[ACCOUNT], id, 'queued')
-    ready = ready or wait <= 0
+    ready = ready or (wait <= 0 and not is_held)
     answers[#answers + 1] = 1
   end
 end

@@ -1,12 +1,12 @@
 -- Write down new jobs and put each in the queue at its fair place. All or nothing per job, idempotent by job id.
--- ARGV 1 most unfinished jobs in all, 2 life of an idempotency name, 3 life of a cache key (ms); then 19 per job:
+-- ARGV 1 most unfinished jobs in all, 2 life of an idempotency name, 3 life of a cache key (ms); then 20 per job:
 --   id, account, key id, priority, cost, request, metadata or '', accept until (ms), deadline (ms from now, 0: none), units,
 --   quota (units, '': none), most unfinished jobs of the key, most running ones ('': no limit), idempotency name or '',
 --   content hash, notify (0|1), cache key or '', the request without its words or '' (takes its place when the job is final),
---   routes, one a line, or ''
+--   routes, one a line, or '', what is done where nobody knows whether it was bought ('': retry)
 -- Returns now, then per job a code and a value:
 --   made id | joined id | mismatch id | late 0 | queue_full 0 | backlog 0 | quota (1: reservations are open, 0: used up)
-local WIDTH = 19
+local WIDTH = 20
 local answers = { now }
 local backlog = tonumber(call('GET', queue .. ':open') or 0)
 local most_in_all, name_life, cache_life = tonumber(ARGV[1]), ARGV[2], ARGV[3]
@@ -78,6 +78,7 @@ for at = 4, #ARGV, WIDTH do
     if shown ~= '' then also('shown', shown) end
     if most_running ~= '' then also('most_running', most_running) end
     if ARGV[at + 18] ~= '' then also('routes', ARGV[at + 18]) end
+    if ARGV[at + 19] ~= '' then also('on_ambiguous', ARGV[at + 19]) end
     if asked > 0 then also('units', ARGV[at + 9]) end
     if deadline > 0 then
       also('deadline_ms', whole(now + deadline))

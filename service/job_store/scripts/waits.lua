@@ -1,7 +1,9 @@
 -- Who waits for a permit, of an API key (`key:{key id}`) or of a provider. The latter wait in one lane for each list of routes
 -- (`routes:{list}`), or at the route that has their upstream tasks (`tasks:{route}`): so one answer goes for all of a lane.
 -- Who is back in its lane holds no permit yet: one too many is sent here again by the claim.
+-- In `held:{key id}` wait jobs that may have been bought and whose key wants to be asked first: nothing wakes them (release.lua).
 local function is_of_key(name) return string.sub(name, 1, 4) == 'key:' end
+local function is_of_routes(name) return string.find(name, '^routes:') or string.find(name, '^tasks:') end
 
 local function send_on(from, id, job)
   call('ZREM', from, id)
@@ -55,7 +57,7 @@ local function wake_called(served)
   local heads, woken, soonest = {}, 0, nil
   local function look(name) heads[name] = call('ZRANGE', waiting(name), 0, 0, 'WITHSCORES') end
   for _, name in ipairs(call('SMEMBERS', WAITS)) do
-    if not is_of_key(name) then look(name) end
+    if is_of_routes(name) then look(name) end
   end
   while woken < MOST_WOKEN do
     local name, lowest

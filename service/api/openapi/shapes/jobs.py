@@ -19,6 +19,9 @@ class Queue(Shape):
     eta_s: int | None
     """A guess of the seconds until it starts."""
     priority: Priority
+    held: bool
+    """Whether it may have been bought already, and waits to be released or canceled:
+    its API key was made to be asked first."""
 
 
 class Input(Shape):
