@@ -1,7 +1,8 @@
 """What becomes of a job whose attempt failed: another attempt, or its end.
 
 Where to is decided by what kind of error it was, never by its words. A route that
-refused is struck off; one that failed goes to the end of the line, and the next in it
+refused is struck off, and where it was the prompt it refused, the caller says whether
+others are asked; one that failed goes to the end of the line, and the next in it
 is tried at once. Where nobody can know whether images were bought, the key's policy
 comes before all that.
 """
@@ -62,7 +63,10 @@ def after_failure(
         return _unknown(lease, attempt, error, report=_report(error))
     here = f"{attempt.provider}/{attempt.model}"
     others = [str(route) for route in routes if str(route) != here]
-    left = others if isinstance(error, ProviderRefused) else [*others, here]
+    if isinstance(error, PromptRejected) and not lease.request.failover_on_refusal:
+        others = []
+    refused = isinstance(error, ProviderRefused | PromptRejected)
+    left = others if refused else [*others, here]
     costly = isinstance(error, BadOutput | ProviderAmbiguous)
     wait = retries.wait_for(
         error,

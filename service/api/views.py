@@ -196,6 +196,8 @@ def _request(request: GenerationRequest) -> dict[str, Any]:
         value = getattr(request, name)
         if value is not None:
             echo[name] = value
+    if request.failover_on_refusal:
+        echo["failover_on_refusal"] = True
     if request.images:
         echo["images"] = [_input(image) for image in request.images]
     if request.mask is not None:

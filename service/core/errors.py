@@ -263,7 +263,7 @@ class ProviderRefused(ProviderError):
 
 
 class PromptRejected(ProviderError):
-    """The provider's policy forbids the content; no route is tried again."""
+    """The provider's policy forbids the content; other routes only where asked for."""
 
     code = "content_policy"
 

@@ -232,3 +232,20 @@ async def test_job_whose_image_is_lost_is_not_what_the_cache_is_for(
     assert answers[0].code == "store_unavailable"
     assert [a.headers["X-Cache"] for a in answers[1:]] == ["MISS", "HIT"]
     assert len(worker.seen) == 2
+
+
+async def test_what_a_refusal_is_to_lead_to_travels_with_the_request(
+    door: FrontDoor, worker: FakeWorker
+):
+    job = await door.submit(failover_on_refusal=True)
+    plain = await door.submit()
+    await door.get(f"{JOBS}/{job['id']}?wait=10")
+
+    assert job["request"]["failover_on_refusal"] is True
+    assert "failover_on_refusal" not in plain["request"]
+    [wish] = [
+        lease.request.failover_on_refusal
+        for lease in worker.seen
+        if lease.job_id == job["id"]
+    ]
+    assert wish is True

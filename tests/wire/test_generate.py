@@ -252,6 +252,29 @@ async def test_a_rejected_prompt_is_not_tried_elsewhere(context):
     assert done.error == {"code": "content_policy", "message": "not this"}
 
 
+async def test_a_rejected_prompt_goes_to_the_next_route_where_the_caller_wants_it(
+    context,
+):
+    cheap = ScriptedProvider(PromptRejected("not here"), picture=PICTURE)
+    dear = ScriptedProvider(PromptRejected("nor here"), picture=PICTURE)
+    request = GenerationRequest(
+        model="fox/one", prompt="a fox", failover_on_refusal=True
+    )
+    worker = context(cheap=cheap, dear=dear)
+    held = lease(payload=orjson.dumps(request.to_record()))
+
+    first = await generate(worker, held)
+    assert isinstance(first, Later)
+    last = await generate(
+        worker, replace(held, attempts=1, fence=2, routes=first.routes)
+    )
+
+    assert (first.wait, first.routes) == (timedelta(0), ("dear/fox",))
+    assert first.attempt.billed is False
+    assert isinstance(last, Outcome)
+    assert last.error == {"code": "content_policy", "message": "nor here"}
+
+
 async def test_throttling_waits_as_long_as_the_provider_asked(context):
     asked = ProviderThrottled("busy", retry_after=timedelta(seconds=40))
     provider = ScriptedProvider(asked, picture=PICTURE)

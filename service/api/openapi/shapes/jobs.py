@@ -54,6 +54,7 @@ class AskedFor(Shape):
     seed: NotRequired[int]
     negative_prompt: NotRequired[str]
     user: NotRequired[str]
+    failover_on_refusal: NotRequired[bool]
     images: NotRequired[list[Input]]
     mask: NotRequired[Input]
 
