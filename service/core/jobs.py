@@ -149,6 +149,11 @@ class Job:
         lost: Whether an image was looked for and is not in the store.
         held: Whether it waits, while it is queued, for somebody to release it: it may
             have been bought already.
+        progress: From 0 to 1, as far as the provider tells.
+        alias: What its account calls it.
+        retry_of: The job whose request it repeats.
+        batch: The batch it is a line of, and `line` which, from 0; None: of none.
+        custom_id: What the caller calls that line.
     """
 
     id: JobId
@@ -176,10 +181,16 @@ class Job:
     ephemeral: bool = False
     lost: bool = False
     held: bool = False
+    progress: float = 0.0
+    alias: str | None = None
+    retry_of: str | None = None
+    batch: str | None = None
+    line: int | None = None
+    custom_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
         """Changes with every step the job takes; the base of its ETag."""
         held = "-held" if self.held else ""
-        return f"{self.state}-{self.fence}-{self.attempts}{held}"
+        return f"{self.state}-{self.fence}-{self.attempts}-{self.progress:g}{held}"

@@ -21,6 +21,7 @@ from service.core.retries import RetryPolicy
 from service.image_store.local import LocalImageStore
 from service.imaging import Imaging
 from service.job_store import JobStore
+from service.job_store.lease import Lease
 from service.job_store.leases import Leases
 from service.job_store.pool import redis_pool
 from service.job_store.records import NewJob
@@ -70,7 +71,7 @@ class Crew:
     @contextlib.asynccontextmanager
     async def worker(
         self, *, drain: float = 5, **providers: Provider
-    ) -> AsyncIterator[LeaseWorker]:
+    ) -> AsyncIterator[LeaseWorker[Lease]]:
         """Let a worker run that can call `providers`, and drain it at the end."""
         self._hired += 1
         name = f"w{self._hired}"

@@ -14,7 +14,9 @@ from service.core.errors import ProviderAmbiguous, ProviderUnavailable
 from service.core.jobs import Attempt, JobState
 from service.core.retries import OnAmbiguous
 from service.job_store import keys
-from service.job_store.leases import Gate, Lease, Leases
+from service.job_store.gates import Gate
+from service.job_store.lease import Lease
+from service.job_store.leases import Leases
 from service.job_store.scripting import script
 from tests.fakes.crew import Crew
 from tests.fakes.door import FrontDoor

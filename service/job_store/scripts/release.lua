@@ -15,7 +15,7 @@ for at = 2, #ARGV do
     if job[DEADLINE] then add(removed, 'darkroom:deadlines', id) end
     add(removed, waiting(hold_of(job[KEY_ID])), id)
     add(scores, lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0)), tag, id)
-    tell(job[ACCOUNT], id, 'queued')
+    tell_of_job(id, job, 'queued')
     answers[#answers + 1] = 'released'
   end
 end

@@ -47,7 +47,7 @@ for at = 1, #ARGV, WIDTH do
     left[key_id] = true
     add(removed, queue, id)
     add(scores, to, score, id)
-    tell(job[ACCOUNT], id, 'queued')
+    tell_of_job(id, job, 'queued')
     ready = ready or (wait <= 0 and not is_held)
     answers[#answers + 1] = 1
   end
