@@ -99,7 +99,9 @@ def _gates(catalog: Catalog, served: Iterable[str]) -> dict[str, Gate]:
     """Return what the fleet may use of each provider this process can call."""
     entries = {name: catalog.providers[name] for name in served}
     return {
-        name: Gate(entry.max_in_flight, entry.requests_per_minute)
+        name: Gate(
+            entry.max_in_flight, entry.requests_per_minute, entry.max_images_in_flight
+        )
         for name, entry in entries.items()
     }
 

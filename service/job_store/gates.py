@@ -18,11 +18,13 @@ class Gate:
 
     Attributes:
         max_in_flight: Calls at once.
+        max_images_in_flight: Images that these are for; who wants more has to be alone.
         requests_per_minute: Spread over it, but for a second's worth at once.
     """
 
     max_in_flight: int | None = None
     requests_per_minute: int | None = None
+    max_images_in_flight: int | None = None
 
 
 async def tell_gates(redis: Redis, gates: Mapping[str, Gate]) -> None:
@@ -34,6 +36,7 @@ async def tell_gates(redis: Redis, gates: Mapping[str, Gate]) -> None:
         for name, gate in gates.items():
             limits = {
                 "most": gate.max_in_flight,
+                "most_images": gate.max_images_in_flight,
                 "per_minute": gate.requests_per_minute,
             }
             told = {field: value for field, value in limits.items() if value}
@@ -52,6 +55,8 @@ class ProviderGate:
     Attributes:
         running: Calls under way over the whole fleet.
         max_in_flight: Most of them; None: no limit.
+        images: What they are for.
+        max_images_in_flight: None: no limit.
         requests_per_minute: None: no limit.
         served_at: When a worker last said that it can call it; None: never.
         closed_until: It takes no calls before; None: it does.
@@ -59,6 +64,8 @@ class ProviderGate:
 
     running: int
     max_in_flight: int | None
+    images: int
+    max_images_in_flight: int | None
     requests_per_minute: int | None
     served_at: datetime | None
     closed_until: datetime | None
@@ -127,6 +134,8 @@ def _gate(stored: dict[bytes, bytes], now_ms: int) -> ProviderGate:
     return ProviderGate(
         running=told.get("running", 0),
         max_in_flight=told.get("most"),
+        images=told.get("images", 0),
+        max_images_in_flight=told.get("most_images"),
         requests_per_minute=told.get("per_minute"),
         served_at=_time(told.get("seen_ms")),
         closed_until=_time(closed_ms) if closed_ms > now_ms else None,

@@ -13,9 +13,11 @@
     darkroom:queue:wait:tasks:{route} zset    such whose upstream tasks are there
     darkroom:queue:wait:held:{key id} zset    jobs that may have been bought and whose
                                               key wants to be asked first, by tag
-    darkroom:gate:{provider}          hash    running; most, per_minute (limits of the
-                                              fleet), seen_ms (by a worker), closed_ms
-                                              (takes no calls until), next_ms (GCRA)
+    darkroom:gate:{provider}          hash    running, images (calls under way, and the
+                                              images they are for); most, most_images,
+                                              per_minute (limits of the fleet), seen_ms
+                                              (by a worker), closed_ms (takes no calls
+                                              until), next_ms (GCRA)
     darkroom:route:{route}            hash    breaker: failures in a row, opened_ms
                                               (until), probe_ms (one is trying, until)
     darkroom:queue:broken             zset    entries without a record, by time met
@@ -72,11 +74,12 @@ Fields of a record: state, account, key_id, priority, cost, tag, fence, request 
 created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,
 due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), tasks (JSON: those
 under way upstream), result (JSON), error (JSON), metadata (JSON), units, progress (0 to
-1), most_running, costly (attempts that may have been billed), routes (one a line), via
-(the route of a running attempt), on_ambiguous (unless `retry`), held (until it is
-released), lost (an image was looked for and is not in the store), shown (what is left
-of the request of an ephemeral job once it is final; from then on empty), webhook (JSON), notify (types of events it is told of), alias, retry_of,
-batch (`batch line`), custom_id.
+1), most_running, costly (attempts that may have been billed), routes (one a line),
+images (asked for, if more than one), via (the route of a running attempt), on_ambiguous
+(unless `retry`), held (until it is released), lost (an image was looked for and is not
+in the store), shown (what is left of the request of an ephemeral job once it is final;
+from then on empty), webhook (JSON), notify (types of events it is told of), alias,
+retry_of, batch (`batch line`), custom_id.
 """
 
 from datetime import date

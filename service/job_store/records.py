@@ -183,10 +183,12 @@ class Later:
 
 
 def more_json(new: NewJob) -> bytes:
-    """Return the fields of a record that few jobs have; empty where it has none."""
+    """Return the fields of a record that not all jobs have; empty where it has none."""
     more = {"alias": new.alias, "retry_of": new.retry_of}
     if new.on_ambiguous is not OnAmbiguous.RETRY:
         more["on_ambiguous"] = new.on_ambiguous.value
+    if new.request.n > 1:
+        more["images"] = str(new.request.n)
     if new.webhook is not None:
         more["webhook"] = new.webhook.to_record()
     if new.place is not None:

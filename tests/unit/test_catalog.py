@@ -286,6 +286,11 @@ def test_a_mistake_is_named_with_its_file_its_key_and_the_reason(line, path):
         ("[models.m]", "[models]", "models.routes: must be a table"),
         ("[models.m]", "[[models]]", "models: must be a table"),
         ('"test"', '"test"\nmax_in_flight = 0', "providers.one.max_in_flight: must be"),
+        (
+            '"test"',
+            '"test"\nmax_images_in_flight = 0',
+            "providers.one.max_images_in_flight: must be",
+        ),
         ('"test"', '"test"\ntimeout_s = 1e9', "providers.one.timeout_s: must be"),
         (
             '"test"',

@@ -20,7 +20,7 @@ adapter = "test"
 adapter = "test"
 [providers.c]
 adapter = "test"
-max_in_flight = 3
+max_images_in_flight = 3
 [models.listed]
 routes = ["a/fox", "b/fox", "c/fox"]
 sizes = ["64x64"]

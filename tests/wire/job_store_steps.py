@@ -7,6 +7,7 @@ all providers, the other only one of them.
 """
 
 import itertools
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
@@ -35,7 +36,9 @@ LANES = [keys.QUEUE, f"{keys.QUEUE}:batch"] + [
 ]
 WAITING = [keys.waiting(key_id) for key_id in KEYS.values()]
 PROVIDERS = {"dear": 1, "cheap": 2}
-"""Providers by how many calls at once they allow; the cheap one only 30 a minute."""
+"""Providers by how many calls at once they allow; the cheap one only 30 a minute, and
+for no more than `MOST_IMAGES`."""
+MOST_IMAGES = 3
 ROUTES = ["dear/fox", "cheap/fox", "dear/owl", "dear/fox\ncheap/fox"]
 CALLED = [keys.wait(f"routes:{routes}") for routes in ROUTES] + [
     keys.wait(f"tasks:{route}") for route in ("dear/fox", "cheap/fox", "dear/owl")
@@ -64,6 +67,7 @@ class Wish:
     shown: str
     routes: str
     on_ambiguous: str
+    images: int
 
 
 WISHES = st.builds(
@@ -78,6 +82,7 @@ WISHES = st.builds(
     shown=st.sampled_from(["", SHOWN]),
     routes=st.sampled_from(["", *ROUTES]),
     on_ambiguous=st.sampled_from(["", "hold"]),
+    images=st.sampled_from([1, 1, 2, 4]),
 )
 
 
@@ -156,8 +161,9 @@ class JobStoreSteps(RuleBasedStateMachine):
         line += [wish.deadline_ms, wish.units, QUOTA, MOST_OPEN, MOST_RUNNING[account]]
         line += [wish.name, "hash", TOLD if wish.notify else "", wish.cache]
         line += [wish.shown, wish.routes]
-        policy = f'{{"on_ambiguous":"{wish.on_ambiguous}"}}'
-        line += [policy if wish.on_ambiguous else ""]
+        more = {"images": str(wish.images)} if wish.images > 1 else {}
+        more |= {"on_ambiguous": wish.on_ambiguous} if wish.on_ambiguous else {}
+        line += [json.dumps(more) if more else ""]
 
         now_ms, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
 
@@ -364,7 +370,8 @@ class JobStoreSteps(RuleBasedStateMachine):
         now_ms = seconds * 1000 + int(self.redis.get("test:skew") or 0)
         for name, most in PROVIDERS.items():
             told = {"most": most, "seen_ms": now_ms}
-            told |= {"per_minute": 30} if name == "cheap" else {}
+            if name == "cheap":
+                told |= {"per_minute": 30, "most_images": MOST_IMAGES}
             self.redis.hset(keys.gate(name), mapping=told)
 
     def answering(self, wish: Wish) -> str | None:

@@ -15,6 +15,8 @@ from service.job_store.lease import Kept, Lease
 from service.job_store.leases import Leases
 from service.job_store.records import NewJob, Outcome
 from service.job_store.scripting import script
+from tests.fakes.crew import Crew
+from tests.fakes.providers import ScriptedProvider
 
 NO_WAIT = timedelta(0)
 Fleet = Callable[..., Leases]
@@ -50,13 +52,13 @@ async def fleet(redis: Redis) -> AsyncIterator[Fleet]:
 
 
 async def submitted(
-    store: JobStore, *routes: str, count: int = 1, **wishes: object
+    store: JobStore, *routes: str, count: int = 1, n: int = 1, **wishes: object
 ) -> list[str]:
     jobs = [
         NewJob(
             id=new_job_id(),
             account="ada",
-            request=GenerationRequest(model="test/test", prompt=f"fox {number}"),
+            request=GenerationRequest(model="test/test", prompt=f"fox {number}", n=n),
             routes=routes,
             **{"key_id": "key_1", "priority": Priority.NORMAL, **wishes},
         )
@@ -105,6 +107,10 @@ async def break_down(store: JobStore, worker: Leases, route: str) -> list[str]:
 async def forget_the_wait(redis: Redis, route: str) -> None:
     """Pretend that the time for which a breaker is open has passed."""
     await redis.hset(keys.route(route), mapping={"opened_ms": 0, "probe_ms": 0})
+
+
+async def images(redis: Redis, provider: str) -> int:
+    return int(await redis.hget(keys.gate(provider), "images") or 0)
 
 
 async def running(redis: Redis, provider: str) -> int:
@@ -210,6 +216,86 @@ async def test_calls_per_minute_are_spread_over_it(store, fleet):
     assert at_once == 5
     assert next_due <= timedelta(seconds=0.21)
     assert asyncio.get_running_loop().time() - begun >= 0.39
+
+
+async def test_a_job_takes_as_much_of_a_providers_images_as_it_asks_for(
+    redis, store, fleet
+):
+    one, two = [await fleet(dear=Gate(max_images_in_flight=5)) for _ in range(2)]
+    await submitted(store, "dear/fox", count=3, n=2)
+    first, second = await claimed(one)
+
+    beside = await claimed(two)
+    await succeed(one, first)
+    await fail(one, second)
+    [third] = await claimed(two, 1)
+
+    assert beside == ()
+    assert await images(redis, "dear") == 2
+    await store.cancel(third.job_id, account="ada")
+    assert await images(redis, "dear") == 0
+
+
+async def test_room_for_many_images_is_saved_for_whoever_waits_for_it(store, fleet):
+    worker = await fleet(dear=Gate(max_images_in_flight=4))
+    await submitted(store, "dear/fox", count=2, n=2)
+    first, second = await claimed(worker)
+    [many] = await submitted(store, "dear/fox", n=4)
+    await submitted(store, "dear/owl", count=2)
+
+    await succeed(worker, first)
+    meanwhile = await claimed(worker)
+    await succeed(worker, second)
+    [lease] = await claimed(worker)
+    await succeed(worker, lease)
+
+    assert meanwhile == ()
+    assert lease.job_id == many
+    assert len(await claimed(worker)) == 2
+
+
+async def test_a_job_for_more_images_than_there_may_be_goes_alone(store, fleet):
+    worker = await fleet(dear=Gate(max_images_in_flight=2))
+    [small] = await submitted(store, "dear/fox")
+    [large] = await submitted(store, "dear/fox", n=4)
+    [first] = await claimed(worker)
+    beside = await claimed(worker)
+
+    await succeed(worker, first)
+    [second] = await claimed(worker)
+
+    assert (first.job_id, second.job_id) == (small, large)
+    assert beside == ()
+    await submitted(store, "dear/fox")
+    assert await claimed(worker) == ()
+
+
+async def test_a_dead_workers_images_stay_counted_until_somebody_ends_its_job(
+    redis, store, fleet
+):
+    dying = await fleet(lease=0.2, dear=Gate(max_images_in_flight=3))
+    heir = await fleet(lease=0.2, dear=Gate(max_images_in_flight=3))
+    await submitted(store, "dear/fox", n=3)
+    await claimed(dying)
+
+    [lease] = await claimed_within(heir, 5)
+
+    assert await images(redis, "dear") == 3
+    await succeed(heir, lease)
+    assert await images(redis, "dear") == 0
+
+
+async def test_images_that_an_older_version_did_not_count_are_forgotten(
+    redis, store, fleet
+):
+    worker = await fleet(dear=Gate(max_images_in_flight=3))
+    await submitted(store, "dear/fox", n=3)
+    [lease] = await claimed(worker)
+    await redis.hset(keys.gate("dear"), "images", 0)
+
+    await succeed(worker, lease)
+
+    assert await images(redis, "dear") == 0
 
 
 async def test_a_retry_after_closes_the_provider_for_all_until_it_has_passed(
@@ -467,7 +553,9 @@ async def test_a_job_that_waits_for_a_provider_is_counted_told_and_ended_like_ot
 
 
 async def test_whoever_looks_is_told_what_decides_the_next_claim(store, fleet):
-    worker = await fleet(dear=Gate(max_in_flight=6, requests_per_minute=6000))
+    worker = await fleet(
+        dear=Gate(max_in_flight=6, requests_per_minute=6000, max_images_in_flight=60)
+    )
     await break_down(store, worker, "dear/fox")
     await submitted(store, "dear/owl", count=7)
     leases = await claimed(worker)
@@ -478,6 +566,7 @@ async def test_whoever_looks_is_told_what_decides_the_next_claim(store, fleet):
 
     dear, now = found.providers["dear"], datetime.now(UTC)
     assert (dear.running, dear.max_in_flight, dear.requests_per_minute) == (5, 6, 6000)
+    assert (dear.images, dear.max_images_in_flight) == (5, 60)
     assert dear.closed_until - now > timedelta(seconds=7)
     assert now - dear.served_at < timedelta(seconds=5)
     assert found.routes["dear/fox"].failures == 5
@@ -503,3 +592,27 @@ async def test_a_worker_that_serves_nobody_claims_what_nobody_serves(store, flee
     [lease] = await claimed(worker)
 
     assert lease.route is None
+
+
+async def test_what_the_catalog_allows_is_told_by_whoever_can_call(
+    redis, store, shared_valkey, tmp_path
+):
+    catalog = """
+[providers.dear]
+adapter = "test"
+max_in_flight = 7
+max_images_in_flight = 9
+requests_per_minute = 60
+[models.fox]
+routes = ["dear/fox"]
+sizes = ["64x64"]
+"""
+    crew = Crew(url=shared_valkey.url, redis=redis, folder=tmp_path, catalog=catalog)
+    async with crew, crew.worker(dear=ScriptedProvider(picture=b"")):
+        async with asyncio.timeout(5):
+            while not await redis.exists(keys.gate("dear")):
+                await asyncio.sleep(0.01)
+
+    told = (await store.gates(["dear/fox"])).providers["dear"]
+    assert (told.max_in_flight, told.max_images_in_flight) == (7, 9)
+    assert told.requests_per_minute == 60

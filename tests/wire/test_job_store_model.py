@@ -5,7 +5,7 @@ After each step of `job_store_steps.py`:
 * every job that is not final has exactly one entry, and no other entry exists;
 * an entry is clock-valued exactly when its job is leased or in backoff;
 * no key runs more jobs than it may, and none waits while it may run;
-* no provider has more calls than it allows, and each call is counted once;
+* no provider has more calls or images than it allows, and each is counted once;
 * who is held waits in the lane of its key, and nobody else does;
 * whoever may call a provider does not wait for it, at the latest after an audit;
 * a final state never changes, and has one delivery if somebody asked for it;
@@ -31,6 +31,7 @@ from tests.wire.job_store_steps import (
     KEYS,
     LANES,
     MODEL,
+    MOST_IMAGES,
     MOST_RUNNING,
     PROVIDERS,
     SERVER,
@@ -84,14 +85,17 @@ class JobStoreMachine(JobStoreSteps):
 
     @invariant()
     def no_provider_has_more_calls_than_it_allows(self):
-        via = Counter(
-            self.record(job_id)["via"].partition("/")[0]
-            for job_id in self.in_states("running")
-            if "via" in self.record(job_id)
-        )
+        via, drawn = Counter[str](), Counter[str]()
+        for job_id in self.in_states("running"):
+            if "via" in self.record(job_id):
+                name = self.record(job_id)["via"].partition("/")[0]
+                via[name] += 1
+                drawn[name] += self.seen[job_id].wish.images
         for name, most in PROVIDERS.items():
             assert int(self.redis.hget(keys.gate(name), "running") or 0) == via[name]
             assert via[name] <= most
+            assert int(self.redis.hget(keys.gate(name), "images") or 0) == drawn[name]
+        assert drawn["cheap"] <= MOST_IMAGES or via["cheap"] == 1
         for lane in CALLED:
             for job_id in self.redis.zrange(lane, 0, -1):
                 stored = self.record(job_id)
@@ -105,13 +109,29 @@ class JobStoreMachine(JobStoreSteps):
         skew = int(self.redis.get("test:skew") or 0)
         seconds, micros = self.redis.time()
         now_ms = seconds * 1000 + micros // 1000 + skew
-        for lane in CALLED:
-            if self.redis.exists(lane):
-                kind, _, routes = lane[len(keys.wait("")) :].partition(":")
-                for route in routes.split("\n"):
-                    assert not self.is_open(route, now_ms, looks=kind == "tasks")
+        heads = {
+            lane: min(entries, key=entries.__getitem__)
+            for lane in CALLED
+            if (entries := self.world.entries[lane])
+        }
+        for lane, head in heads.items():
+            kind, _, routes = lane[len(keys.wait("")) :].partition(":")
+            for route in routes.split("\n"):
+                name = route.partition("/")[0]
+                before = [
+                    other
+                    for other, first in heads.items()
+                    if name in other and self.tag(first) < self.tag(head)
+                ]
+                if not (before and name == "cheap"):  # its images may be saved for them
+                    assert not self.is_open(
+                        route, now_ms, looks=kind == "tasks", job_id=head
+                    )
 
-    def is_open(self, route: str, now_ms: int, *, looks: bool) -> bool:
+    def tag(self, job_id: str) -> int:
+        return int(self.record(job_id)["tag"])
+
+    def is_open(self, route: str, now_ms: int, *, looks: bool, job_id: str) -> bool:
         """Whether a call more would be allowed, with those who are ready counted."""
         name = route.partition("/")[0]
         gate, health = self.redis.hgetall(keys.gate(name)), {}
@@ -129,6 +149,9 @@ class JobStoreMachine(JobStoreSteps):
             moments += [health["opened_ms"], health["probe_ms"]]
         shut = any(int(moment) > now_ms for moment in moments)
         full = int(gate.get("running", 0)) >= PROVIDERS[name]
+        drawn = int(gate.get("images", 0))
+        if name == "cheap" and drawn:
+            full = full or drawn + self.seen[job_id].wish.images > MOST_IMAGES
         return not (shut or full or ready)
 
     @invariant()

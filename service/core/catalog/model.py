@@ -64,6 +64,8 @@ class ProviderEntry:
         api_key_file: File that holds its key; with neither, it needs none.
         max_in_flight: Calls at once over the whole fleet; None: no limit.
         requests_per_minute: Over the whole fleet; None: no limit.
+        max_images_in_flight: Images that calls are under way for, over the whole fleet;
+            None: no limit.
         timeout: One call takes no longer than this.
         workflow_file: A graph for ComfyUI, in its API format.
     """
@@ -75,14 +77,19 @@ class ProviderEntry:
     api_key_file: str | None = None
     max_in_flight: int | None = None
     requests_per_minute: int | None = None
+    max_images_in_flight: int | None = None
     timeout: timedelta = timedelta(minutes=3)
     workflow_file: str | None = None
 
     @property
     def is_gated(self) -> bool:
         """Whether there is anything to count: what draws by itself never fails."""
-        limited = self.max_in_flight or self.requests_per_minute
-        return self.adapter != "test" or limited is not None
+        limits = (
+            self.max_in_flight,
+            self.requests_per_minute,
+            self.max_images_in_flight,
+        )
+        return self.adapter != "test" or any(limits)
 
 
 class Quote(NamedTuple):

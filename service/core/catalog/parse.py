@@ -139,6 +139,7 @@ def _provider(name: str, value: object, path: str) -> ProviderEntry:
         api_key_file=table.text("api_key_file"),
         max_in_flight=table.whole("max_in_flight", 1, 100_000),
         requests_per_minute=table.whole("requests_per_minute", 1, 1_000_000),
+        max_images_in_flight=table.whole("max_images_in_flight", 1, 100_000),
         timeout=timedelta(seconds=float(table.number("timeout_s", 1, 3600) or 180)),
         workflow_file=table.text("workflow_file"),
     )

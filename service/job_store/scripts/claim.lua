@@ -105,16 +105,19 @@ end
 may_be_due(wake_called(served))
 forget_expected()
 
+local function wants_of(job) return { images = images_of(job), tag = tonumber(job[TAG]) } end
+
 -- The route of an attempt that begins; else nil, and the lane to wait in until when. With tasks under way upstream it is theirs,
 -- whatever was said of it since. Both are nil where nobody serves a route: then this worker says so.
 local function route_for(job)
   if not job[ROUTES] then return nil end
+  local wants = wants_of(job)
   local readable, kept = pcall(cjson.decode, job[TASKS] or '')
   if readable and type(kept) == 'table' and kept.route then
-    local route, blocked, at = choose_again(kept.route, served)
+    local route, blocked, at = choose_again(kept.route, served, wants)
     if route or blocked then return route, blocked and 'tasks:' .. kept.route, at end
   end
-  local route, blocked, at = choose(job[ROUTES], served)
+  local route, blocked, at = choose(job[ROUTES], served, wants)
   return route, blocked and 'routes:' .. job[ROUTES], at
 end
 
@@ -124,7 +127,7 @@ local function route_after(job)
   local name = job[VIA] and provider_of(job[VIA])
   if not name or served[name] then return job[VIA] end
   if gate(name).served then return nil, true end
-  return choose(job[ROUTES] or '', served)
+  return choose(job[ROUTES] or '', served, wants_of(job))
 end
 
 -- Lease one entry of a lane; false when it was none that can run.
@@ -166,7 +169,7 @@ local function take(from, id)
     'started_ms', job[STARTED] or now_text)
   if (route or false) ~= job[VIA] then
     leave(job)
-    if route then enter(route) call('HSET', key, 'via', route) else call('HDEL', key, 'via') end
+    if route then enter(route, images_of(job)) call('HSET', key, 'via', route) else call('HDEL', key, 'via') end
   end
   if job[DEADLINE] and not job[STARTED] then add(removed, 'darkroom:deadlines', id) end
   if from ~= queue then add(removed, from, id) end

@@ -2,7 +2,7 @@
 -- `write_gates`.
 local gates, healths, freed = {}, {}, {}
 
--- A provider's gate: how many calls are under way over the whole fleet, and from when on it takes another.
+-- A provider's gate: how many calls are under way over the whole fleet, for how many images, and from when on it takes another.
 local function gate_key(name) return 'darkroom:gate:' .. name end
 local function provider_of(route) return string.match(route, '^[^/]+') end
 
@@ -11,9 +11,11 @@ local SERVED_MS = 60000
 
 local function gate(name)
   if not gates[name] then
-    local seen = call('HMGET', gate_key(name), 'running', 'most', 'per_minute', 'closed_ms', 'next_ms', 'seen_ms')
+    local seen = call('HMGET', gate_key(name), 'running', 'most', 'per_minute', 'closed_ms', 'next_ms', 'seen_ms', 'images',
+      'most_images')
     gates[name] = { running = tonumber(seen[1] or 0), most = tonumber(seen[2]), per_minute = tonumber(seen[3]),
       closed = tonumber(seen[4] or 0), next = tonumber(seen[5] or 0), change = 0, woken = 0,
+      images = tonumber(seen[7] or 0), most_images = tonumber(seen[8]), drawn = 0, woken_images = 0,
       served = now - tonumber(seen[6] or 0) < SERVED_MS }
   end
   return gates[name]
@@ -25,12 +27,30 @@ local function pace(g)
   return at_once, 60000 / (g.per_minute - at_once + 1)
 end
 
--- From when on it takes one more call; nil: when one that is under way has ended.
-local function opens(g)
-  if g.most and g.running + g.change + g.woken >= g.most then return nil end
+local function images_of(job) return tonumber(job[IMAGES] or 1) end
+
+-- Whether one more call may be under way; who wants more images than there may be at all has to be alone.
+local function has_room(g, images)
+  if g.most and g.running + g.change + g.woken >= g.most then return false end
+  local drawn = g.images + g.drawn + g.woken_images
+  return not g.most_images or drawn <= 0 or drawn + images <= g.most_images
+end
+
+-- From when on the clock allows one more.
+local function paced(g)
   if not g.per_minute then return g.closed end
   local at_once, step = pace(g)
   return math.max(g.closed, math.max(g.next, now) + (g.woken - at_once + 1) * step)
+end
+
+-- From when on it takes one more call of `job` ({ images = .., tag = .. }), not before `from`; nil: when one that is under way
+-- has ended. Whoever finds too little room for his images has what becomes free saved for him, or those behind him who want
+-- less would go before him for ever.
+local function opens(g, job, from)
+  local at = math.max(paced(g), from)
+  local is_saved = g.saved and g.saved < job.tag
+  if has_room(g, job.images) and not is_saved then return at end
+  if at <= now and not is_saved and has_room(g, 1) then g.saved = job.tag end
 end
 
 -- A route's breaker: open after so many failures in a row, for longer each time; then one call at a time may try it.
@@ -65,7 +85,8 @@ end
 
 -- The first of `routes` (one a line) that may be called now. Else nil, whether there is somebody to wait for (a worker that
 -- serves one of them), and until when (nil: until a call ends). `served` are the providers of who asks; nil: of the whole fleet.
-local function choose(routes, served)
+-- `job`: see `opens`.
+local function choose(routes, served, job)
   local blocked, soonest = false, nil
   for route in string.gmatch(routes, '[^\n]+') do
     local name = provider_of(route)
@@ -73,8 +94,7 @@ local function choose(routes, served)
     local ours = g.served
     if served then ours = served[name] end
     if ours then
-      local at = opens(g)
-      at = at and math.max(at, trial(health(route)))
+      local at = opens(g, job, trial(health(route)))
       if at and at <= now then return route end
       if at and (not soonest or at < soonest) then soonest = at end
     end
@@ -84,20 +104,20 @@ local function choose(routes, served)
 end
 
 -- The same for a route with tasks under way upstream: they are looked at whatever its breaker says.
-local function choose_again(route, served)
+local function choose_again(route, served, job)
   local name = provider_of(route)
   local g = gate(name)
   local ours = g.served
   if served then ours = served[name] end
-  local at = ours and opens(g)
+  local at = ours and opens(g, job, 0)
   if at and at <= now then return route end
   return nil, ours or g.served, at or nil
 end
 
 -- A call begins; its job's end, or its return to the queue, is where it ends.
-local function enter(route)
+local function enter(route, images)
   local g, h = gate(provider_of(route)), health(route)
-  g.change = g.change + 1
+  g.change, g.drawn = g.change + 1, g.drawn + images
   if g.per_minute then
     local _, step = pace(g)
     g.next, g.paced = math.max(g.next, now) + step, true
@@ -106,8 +126,9 @@ local function enter(route)
 end
 
 -- One that waited is on its way to the next claim: nobody else is sent after it.
-local function expect(route)
-  gate(provider_of(route)).woken = gate(provider_of(route)).woken + 1
+local function expect(route, images)
+  local g = gate(provider_of(route))
+  g.woken, g.woken_images = g.woken + 1, g.woken_images + images
   health(route).woken = 1
 end
 
@@ -115,7 +136,8 @@ end
 local function leave(job)
   local name = job[VIA] and provider_of(job[VIA])
   if not name then return end
-  gate(name).change = gate(name).change - 1
+  local g = gate(name)
+  g.change, g.drawn = g.change - 1, g.drawn - images_of(job)
   local h = health(job[VIA])
   if h.probe > now then h.probe, h.changed = 0, true end
   freed[name] = true
@@ -126,7 +148,13 @@ local function write_gates()
     if g.change ~= 0 then call('HINCRBY', gate_key(name), 'running', whole(g.change)) end
     if g.paced then call('HSET', gate_key(name), 'next_ms', whole(g.next)) end
     if g.shut then call('HSET', gate_key(name), 'closed_ms', whole(g.closed)) end
-    g.running, g.change, g.paced, g.shut = g.running + g.change, 0, false, false
+    if g.drawn ~= 0 then call('HINCRBY', gate_key(name), 'images', whole(g.drawn)) end
+    g.running, g.images = g.running + g.change, g.images + g.drawn
+    g.change, g.drawn, g.paced, g.shut = 0, 0, false, false
+    if g.running == 0 and g.images ~= 0 then -- begun by a version that did not count them
+      call('HSET', gate_key(name), 'images', '0')
+      g.images = 0
+    end
   end
   for route, h in pairs(healths) do
     local key = 'darkroom:route:' .. route
