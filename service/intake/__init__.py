@@ -25,7 +25,7 @@ from service.intake.digests import cache_key_of, content_of
 from service.intake.draft import Draft
 from service.intake.inputs import Inputs
 from service.intake.repeats import Repeats
-from service.intake.routing import gated
+from service.intake.routing import gated, in_order
 from service.intake.uploads import NO_UPLOADS, Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore, Submitted
@@ -157,8 +157,8 @@ class Intake:
         if job is None:
             new = _new_job(composed, key=key, terms=terms, content=content)
             model = self.catalog.model(composed.request.model)
-            routes = gated(composed.routes, model, self.catalog)
-            new = replace(new, routes=routes)
+            routes = await in_order(composed.routes, model, self.jobs)
+            new = replace(new, routes=gated(routes, model, self.catalog))
             new, submitted = await self._written(new, uploads, counts=counts)
             if not submitted.joined:
                 return Accepted(new, content, composed.dropped)

@@ -8,6 +8,7 @@ from service.core.requests import Priority
 from service.intake import Terms
 from service.intake.compose import Composed, compose
 from service.intake.draft import Draft
+from service.intake.routing import in_order
 from service.intake.uploads import Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore
@@ -56,4 +57,6 @@ async def preview(
     position = await jobs.place_of_next(
         key.account, terms.priority, key_id=key.id, running=key.running_jobs
     )
-    return Preview(composed, composed.routes, uploads, terms.priority, position)
+    model = catalog.model(composed.request.model)
+    routes = await in_order(composed.routes, model, jobs)
+    return Preview(composed, routes, uploads, terms.priority, position)

@@ -6,7 +6,7 @@ schema stands in `service.job_store.keys`. All times in a record are Redis's own
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +22,7 @@ from service.job_store.gather import Gather
 from service.job_store.outlook import place_of, place_of_next
 from service.job_store.records import NewJob, read_job
 from service.job_store.scripting import script
+from service.job_store.speeds import Speeds
 from service.job_store.submitting import Submissions, Submitted, mismatch
 
 __all__ = ["JobStore", "Page", "Submitted"]
@@ -61,6 +62,7 @@ class JobStore:
         self._forget = script(redis, "forget")
         self._purge = script(redis, "purge")
         self._lose = script(redis, "lose")
+        self._speeds = Speeds(redis)
         self._submissions = Submissions(
             redis, backlog=backlog, retention=retention, idempotency=idempotency
         )
@@ -257,6 +259,15 @@ class JobStore:
             routes: `provider/provider model`, each.
         """
         found: Gates = await within(read_gates(self._redis, routes))
+        return found
+
+    async def speeds(self, routes: Sequence[str]) -> Mapping[str, float]:
+        """Return how many milliseconds each route takes, where that was measured.
+
+        Args:
+            routes: `provider/provider model`, each.
+        """
+        found: Mapping[str, float] = await within(self._speeds.of(routes))
         return found
 
     async def ping(self) -> None:

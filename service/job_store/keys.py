@@ -20,6 +20,8 @@
                                               until), next_ms (GCRA)
     darkroom:route:{route}            hash    breaker: failures in a row, opened_ms
                                               (until), probe_ms (one is trying, until)
+    darkroom:speed:{route}            ms      what its successful attempts took, the
+                                              latest counting most; kept a day
     darkroom:queue:broken             zset    entries without a record, by time met
     darkroom:queue:open               int     unfinished jobs = entries of all lanes
     darkroom:queue:clock              int     virtual clock: the highest tag claimed
@@ -183,6 +185,11 @@ def gate(provider: str) -> str:
 def route(route: str) -> str:
     """Return the key of a route's breaker."""
     return f"darkroom:route:{route}"
+
+
+def speed(route: str) -> str:
+    """Return the key of how long a route takes."""
+    return f"darkroom:speed:{route}"
 
 
 def use(key_id: str) -> str:

@@ -174,7 +174,7 @@ class Leases:
                 len(outcome.images),
                 outcome.asked,
                 outcome.counted(),
-                outcome.report,
+                _report(lease, outcome.attempt, outcome.report),
             )
         )
         return bool(done)
@@ -220,8 +220,7 @@ class Leases:
                     wait_ms,
                     attempt_json(attempt),
                     int(goes_on),
-                    report,
-                    max(0, closed // timedelta(milliseconds=1)),
+                    _report(lease, attempt, report, closed=closed),
                     "\n".join(routes),
                     int(costly),
                     int(hold),
@@ -232,9 +231,7 @@ class Leases:
     async def release(self, lease: Lease) -> bool:
         """Give the job back as if it had not been claimed."""
         return bool(
-            await self._returns(
-                (lease.job_id, lease.fence, -1, b"", 1, "", 0, "", 0, 0)
-            )
+            await self._returns((lease.job_id, lease.fence, -1, b"", 1, "", "", 0, 0))
         )
 
     async def aclose(self) -> None:
@@ -277,6 +274,22 @@ def _lease(job: Sequence[Any], taken_at: float) -> Lease:
         in_doubt=bool(in_doubt),
         taken_at=taken_at,
     )
+
+
+def _report(
+    lease: Lease, attempt: Attempt, word: str, *, closed: timedelta = timedelta(0)
+) -> str:
+    """Return what an attempt says of its route, as `hear` in `gates.lua` reads it.
+
+    Empty where it came to none. How long it took says nothing where it looked at what
+    was bought before.
+    """
+    if not attempt.provider:
+        return ""
+    ms = None if lease.kept is not None else attempt.ms
+    pause_ms = max(0, closed // timedelta(milliseconds=1))
+    route = f"{attempt.provider}/{attempt.model}"
+    return f"{word or '-'} {'-' if ms is None else ms} {pause_ms} {route}"
 
 
 def _kept(stored: bytes) -> Kept | None:

@@ -246,7 +246,8 @@ class JobStoreSteps(RuleBasedStateMachine):
         result = '{"images":[{"key":"k"}],"usage":null}' if images else ""
         line = [held.job_id, held.fence, state, result, error, "{}", images, ASKED]
         line += [f"{COST_MICROS} priced {MODEL}" if images else ""]
-        line += ["ok" if images else fault]
+        word = "ok" if images else fault or "-"
+        line += [f"{word} 70 0 {(before or {}).get('via', 'dear/fox')}"]
 
         answers = [self.run("commit", 60_000, *line)[0] for _ in range(1 + twice)]
 
@@ -281,8 +282,9 @@ class JobStoreSteps(RuleBasedStateMachine):
     def give_back(self, held, wait_ms, goes_on, fault, closed_ms, routes, hold):
         before = self.record(held.job_id)
         hold = hold and wait_ms == 0 and bool(self.seen[held.job_id].wish.on_ambiguous)
-        line = [held.job_id, held.fence, wait_ms, FAILED, int(goes_on), fault]
-        line += [closed_ms, routes if before.get("routes") else ""]
+        line = [held.job_id, held.fence, wait_ms, FAILED, int(goes_on)]
+        line += [f"{fault or '-'} - {closed_ms} {before.get('via', 'dear/fox')}"]
+        line += [routes if before.get("routes") else ""]
         line += [int(fault == "fault"), int(hold)]
 
         [answer] = self.run("requeue", *line)

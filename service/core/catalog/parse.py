@@ -65,7 +65,7 @@ FEATURES = (
 )
 OUTPUT_FORMATS = ("png", "jpeg", "webp")
 QUALITIES = ("low", "medium", "high", "standard", "hd")
-STRATEGIES = ("priority", "weighted", "cheapest")
+STRATEGIES = ("priority", "weighted", "cheapest", "fastest")
 
 _PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}\*?")

@@ -1,7 +1,7 @@
 -- Make outcomes final. ARGV 1 retention ms; then per job:
 --   id, fence, state, result or '', error or '', attempt, images delivered, images asked for (reserved units are charged in that
 --   part), what is counted beside them or '': cost in millionths of a dollar, its source and the model, between spaces; what the
---   attempt says of its route
+--   attempt says of its route (see `hear`)
 -- Idempotent for its own fence: a repeat after a lost reply answers 1 again.
 -- Returns per job 1 done, 0 refused (fenced off, given back, canceled). A refused attempt of the same fence still joins the
 -- trail, so that a late cost is on record, never in the state.
@@ -18,7 +18,7 @@ for at = 2, #ARGV, WIDTH do
     local fields = { 'attempts', tonumber(job[ATTEMPTS] or 0) + 1, 'attempt:' .. fence, attempt }
     if failure ~= '' then fields[5], fields[6] = 'error', failure end
     if result ~= '' then fields[#fields + 1], fields[#fields + 2] = 'result', result end
-    if job[VIA] then report(job[VIA], ARGV[at + 9]) end
+    if job[VIA] then hear(ARGV[at + 9]) end
     local tally = finish(id, job, state, settled, ARGV[1], unpack(fields))
     if delivered > 0 then count(tally, 'images', delivered) end
     local cost, source, model = string.match(ARGV[at + 8], '^(%d+) (%S*) (%S*)$')

@@ -68,7 +68,7 @@ local function trial(h)
   return math.max(h.opened, h.probe, h.woken > 0 and now + PROBE_MS or 0)
 end
 
--- What a call came to, as far as it speaks of its route: 'ok', 'fault', 'shut' (nothing will work for a while) or ''.
+-- What a call came to, as far as it speaks of its route: 'ok', 'fault', 'shut' (nothing will work for a while) or '-'.
 local function report(route, word)
   local h = health(route)
   if word == 'ok' and h.failures > 0 then
@@ -80,6 +80,25 @@ local function report(route, word)
       local step = FIRST_MS * 2 ^ math.min(h.failures - FAILURES, 10)
       h.opened = now + (word == 'shut' and LONGEST_MS or math.min(step, LONGEST_MS))
     end
+  end
+end
+
+-- What a route's successful attempts take, the latest counting for a fifth.
+local SPEED_TTL_MS = '86400000'
+local function measure(route, ms)
+  local key = 'darkroom:speed:' .. route
+  local before = tonumber(call('GET', key) or ms)
+  call('SET', key, string.format('%.1f', before + (ms - before) / 5), 'PX', SPEED_TTL_MS)
+end
+
+-- Take in what calls came to: of each a line 'word ms pause route', where the word is one of those above or '-', ms is what a
+-- success took or '-', and the pause that of its provider: for so many ms it takes no calls from anybody.
+local function hear(reports)
+  for word, ms, pause, route in string.gmatch(reports, '(%S+) (%S+) (%d+) ([^\n]+)') do
+    report(route, word)
+    if word == 'ok' and tonumber(ms) then measure(route, tonumber(ms)) end
+    local g, closed = gate(provider_of(route)), now + tonumber(pause)
+    if closed > math.max(now, g.closed) then g.closed, g.shut = closed, true end
   end
 end
 

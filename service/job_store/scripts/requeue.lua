@@ -1,13 +1,13 @@
 -- Give running jobs back. ARGV per job: id, fence, wait ms (-1: release, no attempt was made), attempt or '', whether its
--- upstream tasks go on (0|1), what the attempt says of its route, ms for which the provider takes no calls, routes left or '',
+-- upstream tasks go on (0|1), what the attempt says of its route (see `hear`), routes left or '',
 -- whether it may have been billed (0|1), whether it is held until somebody releases it (0|1).
 -- A released job keeps its tag; a retry waits out its time and then gets a fresh one.
 -- Returns per job 1 given back, 0 refused. A repeat after a lost reply answers 1 again.
-local WIDTH = 10
+local WIDTH = 9
 local answers, ready = {}, false
 for at = 1, #ARGV, WIDTH do
   local id, fence, wait, attempt = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
-  local is_held = ARGV[at + 9] == '1'
+  local is_held = ARGV[at + 8] == '1'
   local job = read(id)
   if not job or job[FENCE] ~= fence then
     answers[#answers + 1] = 0
@@ -21,13 +21,9 @@ for at = 1, #ARGV, WIDTH do
     if wait >= 0 then
       call('HSET', key, 'attempts', tonumber(job[ATTEMPTS] or 0) + 1, 'attempt:' .. fence, attempt)
       if ARGV[at + 4] == '0' then call('HDEL', key, 'tasks') end
-      if ARGV[at + 8] == '1' then call('HINCRBY', key, 'costly', 1) end
-      if ARGV[at + 7] ~= '' then call('HSET', key, 'routes', ARGV[at + 7]) end
-      if job[VIA] then
-        report(job[VIA], ARGV[at + 5])
-        local g, closed = gate(provider_of(job[VIA])), now + tonumber(ARGV[at + 6])
-        if closed > math.max(now, g.closed) then g.closed, g.shut = closed, true end
-      end
+      if ARGV[at + 7] == '1' then call('HINCRBY', key, 'costly', 1) end
+      if ARGV[at + 6] ~= '' then call('HSET', key, 'routes', ARGV[at + 6]) end
+      if job[VIA] then hear(ARGV[at + 5]) end
     end
     if is_held then
       to = waiting(hold_of(key_id))
