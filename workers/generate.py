@@ -3,7 +3,8 @@
     receipt of an earlier claim? --> its images, nothing is bought
     upstream tasks of one? --> its route, where they are looked at
     nobody knows what became of one? --> what its key wants done then
-    route --> provider --> decode, check --> store images, then receipt --> Outcome
+    route --> provider, a second where it is slow --> decode, check
+          --> store images, then receipt --> Outcome
 
 The receipt is written last, so whoever finds one finds all its images. Every later
 claim looks for one before it calls a provider: a worker that died between the
@@ -18,9 +19,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from redis.exceptions import RedisError
 
 from service.core.catalog import Catalog, Route
 from service.core.errors import (
+    BadOutput,
+    PromptRejected,
     ProviderAmbiguous,
     ProviderError,
     ServiceError,
@@ -29,24 +33,30 @@ from service.core.errors import (
 from service.core.jobs import Attempt, JobState, StoredImage
 from service.core.provider import Call, Generated, Provider
 from service.core.requests import GenerationRequest
-from service.core.retries import RetryPolicy
-from service.core.sizing import Size
+from service.core.retries import OnAmbiguous, RetryPolicy
 from service.image_store import ImageStore
 from service.imaging import Imaging
 from service.job_store.lease import Lease
 from service.job_store.leases import Leases
 from service.job_store.records import Later, Outcome
+from workers import pricing
+from workers.hedging import Hedge, Running, Try, first_answer, once
 from workers.inputs import AS_SENT, Inputs
 from workers.keeping import keep_images
 from workers.partials import Partials
 from workers.receipts import find_receipt, put_receipt
 from workers.tasks import Tasks
-from workers.verdicts import after_failure, failed, left_open, ms_since, unroutable
+from workers.verdicts import (
+    after_failure,
+    beside,
+    failed,
+    left_open,
+    ms_since,
+    routes_behind,
+    unroutable,
+)
 
 log = structlog.get_logger()
-
-_MOST_USD = 10_000
-"""A provider that reports more for one call is not speaking of dollars."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,38 +105,128 @@ async def _attempt(worker: WorkerContext, lease: Lease) -> Outcome | Later:
         return unroutable(request, started)
     if lease.in_doubt and lease.kept is None:
         return left_open(lease, route, started)
-    tasks, generated = Tasks(worker.leases, lease, route), None
+    tasks = Tasks(worker.leases, lease, route)
+    tried, other = await _tried(worker, lease, routes, tasks)
+    if other is not None and other.error is not None:
+        routes = routes_behind(routes, other)
+    verdict = await _bought(worker, replace(lease, kept=tasks.kept), tried, routes)
+    if other is not None:
+        verdict = beside(verdict, other, _aside(worker, request, other))
+    if isinstance(verdict, Outcome) and verdict.images:
+        await put_receipt(worker.images, lease, verdict)
+    return verdict
+
+
+async def _tried(
+    worker: WorkerContext, lease: Lease, routes: Sequence[Route], tasks: Tasks
+) -> tuple[Try, Try | None]:
+    """Return the call that decides, and the one beside it if there was one."""
+    request, route = lease.request, tasks.route
+
+    async def call_first() -> Generated:
+        return await _generated(
+            worker,
+            lease,
+            route,
+            request,
+            partial=worker.partials.of(lease, request),
+            kept_tasks=tasks.known,
+            keep_tasks=tasks.keep,
+        )
+
+    after = _hedged_after(worker, lease)
+    others = [str(other) for other in routes if other != route]
+    if after is None or not others:
+        return await once(route, call_first), None
+
+    async def begin() -> Running | None:
+        chosen = await _permitted(worker, lease, others)
+        if chosen is None:
+            return None
+        log.info("attempt.hedged", route=str(route), beside=str(chosen))
+        return Running(chosen, lambda: _generated(worker, lease, chosen, request))
+
+    def stands(error: ProviderError) -> bool:
+        return isinstance(error, PromptRejected) and not request.failover_on_refusal
+
+    hedge = Hedge(after=after, begin=begin, stands=stands)
+    return await first_answer(Running(route, call_first), hedge)
+
+
+def _hedged_after(worker: WorkerContext, lease: Lease) -> timedelta | None:
+    """Return when a second call may begin; None: never.
+
+    A key that wants to be asked before images are bought twice is not hedged, and
+    neither is what was bought before.
+    """
+    asks = lease.on_ambiguous is not OnAmbiguous.RETRY
+    if asks or lease.route is None or lease.kept is not None:
+        return None
     try:
-        generated = await _generated(worker, lease, route, request, tasks)
-        images = await keep_images(
-            worker.images, worker.imaging, lease, request, generated
+        return worker.catalog.model(lease.request.model).hedge_after
+    except UnknownModel:
+        return None
+
+
+async def _permitted(
+    worker: WorkerContext, lease: Lease, others: Sequence[str]
+) -> Route | None:
+    try:
+        route = await worker.leases.hedge(lease, others)
+    except (RedisError, OSError) as exc:
+        log.warning("hedge.failed", error=type(exc).__name__)
+        return None
+    return None if route is None else Route.parse(route)
+
+
+async def _bought(
+    worker: WorkerContext, lease: Lease, tried: Try, routes: Sequence[Route]
+) -> Outcome | Later:
+    """Return what a call comes to, with its images in the store."""
+    request, made, error, ms = lease.request, tried.made, tried.error, tried.ms
+    if made is not None:
+        try:
+            images = await keep_images(
+                worker.images, worker.imaging, lease, request, made
+            )
+        except BadOutput as exc:
+            error, ms = exc, ms_since(tried.started)
+        else:
+            return _succeeded(worker, request, tried, made, images)
+    if error is None:
+        raise RuntimeError("a call that was called off decides nothing")
+    spent = pricing.spent(worker.catalog, request, error, made)
+    return after_failure(
+        lease,
+        failed(tried.route, tried.started, error, cost=spent, ms=ms),
+        error,
+        routes=routes,
+        retries=worker.retries,
+        dice=worker.dice(),
+    )
+
+
+def _aside(worker: WorkerContext, request: GenerationRequest, other: Try) -> Attempt:
+    """Return the call that did not decide, as it goes into the trail."""
+    route, made = other.route, other.made
+    if other.error is not None:
+        spent = pricing.spent(worker.catalog, request, other.error, None)
+        return failed(route, other.started, other.error, cost=spent, ms=other.ms)
+    cost_usd, cost_source = None, None
+    if made is not None:
+        cost_usd, cost_source = pricing.cost(
+            worker.catalog, request, made, len(made.images)
         )
-    except ProviderError as error:
-        return after_failure(
-            replace(lease, kept=tasks.kept),
-            failed(
-                route, started, error, cost=_spent(worker, request, error, generated)
-            ),
-            error,
-            routes=routes,
-            retries=worker.retries,
-            dice=worker.dice(),
-        )
-    cost_usd, cost_source = _cost(worker, request, generated, len(images))
-    attempt = Attempt(
+    return Attempt(
         provider=route.provider,
         model=route.provider_model,
-        started_at=started,
-        ms=ms_since(started),
-        upstream_id=generated.upstream_id,
+        started_at=other.started,
+        ms=other.ms,
+        outcome="canceled",
         cost_usd=cost_usd,
         cost_source=cost_source,
-        billed=True,
+        billed=None if made is None else True,
     )
-    outcome = _succeeded(request, attempt, images, generated.usage)
-    await put_receipt(worker.images, lease, outcome)
-    log.info("attempt.succeeded", route=str(route), images=len(images), ms=attempt.ms)
-    return outcome
 
 
 def _routes(worker: WorkerContext, lease: Lease, model: str) -> Sequence[Route]:
@@ -146,8 +246,9 @@ async def _generated(
     lease: Lease,
     route: Route,
     request: GenerationRequest,
-    tasks: Tasks,
+    **beside: Any,
 ) -> Generated:
+    """Call a provider; `beside` is what `Call` takes beside the inputs."""
     provider = worker.providers[route.provider]
     style = getattr(provider, "mask_style", AS_SENT)
     async with worker.inputs.of(request, mask_style=style) as loaded:
@@ -155,9 +256,7 @@ async def _generated(
             attempt=lease.attempts + 1,
             images=loaded.images,
             mask=loaded.mask,
-            partial=worker.partials.of(lease, request),
-            kept_tasks=tasks.known,
-            keep_tasks=tasks.keep,
+            **beside,
         )
         return await _call(worker, route, request, call)
 
@@ -195,55 +294,43 @@ async def _call(
 
 
 def _succeeded(
+    worker: WorkerContext,
     request: GenerationRequest,
-    attempt: Attempt,
+    tried: Try,
+    made: Generated,
     images: tuple[StoredImage, ...],
-    usage: dict[str, int] | None,
 ) -> Outcome:
+    cost_usd, cost_source = pricing.cost(worker.catalog, request, made, len(images))
+    attempt = Attempt(
+        provider=tried.route.provider,
+        model=tried.route.provider_model,
+        started_at=tried.started,
+        ms=ms_since(tried.started),
+        upstream_id=made.upstream_id,
+        cost_usd=cost_usd,
+        cost_source=cost_source,
+        billed=True,
+    )
     error = None
     if len(images) < request.n:
         error = {
             "code": "partial_result",
             "message": f"{len(images)} of {request.n} images were made",
         }
+    log.info(
+        "attempt.succeeded",
+        route=str(tried.route),
+        images=len(images),
+        ms=attempt.ms,
+    )
     return Outcome(
         state=JobState.SUCCEEDED,
         attempt=attempt,
         images=images,
         error=error,
-        usage=usage,
-        cost_usd=attempt.cost_usd,
-        cost_source=attempt.cost_source,
+        usage=made.usage,
+        cost_usd=cost_usd,
+        cost_source=cost_source,
         asked=request.n,
         model=request.model,
     )
-
-
-def _spent(
-    worker: WorkerContext,
-    request: GenerationRequest,
-    error: ProviderError,
-    made: Generated | None,
-) -> tuple[str | None, str | None]:
-    """Return what a failed attempt cost, as far as it was billed for certain."""
-    if error.billed is not True:
-        return None, None
-    return _cost(worker, request, made, request.n)
-
-
-def _cost(
-    worker: WorkerContext,
-    request: GenerationRequest,
-    made: Generated | None,
-    count: int,
-) -> tuple[str | None, str | None]:
-    """Return US dollars as decimal text, and who says so; the provider's word wins."""
-    said = None if made is None else made.cost_usd
-    if said is not None and said.is_finite() and 0 <= said <= _MOST_USD:
-        return str(said), "reported"
-    quote = worker.catalog.model(request.model).quote_for(
-        quality=request.quality,
-        size=request.size,
-        tier=Size(request.width, request.height).tier,
-    )
-    return (None, None) if quote is None else (str(quote.usd * count), quote.source)

@@ -8,6 +8,7 @@ comes before all that.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -26,7 +27,8 @@ from service.core.jobs import Attempt, JobState
 from service.core.requests import GenerationRequest
 from service.core.retries import OnAmbiguous, RetryPolicy
 from service.job_store.lease import Lease
-from service.job_store.records import Later, Outcome
+from service.job_store.records import Aside, Later, Outcome
+from workers.hedging import Try
 
 log = structlog.get_logger()
 
@@ -122,21 +124,47 @@ def _unknown(
     )
 
 
+def beside(verdict: Outcome | Later, other: Try, attempt: Attempt) -> Outcome | Later:
+    """Return the verdict with what was tried beside its attempt, as `attempt`."""
+    error = other.error
+    aside = Aside(
+        attempt=attempt,
+        report="" if error is None else _report(error),
+        closed=timedelta(0) if error is None else _closed(error),
+    )
+    if isinstance(verdict, Outcome):
+        return replace(verdict, aside=aside)
+    costly = verdict.costly or isinstance(error, ProviderAmbiguous)
+    return replace(verdict, aside=aside, costly=costly)
+
+
+def routes_behind(routes: Sequence[Route], other: Try) -> list[Route]:
+    """Return the routes with one that failed beside them last, or struck off."""
+    left = [route for route in routes if route != other.route]
+    if isinstance(other.error, ProviderRefused | PromptRejected):
+        return left
+    return [*left, other.route]
+
+
 def failed(
     route: Route,
     started: datetime,
     error: ProviderError,
     *,
     cost: tuple[str | None, str | None] = (None, None),
+    ms: int | None = None,
 ) -> Attempt:
-    """Return the attempt that failed so, as it goes into the trail."""
+    """Return the attempt that failed so, as it goes into the trail.
+
+    Without `ms` it has taken until now.
+    """
     refusals = PromptRejected | ProviderRefused | ProviderThrottled
     unbilled = isinstance(error, refusals) and not error.billed
     return Attempt(
         provider=route.provider,
         model=route.provider_model,
         started_at=started,
-        ms=ms_since(started),
+        ms=ms_since(started) if ms is None else ms,
         outcome="failed",
         error_code=error.code,
         upstream_id=error.upstream_id,

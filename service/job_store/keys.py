@@ -74,14 +74,15 @@
 
 Fields of a record: state, account, key_id, priority, cost, tag, fence, request (JSON),
 created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,
-due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), tasks (JSON: those
-under way upstream), result (JSON), error (JSON), metadata (JSON), units, progress (0 to
-1), most_running, costly (attempts that may have been billed), routes (one a line),
-images (asked for, if more than one), via (the route of a running attempt), on_ambiguous
-(unless `retry`), held (until it is released), lost (an image was looked for and is not
-in the store), shown (what is left of the request of an ephemeral job once it is final;
-from then on empty), webhook (JSON), notify (types of events it is told of), alias,
-retry_of, batch (`batch line`), custom_id.
+due_ms, worker, attempts, interruptions, attempt:{fence} and hedge:{fence} (JSON: what
+was tried, and what beside it), tasks (JSON: those under way upstream), result (JSON),
+error (JSON), metadata (JSON), units, progress (0 to 1), most_running, costly (attempts
+that may have been billed), routes (one a line), images (asked for, if more than one),
+via (the route of a running attempt), via2 (of the call beside it), on_ambiguous (unless
+`retry`), held (until it is released), lost (an image was looked for and is not in the
+store), shown (what is left of the request of an ephemeral job once it is final; from
+then on empty), webhook (JSON), notify (types of events it is told of), alias, retry_of,
+batch (`batch line`), custom_id.
 """
 
 from datetime import date

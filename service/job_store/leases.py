@@ -16,7 +16,8 @@ from service.job_store import keys
 from service.job_store.gates import Gate, tell_gates
 from service.job_store.gather import Gather
 from service.job_store.lease import Claim, Kept, Lease, Renewal
-from service.job_store.records import Later, Outcome, attempt_json
+from service.job_store.records import Aside, Later, Outcome, attempt_json
+from service.job_store.reports import aside_json, told
 from service.job_store.scripting import script
 
 log = structlog.get_logger()
@@ -61,6 +62,7 @@ class Leases:
         self._commit = script(redis, "commit", queue=queue)
         self._requeue = script(redis, "requeue", queue=queue)
         self._keep = script(redis, "keep", queue=queue)
+        self._hedge = script(redis, "hedge", queue=queue)
         self._commits: Gather[tuple[Any, ...], int] = Gather(
             self._send_commits, persistent=True
         )
@@ -135,6 +137,7 @@ class Leases:
             closed=verdict.closed,
             routes=verdict.routes,
             hold=verdict.hold,
+            aside=verdict.aside,
         )
 
     def crashed(self, lease: Lease) -> Outcome:
@@ -174,15 +177,26 @@ class Leases:
                 len(outcome.images),
                 outcome.asked,
                 outcome.counted(),
-                _report(lease, outcome.attempt, outcome.report),
+                told(lease, outcome.attempt, outcome.report, aside=outcome.aside),
+                aside_json(outcome.aside),
             )
         )
         return bool(done)
 
     async def keep(self, lease: Lease, kept: Kept) -> bool:
         """Put upstream tasks on record; False when the job is no longer ours."""
-        told = orjson.dumps({"route": kept.route, "tasks": kept.tasks})
-        return bool(await self._keeps((lease.job_id, lease.fence, told)))
+        tasks = orjson.dumps({"route": kept.route, "tasks": kept.tasks})
+        return bool(await self._keeps((lease.job_id, lease.fence, tasks)))
+
+    async def hedge(self, lease: Lease, routes: Sequence[str]) -> str | None:
+        """Return the route of these that a second call may take now; None: no one.
+
+        The call counts until the attempt has ended, however it does. May raise
+        RedisError, and then it may count all the same.
+        """
+        args = [lease.job_id, lease.fence, "\n".join(routes), self._served]
+        route: bytes = await self._hedge(args)
+        return route.decode() or None
 
     async def retry(
         self,
@@ -196,6 +210,7 @@ class Leases:
         closed: timedelta = timedelta(0),
         routes: Sequence[str] = (),
         hold: bool = False,
+        aside: Aside | None = None,
     ) -> bool:
         """Count a failed attempt; the job is due again after `wait`.
 
@@ -210,6 +225,7 @@ class Leases:
             closed: For how long its provider takes no calls from anybody.
             routes: Those left, in their new order; empty: as they were.
             hold: Whether it waits until somebody releases it.
+            aside: What was tried beside it.
         """
         wait_ms = max(0, wait // timedelta(milliseconds=1))
         return bool(
@@ -220,10 +236,11 @@ class Leases:
                     wait_ms,
                     attempt_json(attempt),
                     int(goes_on),
-                    _report(lease, attempt, report, closed=closed),
+                    told(lease, attempt, report, closed=closed, aside=aside),
                     "\n".join(routes),
                     int(costly),
                     int(hold),
+                    aside_json(aside),
                 )
             )
         )
@@ -231,7 +248,9 @@ class Leases:
     async def release(self, lease: Lease) -> bool:
         """Give the job back as if it had not been claimed."""
         return bool(
-            await self._returns((lease.job_id, lease.fence, -1, b"", 1, "", "", 0, 0))
+            await self._returns(
+                (lease.job_id, lease.fence, -1, b"", 1, "", "", 0, 0, b"")
+            )
         )
 
     async def aclose(self) -> None:
@@ -274,22 +293,6 @@ def _lease(job: Sequence[Any], taken_at: float) -> Lease:
         in_doubt=bool(in_doubt),
         taken_at=taken_at,
     )
-
-
-def _report(
-    lease: Lease, attempt: Attempt, word: str, *, closed: timedelta = timedelta(0)
-) -> str:
-    """Return what an attempt says of its route, as `hear` in `gates.lua` reads it.
-
-    Empty where it came to none. How long it took says nothing where it looked at what
-    was bought before.
-    """
-    if not attempt.provider:
-        return ""
-    ms = None if lease.kept is not None else attempt.ms
-    pause_ms = max(0, closed // timedelta(milliseconds=1))
-    route = f"{attempt.provider}/{attempt.model}"
-    return f"{word or '-'} {'-' if ms is None else ms} {pause_ms} {route}"
 
 
 def _kept(stored: bytes) -> Kept | None:

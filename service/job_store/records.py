@@ -114,6 +114,7 @@ class Outcome:
             for the part that was delivered.
         model: The canonical name of the model that is counted as used; None: none.
         fault: What a failure says of its route: `fault`, `shut`, or nothing.
+        aside: What was tried beside the attempt; None: nothing.
     """
 
     state: JobState
@@ -126,6 +127,7 @@ class Outcome:
     asked: int = 1
     model: str | None = None
     fault: str = ""
+    aside: "Aside | None" = None
 
     @property
     def report(self) -> str:
@@ -170,6 +172,7 @@ class Later:
         costly: Whether the attempt may have been billed.
         routes: Those left, best first; empty: as they were.
         hold: Whether it waits until somebody releases it.
+        aside: What was tried beside the attempt; None: nothing.
     """
 
     attempt: Attempt
@@ -180,6 +183,21 @@ class Later:
     closed: timedelta = timedelta(0)
     routes: tuple[str, ...] = ()
     hold: bool = False
+    aside: "Aside | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """What was tried beside the attempt that decided, on another route.
+
+    Attributes:
+        report: What it says of its route, as that of an attempt.
+        closed: For how long its provider takes no calls.
+    """
+
+    attempt: Attempt
+    report: str = ""
+    closed: timedelta = timedelta(0)
 
 
 def more_json(new: NewJob) -> bytes:
@@ -282,12 +300,13 @@ def _text(stored: bytes | None) -> str | None:
 
 
 def _trail(fields: Mapping[str, bytes]) -> tuple[Attempt, ...]:
-    fences = sorted(
-        int(name.removeprefix("attempt:"))
-        for name in fields
-        if name.startswith("attempt:")
-    )
-    return tuple(_read_attempt(fields[f"attempt:{fence}"]) for fence in fences)
+    """Return all attempts, of each claim the one that decided last."""
+    found = []
+    for name, stored in fields.items():
+        kind, _, fence = name.partition(":")
+        if kind in {"attempt", "hedge"}:
+            found.append((int(fence), kind == "attempt", stored))
+    return tuple(_read_attempt(stored) for _, _, stored in sorted(found))
 
 
 def _read_attempt(stored: bytes) -> Attempt:

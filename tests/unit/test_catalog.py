@@ -286,6 +286,12 @@ def test_a_mistake_is_named_with_its_file_its_key_and_the_reason(line, path):
         ("[models.m]", "[models]", "models.routes: must be a table"),
         ("[models.m]", "[[models]]", "models: must be a table"),
         ('"test"', '"test"\nmax_in_flight = 0', "providers.one.max_in_flight: must be"),
+        ("sizes", "hedge_after_s = 0\nsizes", "models.m.hedge_after_s: must be"),
+        (
+            "sizes",
+            "hedge_after_s = 9\nsizes",
+            "models.m.hedge_after_s: needs a second route",
+        ),
         (
             '"test"',
             '"test"\nmax_images_in_flight = 0',

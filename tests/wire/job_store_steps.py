@@ -247,7 +247,7 @@ class JobStoreSteps(RuleBasedStateMachine):
         line = [held.job_id, held.fence, state, result, error, "{}", images, ASKED]
         line += [f"{COST_MICROS} priced {MODEL}" if images else ""]
         word = "ok" if images else fault or "-"
-        line += [f"{word} 70 0 {(before or {}).get('via', 'dear/fox')}"]
+        line += [f"{word} 70 0 {(before or {}).get('via', 'dear/fox')}", ""]
 
         answers = [self.run("commit", 60_000, *line)[0] for _ in range(1 + twice)]
 
@@ -270,6 +270,22 @@ class JobStoreSteps(RuleBasedStateMachine):
         mine = bool(stored) and int(stored["fence"]) == held.fence
         assert answer == int(mine and stored["state"] == "running")
 
+    @rule(held=claims, routes=st.sampled_from(ROUTES))
+    def hedge(self, held, routes):
+        before = self.record(held.job_id)
+
+        route = self.run("hedge", held.job_id, held.fence, routes, SERVED[held.worker])
+
+        after = self.record(held.job_id)
+        mine = before and int(before["fence"]) == held.fence
+        if mine and before["state"] == "running" and "via" in before:
+            assert route == after.get("via2", "")
+            assert route == before["via2"] if "via2" in before else True
+            assert not route or route.partition("/")[0] in SERVED[held.worker].split()
+        else:
+            assert route == ""
+            assert after == before
+
     @rule(
         held=claims,
         wait_ms=st.sampled_from([-1, 0, 5_000]),
@@ -285,7 +301,7 @@ class JobStoreSteps(RuleBasedStateMachine):
         line = [held.job_id, held.fence, wait_ms, FAILED, int(goes_on)]
         line += [f"{fault or '-'} - {closed_ms} {before.get('via', 'dear/fox')}"]
         line += [routes if before.get("routes") else ""]
-        line += [int(fault == "fault"), int(hold)]
+        line += [int(fault == "fault"), int(hold), ""]
 
         [answer] = self.run("requeue", *line)
 

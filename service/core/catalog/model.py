@@ -123,6 +123,8 @@ class Model:
         weights: By route; how often it comes first, next to the others (1 if unsaid).
         route_prices: By route, US dollars an image, for `cheapest`.
         route_features: By route that can do less than the model says.
+        hedge_after: So long the first route has to itself, then a second is called
+            beside it; None: never.
     """
 
     name: str
@@ -138,6 +140,7 @@ class Model:
     weights: Mapping[str, int] = field(default_factory=dict)
     route_prices: Mapping[str, Decimal] = field(default_factory=dict)
     route_features: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    hedge_after: timedelta | None = None
 
     @property
     def is_pattern(self) -> bool:

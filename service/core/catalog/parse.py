@@ -70,6 +70,7 @@ STRATEGIES = ("priority", "weighted", "cheapest", "fastest")
 _PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}\*?")
 _BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+_TWO = 2
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 _V = TypeVar("_V")
@@ -179,9 +180,16 @@ def _model(name: str, value: object, path: str, providers: frozenset[str]) -> Mo
             listed,
             lambda t, route: _features(t.choices(route, FEATURES)),
         ),
+        hedge_after=_seconds(table.number("hedge_after_s", Decimal("0.1"), 3600)),
     )
+    if model.hedge_after is not None and len(model.routes) < _TWO:
+        raise table.wrong("hedge_after_s", "needs a second route")
     table.finish()
     return model
+
+
+def _seconds(number: Decimal | None) -> timedelta | None:
+    return None if number is None else timedelta(seconds=float(number))
 
 
 def _features(named: tuple[str, ...] | None) -> frozenset[str] | None:

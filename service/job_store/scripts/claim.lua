@@ -167,8 +167,12 @@ local function take(from, id)
   end
   call('HSET', key, 'state', 'running', 'fence', fence, 'worker', worker, 'claimed_ms', now_text,
     'started_ms', job[STARTED] or now_text)
+  if job[VIA2] then
+    leave_route(job, job[VIA2])
+    call('HDEL', key, 'via2')
+  end
   if (route or false) ~= job[VIA] then
-    leave(job)
+    if job[VIA] then leave_route(job, job[VIA]) end
     if route then enter(route, images_of(job)) call('HSET', key, 'via', route) else call('HDEL', key, 'via') end
   end
   if job[DEADLINE] and not job[STARTED] then add(removed, 'darkroom:deadlines', id) end

@@ -1,11 +1,11 @@
 -- Make outcomes final. ARGV 1 retention ms; then per job:
 --   id, fence, state, result or '', error or '', attempt, images delivered, images asked for (reserved units are charged in that
 --   part), what is counted beside them or '': cost in millionths of a dollar, its source and the model, between spaces; what the
---   attempt says of its route (see `hear`)
+--   attempts say of their routes (see `hear`), the attempt that was made beside it or ''
 -- Idempotent for its own fence: a repeat after a lost reply answers 1 again.
 -- Returns per job 1 done, 0 refused (fenced off, given back, canceled). A refused attempt of the same fence still joins the
 -- trail, so that a late cost is on record, never in the state.
-local WIDTH = 10
+local WIDTH = 11
 local answers, done = {}, {}
 for at = 2, #ARGV, WIDTH do
   local id, fence, state, result, failure = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
@@ -18,6 +18,9 @@ for at = 2, #ARGV, WIDTH do
     local fields = { 'attempts', tonumber(job[ATTEMPTS] or 0) + 1, 'attempt:' .. fence, attempt }
     if failure ~= '' then fields[5], fields[6] = 'error', failure end
     if result ~= '' then fields[#fields + 1], fields[#fields + 2] = 'result', result end
+    if ARGV[at + 10] ~= '' then
+      fields[#fields + 1], fields[#fields + 2] = 'hedge:' .. fence, ARGV[at + 10]
+    end
     if job[VIA] then hear(ARGV[at + 9]) end
     local tally = finish(id, job, state, settled, ARGV[1], unpack(fields))
     if delivered > 0 then count(tally, 'images', delivered) end
@@ -33,6 +36,7 @@ for at = 2, #ARGV, WIDTH do
     answers[#answers + 1] = 1
   else
     call('HSETNX', job_key(id), 'attempt:' .. fence, attempt)
+    if ARGV[at + 10] ~= '' then call('HSETNX', job_key(id), 'hedge:' .. fence, ARGV[at + 10]) end
     answers[#answers + 1] = job[STATE] == state and 1 or 0
   end
 end

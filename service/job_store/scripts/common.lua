@@ -32,8 +32,8 @@ end
 
 -- Positions of a record's fields in what `read` returns; an absent one is false.
 local STATE, ACCOUNT, KEY_ID, PRIORITY, COST, TAG, FENCE, INTERRUPTIONS, ATTEMPTS, UNITS, CREATED, DEADLINE, STARTED, NOTIFY,
-  SHOWN, VIA, BATCH_LINE, IMAGES = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
-local ALSO = 19 -- the first of those that a script reads besides
+  SHOWN, VIA, BATCH_LINE, IMAGES, VIA2 = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
+local ALSO = 20 -- the first of those that a script reads besides
 
 local PRIORITIES = { interactive = true, normal = true, batch = true }
 
@@ -49,7 +49,8 @@ end
 -- The fields every step decides on, and those named behind them; nil when there is no such record, or none to work with.
 local function read(id, ...)
   local job = redis.pcall('HMGET', job_key(id), 'state', 'account', 'key_id', 'priority', 'cost', 'tag', 'fence', 'interruptions',
-    'attempts', 'units', 'created_ms', 'deadline_ms', 'started_ms', 'notify', 'shown', 'via', 'batch', 'images', ...)
+    'attempts', 'units', 'created_ms', 'deadline_ms', 'started_ms', 'notify', 'shown', 'via', 'batch', 'images',
+    'via2', ...)
   return not job.err and job[STATE] and is_sound(job) and job or nil
 end
 

@@ -152,14 +152,18 @@ local function expect(route, images)
 end
 
 -- One that tried its route and came to nothing that speaks of it (a cancellation, a drain) lets the next one try.
-local function leave(job)
-  local name = job[VIA] and provider_of(job[VIA])
-  if not name then return end
-  local g = gate(name)
+local function leave_route(job, route)
+  local name = provider_of(route)
+  local g, h = gate(name), health(route)
   g.change, g.drawn = g.change - 1, g.drawn - images_of(job)
-  local h = health(job[VIA])
   if h.probe > now then h.probe, h.changed = 0, true end
   freed[name] = true
+end
+
+-- All calls of a job are over.
+local function leave(job)
+  if job[VIA] then leave_route(job, job[VIA]) end
+  if job[VIA2] then leave_route(job, job[VIA2]) end
 end
 
 local function write_gates()
