@@ -9,16 +9,30 @@ import structlog
 from aiohttp import web
 
 from service.accounts import Accounts, Grant, Scope, checked_secret
-from service.api import around, health, images, jobs, models, usage
+from service.api import (
+    around,
+    deliveries,
+    endpoints,
+    event_streams,
+    files,
+    health,
+    images,
+    jobs,
+    models,
+    usage,
+)
 from service.api.context import FRONT, Front
 from service.api.derivatives import Derivatives
 from service.api.dialects import chat, embed, imagerouter, openai
 from service.api.openapi import documents
 from service.api.pulse import Pulse
+from service.api.turns import Turns
 from service.api.views import Views
 from service.backends import open_backends
 from service.core.catalog import Catalog
-from service.core.errors import QueueUnavailable, UnknownModel
+from service.core.errors import FileNotFound, QueueUnavailable, UnknownModel
+from service.events import EventHub
+from service.files import File
 from service.imaging import Imaging
 from service.intake import Intake
 from service.intake.inputs import Inputs
@@ -30,6 +44,8 @@ from service.outbound import Outbound
 from service.partials import Partials
 from service.settings import ConfigurationError, Settings
 from service.waiters import Waiters
+from service.webhooks import Deliveries, Endpoints
+from service.webhooks.urls import Urls
 
 log = structlog.get_logger()
 
@@ -66,6 +82,13 @@ def make_app(
             copying = Imaging(processes=1)  # so that copies keep no edit waiting
             stack.push_async_callback(copying.close)
             waiters = Waiters(backends.redis, backends.jobs)
+            views = Views(backends.images, base_url=settings.base_url)
+            hub = EventHub(
+                backends.redis,
+                event_streams.shown_with_the_end(backends.jobs, views),
+                heartbeat_s=settings.heartbeat_s,
+                write_s=settings.limits.write_s,
+            )
             pulse = Pulse(backends.redis, backends.jobs, backends.images, beat_s=beat_s)
             app[FRONT] = Front(
                 settings=settings,
@@ -73,6 +96,7 @@ def make_app(
                 backends=backends,
                 waiters=await stack.enter_async_context(waiters),
                 partials=await stack.enter_async_context(Partials(backends.redis)),
+                hub=await stack.enter_async_context(hub),
                 intake=Intake(
                     catalog=catalog,
                     jobs=backends.jobs,
@@ -90,11 +114,20 @@ def make_app(
                     ),
                 ),
                 pulse=await stack.enter_async_context(pulse),
-                views=Views(backends.images, base_url=settings.base_url),
-                metrics=Metrics(),
+                views=views,
+                metrics=Metrics(open_streams=lambda: hub.count),
                 imaging=imaging,
                 derivatives=Derivatives(backends.images, copying, backends.jobs),
+                uploads=Turns(
+                    files.MOST_UPLOADS,
+                    refusal=f"{files.MOST_UPLOADS} files of this account are on their "
+                    "way already",
+                ),
+                outputs=_NoOutputs(),
                 outbound=outbound,
+                endpoints=Endpoints(backends.redis, most=settings.webhooks.endpoints),
+                deliveries=Deliveries(backends.redis),
+                urls=Urls(settings.outbound, base_url=settings.base_url),
             )
             if secret is not None:
                 adoption = asyncio.create_task(_adopt(backends.accounts, secret))
@@ -109,6 +142,8 @@ def make_app(
     for part in (
         health,
         jobs,
+        files,
+        event_streams,
         images,
         models,
         usage,
@@ -117,6 +152,8 @@ def make_app(
         around,
         chat,
         embed,
+        endpoints,
+        deliveries,
         documents,
     ):
         app.add_routes(part.routes)
@@ -141,3 +178,11 @@ async def _adopt(accounts: Accounts, secret: str) -> None:
         else:
             log.info("key.adopted", key_id=key.id, account=key.account)
             return
+
+
+class _NoOutputs:
+    """Knows of no batch."""
+
+    async def render(self, file: File) -> AsyncIterator[bytes]:
+        yield b""
+        raise FileNotFound(f"no batch made {file.id}")

@@ -5,35 +5,33 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 
 from aiohttp import web
-from pydantic import Field, StringConstraints
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import Field
 
 from service.api import limits
 from service.api.answers import answer
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
 from service.api.listing import read_query
-from service.api.submitting import read_submission, refuse_unavailable, submit
+from service.api.references import job_id_of
+from service.api.submitting import read_submission, submit
 from service.api.wishes import (
     idempotency_name,
     long_poll_s,
     preference,
     refuse_unknown,
 )
-from service.core.errors import AlreadyFinished, JobNotFound
-from service.core.jobs import Job, JobId, JobState
+from service.core.errors import AlreadyFinished, InvalidRequest, JobNotFound
+from service.core.jobs import Job, JobState, is_alias
 from service.core.requests import Priority
 from service.intake import Terms
-from service.intake.draft import Draft
+from service.intake.draft import Draft, Metadata
 from service.intake.preview import preview
 from service.views import etag_of
+from service.webhooks.wishes import WebhookDraft, webhook_of
 
 routes = web.RouteTableDef()
 
 _MONTH_S = 30 * 86_400
-_NOT_YET = ("webhook",)
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-_Text = Annotated[str, StringConstraints(max_length=512)]
 
 
 class JobDraft(Draft):
@@ -41,7 +39,7 @@ class JobDraft(Draft):
 
     operation: Literal["generate", "edit", "variation"] | None = None
     """Unsaid, it is `edit` where there are images, and else `generate`."""
-    metadata: Annotated[dict[_Name, _Text], Field(max_length=16)] | None = None
+    metadata: Metadata | None = None
     """Your own notes: at most 16 pairs, of 64 and 512 characters."""
     priority: Literal["interactive", "normal", "batch"] = "normal"
     """How soon the job should start, next to your others."""
@@ -50,22 +48,43 @@ class JobDraft(Draft):
     dry_run: bool = False
     """`true` answers what the job would cost, where it would go and when it would
     start; nothing is made."""
-    webhook: SkipJsonSchema[object] = None
+    webhook: WebhookDraft | None = None
+    """Who is to be told of this job, beside the account's endpoints."""
 
 
 @routes.post("/v1/jobs")
 async def submit_job(request: web.Request) -> web.Response:
     """Accept a job; answer before any of it is done."""
+    return await _submitted(request, alias=None)
+
+
+@routes.put("/v1/jobs/{job_id}")
+async def put_job(request: web.Request) -> web.Response:
+    """Accept a job under an id of the caller's; again, it is the same job."""
+    alias = request.match_info["job_id"]
+    if not is_alias(alias):
+        raise InvalidRequest(
+            "an id of your own is 1 to 128 letters, digits, dots, colons, dashes or "
+            "underscores, begins with a letter or digit, and not with job_",
+            code="invalid_id",
+            param="id",
+        )
+    return await _submitted(request, alias=alias)
+
+
+async def _submitted(request: web.Request, *, alias: str | None) -> web.Response:
     key, draft, uploads = await read_submission(request, JobDraft)
-    refuse_unavailable(draft, _NOT_YET)
     operation = draft.operation or ("edit" if uploads.images else "generate")
+    front = request.app[FRONT]
+    told = draft.webhook
     terms = Terms(
         priority=Priority(draft.priority),
         metadata=draft.metadata,
         start_within=_duration(draft.deadline_s),
         idempotency_name=idempotency_name(request),
+        alias=alias,
+        webhook=None if told is None else webhook_of(told, front.urls),
     )
-    front = request.app[FRONT]
     if draft.dry_run:
         seen = await preview(
             draft,
@@ -113,7 +132,7 @@ async def get_job(request: web.Request) -> web.Response:
     """Answer with the job as it stands, or as soon as it is final."""
     key = await authorized(request)
     refuse_unknown(request, "wait")
-    front, job_id = request.app[FRONT], request.match_info["job_id"]
+    front, job_id = request.app[FRONT], await job_id_of(request, key)
     held_s = long_poll_s(request)
     if held_s is None:
         job = await front.backends.jobs.get(job_id, account=key.account)
@@ -130,22 +149,40 @@ async def cancel_job(request: web.Request) -> web.Response:
     """Make the job canceled; twice is the same as once."""
     key = await authorized(request)
     front = request.app[FRONT]
-    job_id = request.match_info["job_id"]
+    job_id = await job_id_of(request, key)
     try:
         job = await front.intake.cancel(job_id, account=key.account)
     except AlreadyFinished:
-        request[TRACE].job_id = JobId(job_id)
+        request[TRACE].job_id = job_id
         raise
     request[TRACE].job_id = job.id
     return answer(front.views.job(job))
+
+
+@routes.post("/v1/jobs/{job_id}/retry")
+async def retry_job(request: web.Request) -> web.Response:
+    """Make a new job with the request of one that is final."""
+    key = await authorized(request)
+    await limits.count(request, key)
+    front, trace = request.app[FRONT], request[TRACE]
+    job_id = await job_id_of(request, key)
+    job = await front.backends.jobs.get(job_id, account=key.account)
+    name = idempotency_name(request)
+    accepted = await front.intake.retry(job, key=key, name=name)
+    await limits.tell_quota(request, key)
+    trace.job_id = accepted.job.id
+    front.metrics.submitted(joined=accepted.joined)
+    if accepted.joined:
+        trace.headers["Idempotent-Replayed"] = "true"
+    return answer(front.views.accepted(accepted), status=HTTPStatus.ACCEPTED)
 
 
 @routes.post("/v1/jobs/{job_id}/release")
 async def release_job(request: web.Request) -> web.Response:
     """Let a held job go on."""
     key = await authorized(request)
-    front, job_id = request.app[FRONT], request.match_info["job_id"]
-    job = await front.intake.release(job_id, account=key.account)
+    job_id = await job_id_of(request, key)
+    job = await request.app[FRONT].intake.release(job_id, account=key.account)
     request[TRACE].job_id = job.id
     return await _shown(request, job)
 
@@ -154,7 +191,7 @@ async def release_job(request: web.Request) -> web.Response:
 async def delete_job(request: web.Request) -> web.Response:
     """Remove the job and its images; it answers 410 from then on."""
     key = await authorized(request)
-    job_id = request.match_info["job_id"]
+    job_id = await job_id_of(request, key)
     await request.app[FRONT].intake.delete(job_id, account=key.account)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 

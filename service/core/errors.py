@@ -6,12 +6,16 @@
       * UnknownModel
       * BadImage              not an image we take; a provider's becomes a BadOutput
       * InvalidReference      a link that leads to no image we can have
+      * LineTooLong
     * Unauthenticated         no key, or not one of ours
     * Forbidden               a key of ours that may not do this
     * NotFound                nothing of that id, or somebody else's
       * JobNotFound
-    * JobDeleted
-    * FileNotFound
+      * FileNotFound
+      * BatchNotFound
+    * Deleted                 it was the caller's, and it is gone
+      * JobDeleted
+      * BatchDeleted
     * AlreadyFinished
     * NotHeld                 nobody has to release this job
     * EndpointDisabled        it hears of nothing until it is enabled
@@ -131,22 +135,44 @@ class JobNotFound(NotFound):
     """There is no such job, or it is somebody else's."""
 
 
-class JobDeleted(RequestError):
+class FileNotFound(NotFound):
+    """Never made, somebody else's, deleted or expired: all look the same."""
+
+
+class BatchNotFound(NotFound):
+    """There is no such batch, or it is somebody else's."""
+
+
+class Deleted(RequestError):
     """It was the caller's, and it is gone."""
 
     code = "deleted"
 
 
-class FileNotFound(RequestError):
-    """Never made, somebody else's, deleted or expired: all look the same."""
+class JobDeleted(Deleted):
+    """The job was removed, by its owner or by its age."""
 
-    code = "not_found"
+
+class BatchDeleted(Deleted):
+    """The batch was removed by its age."""
 
 
 class AlreadyFinished(RequestError):
     """The job is final; what was asked would change that."""
 
     code = "already_finished"
+
+
+class NotFinished(RequestError):
+    """The job is under way; what was asked is for those that are final."""
+
+    code = "not_finished"
+
+
+class RequestGone(RequestError):
+    """The job is there, and what it was to draw, or from what, is not kept any more."""
+
+    code = "request_gone"
 
 
 class BatchOver(RequestError):

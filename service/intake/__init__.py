@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from service.accounts import ApiKey
 from service.core.catalog import Catalog
@@ -12,26 +14,31 @@ from service.core.errors import (
     AlreadyFinished,
     JobDeleted,
     JobNotFound,
+    NotFinished,
     QueueUnavailable,
     RequestError,
+    RequestGone,
     ServiceError,
     StoreUnavailable,
 )
 from service.core.jobs import Job, new_job_id
 from service.core.requests import Priority
 from service.image_store import ImageStore
-from service.intake.compose import Composed, compose
+from service.intake.compose import Composed, compose, recompose
 from service.intake.digests import cache_key_of, content_of
 from service.intake.draft import Draft
-from service.intake.inputs import Inputs
+from service.intake.inputs import Inputs, Stored
 from service.intake.repeats import Repeats
 from service.intake.routing import gated, in_order
 from service.intake.uploads import NO_UPLOADS, Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore, Submitted
-from service.job_store.records import NewJob
+from service.job_store.records import NewJob, Webhook
 
 __all__ = ["Accepted", "Intake", "Terms"]
+
+_Store: TypeAlias = Callable[[], Awaitable[Stored]]
+"""Puts what a job starts from into the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,9 @@ class Terms:
             draft itself asks for the cache.
         ephemeral: Nothing of it is kept once the answer has gone out.
         partial_images: How many unfinished states of the image are shown meanwhile.
+        webhook: Whom the job tells itself; None: only the account's endpoints.
+        alias: What the caller calls the job; a call under the same one joins it.
+        retry_of: The job that is made anew.
     """
 
     priority: Priority = Priority.NORMAL
@@ -62,6 +72,14 @@ class Terms:
     cache_key: str | None = None
     ephemeral: bool = False
     partial_images: int = 0
+    webhook: Webhook | None = None
+    alias: str | None = None
+    retry_of: str | None = None
+
+    @property
+    def has_name(self) -> bool:
+        """Whether the caller gave the call a name by which a repeat is known."""
+        return self.idempotency_name is not None or self.alias is not None
 
     @property
     def conditions(self) -> tuple[object, ...]:
@@ -74,6 +92,7 @@ class Terms:
             seconds,
             self.ephemeral,
             self.partial_images,
+            self.webhook and (self.webhook.to_record(), self.webhook.events),
         )
 
 
@@ -145,9 +164,8 @@ class Intake:
         if draft.cache:
             terms = replace(terms, cache_key=cache_key_of(composed.request, uploads))
         counts = terms.sdk_retry is not None and terms.idempotency_name is None
-        repeatable = counts or terms.idempotency_name is not None
         content = ""
-        if repeatable:
+        if counts or terms.has_name:
             content = content_of(composed.request, uploads, *terms.conditions)
         job = None
         if counts and terms.sdk_retry:
@@ -155,15 +173,52 @@ class Intake:
         if job is None and uploads.images:
             job = await self._known(key, terms, content)
         if job is None:
-            new = _new_job(composed, key=key, terms=terms, content=content)
-            model = self.catalog.model(composed.request.model)
-            routes = await in_order(composed.routes, model, self.jobs)
-            new = replace(new, routes=gated(routes, model, self.catalog))
-            new, submitted = await self._written(new, uploads, counts=counts)
+            new = await self._new(composed, key=key, terms=terms, content=content)
+            store = functools.partial(
+                self.inputs.store, new.id, uploads, account=key.account
+            )
+            new, submitted = await self._written(
+                new, store if uploads.images else None, counts=counts
+            )
             if not submitted.joined:
                 return Accepted(new, content, composed.dropped)
             job = await self.jobs.get(submitted.job_id, account=key.account)
         return Accepted(job, content, composed.dropped)
+
+    async def retry(self, job: Job, *, key: ApiKey, name: str | None) -> Accepted:
+        """Make a new job with the request of one that is final.
+
+        Args:
+            job: Whose request it is.
+            key: Who calls.
+            name: The caller's `Idempotency-Key`.
+
+        Raises:
+            NotFinished: It is under way.
+            RequestGone: Its request is not kept any more.
+            RequestError: See `submit`.
+        """
+        if not job.state.is_final:
+            raise NotFinished("the job is under way; cancel it, or wait for its end")
+        if job.ephemeral:
+            raise RequestGone("nothing of the job's request was kept")
+        terms = Terms(
+            priority=job.priority,
+            metadata=job.metadata or None,
+            idempotency_name=name,
+            retry_of=job.id,
+        )
+        content = content_of(job.request, NO_UPLOADS, job.id)
+        composed = recompose(job.request, key=key, catalog=self.catalog)
+        new = await self._new(composed, key=key, terms=terms, content=content)
+        copy = functools.partial(self.inputs.copy, new.id, job.request)
+        new, submitted = await self._written(
+            new, copy if job.request.images else None, counts=False
+        )
+        if not submitted.joined:
+            return Accepted(new, content, ())
+        known = await self.jobs.get(submitted.job_id, account=key.account)
+        return Accepted(known, content, ())
 
     async def cancel(self, job_id: str, *, account: str) -> Job:
         """Make the job canceled, running or not; twice is the same as once.
@@ -212,12 +267,20 @@ class Intake:
                 await self.images.delete(key)
             await self.jobs.purge(job_id)
 
+    async def _new(
+        self, composed: Composed, *, key: ApiKey, terms: Terms, content: str
+    ) -> NewJob:
+        new = _new_job(composed, key=key, terms=terms, content=content)
+        model = self.catalog.model(composed.request.model)
+        routes = await in_order(composed.routes, model, self.jobs)
+        return replace(new, routes=gated(routes, model, self.catalog))
+
     async def _written(
-        self, new: NewJob, uploads: Uploads, *, counts: bool
+        self, new: NewJob, store: _Store | None, *, counts: bool
     ) -> tuple[NewJob, Submitted]:
         """Submit, the images first: a worker must never meet a job without them."""
-        if uploads.images:
-            new = await self._with_inputs(new, uploads)
+        if store is not None:
+            new = await self._with_inputs(new, store)
         submission = self.jobs.submit(new)
         try:
             if counts:
@@ -236,10 +299,10 @@ class Intake:
             await self._without_inputs(new)
         return new, submitted
 
-    async def _with_inputs(self, new: NewJob, uploads: Uploads) -> NewJob:
+    async def _with_inputs(self, new: NewJob, store: _Store) -> NewJob:
         await self.jobs.announce(new.id)
         try:
-            stored = await self.inputs.store(new.id, uploads, account=new.account)
+            stored = await store()
         except ServiceError:
             await self._without_inputs(new)
             raise
@@ -255,6 +318,8 @@ class Intake:
         job = None
         if terms.idempotency_name is not None:
             job = await self.jobs.named(key.account, terms.idempotency_name, content)
+        if job is None and terms.alias is not None:
+            job = await self.jobs.aliased(key.account, terms.alias, content)
         if job is None and terms.cache_key is not None and not terms.ephemeral:
             job = await self.jobs.cached(key.account, terms.cache_key)
         return job
@@ -290,5 +355,8 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
         content_hash=content,
         cache_key=terms.cache_key,
         ephemeral=terms.ephemeral,
+        webhook=terms.webhook,
+        alias=terms.alias,
+        retry_of=terms.retry_of,
         on_ambiguous=key.on_ambiguous,
     )

@@ -3,21 +3,27 @@
 A random name is no model's and no job's, so whoever only sends those sees 404 all day.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from tests.fakes.witness import closed
 from tests.fuzz.sending import FILES, LINKS
+from tests.fuzz.stand import Stand
 
+_ENDLESS = ("/v1/events",)
+"""Whoever waits for the end of their answers waits for ever."""
 MODELS = ("test/test", "alias", "test/refuse", "test/unknown")
 
 
-def narrowed(document: dict[str, Any], *, jobs: Sequence[str]) -> dict[str, Any]:
-    """Return a copy that names real models and jobs and takes no unknown field."""
+def narrowed(document: dict[str, Any], here: Stand) -> dict[str, Any]:
+    """Return a copy that names what there really is and takes no unknown field."""
     copy = closed(document)
+    for path in _ENDLESS:
+        del copy["paths"][path]
     schemas = copy["components"]["schemas"]
     for name, schema in schemas.items():
-        if name.removesuffix("Form").endswith("Draft"):
+        is_draft = name.removesuffix("Form").endswith("Draft")
+        if is_draft and "model" in schema["properties"]:
             schema["properties"]["model"]["enum"] = [*MODELS]
         if name.endswith("Form"):
             narrow_files(schema["properties"])
@@ -27,7 +33,13 @@ def narrowed(document: dict[str, Any], *, jobs: Sequence[str]) -> dict[str, Any]
     for parameter in parameters(copy):
         match parameter["name"]:
             case "job_id":
-                parameter["schema"] = {"enum": [*jobs, "job_unknown"]}
+                parameter["schema"] = {"enum": [*here.jobs, "job_unknown"]}
+            case "file_id":
+                parameter["schema"] = {"enum": [*here.files, "file-unknown"]}
+            case "endpoint_id":
+                parameter["schema"] = {"enum": [*here.endpoints, "ep_unknown"]}
+            case "delivery_id":
+                parameter["schema"] = {"enum": [*here.deliveries, "dlv_unknown"]}
             case "Prefer":
                 wishes = {"enum": ["wait=1", "respond-async"]}
                 parameter["schema"] = {"anyOf": [wishes, {"type": "string"}]}
@@ -36,9 +48,10 @@ def narrowed(document: dict[str, Any], *, jobs: Sequence[str]) -> dict[str, Any]
 
 def narrow_files(fields: dict[str, Any]) -> None:
     """Let fields of files take names of ours, which `tests.fuzz.sending` knows."""
-    fields["image[]"]["items"] = {"enum": [*FILES]}
-    if "mask" in fields:
-        fields["mask"] = {"enum": [*FILES]}
+    if "image[]" in fields:
+        fields["image[]"]["items"] = {"enum": [*FILES]}
+    for name in fields.keys() & {"mask", "file"}:
+        fields[name] = {"enum": [*FILES]}
 
 
 def examples(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -11,11 +11,12 @@ from service.core.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from service.files import File, FileKind, Files
+from service.files import File, FileKind, Files, Terms
 from service.files.lines import LONGEST_LINE
 from service.files.records import new_file_id
 from service.files.writing import DUE, PART_BYTES
 from service.image_store.local import LocalImageStore
+from tests.fakes.stands import S3Place, s3_stand
 
 DAY = timedelta(days=1)
 LARGE = bytes(range(256)) * (2 * PART_BYTES // 256) + b"and the rest"
@@ -38,7 +39,7 @@ async def upload(files: Files, *data: bytes, account: str = "ada", **more) -> Fi
     async with files.writing() as writing:
         for chunk in data:
             await writing.add(chunk)
-        kept = await writing.keep(account=account, **terms)
+        kept = await writing.keep(Terms(account=account, **terms))
     return await files.get(kept.file_id, account=account)
 
 
@@ -57,6 +58,20 @@ async def test_what_is_written_in_chunks_is_read_in_pieces(files, images):
     assert len(await images.list("files/")) == 3
 
 
+@pytest.mark.swift
+async def test_pieces_may_lie_in_a_bucket(redis, swift: S3Place):
+    async with s3_stand(swift) as stand:
+        files = Files(redis, stand.store)
+        file = await upload(files, LARGE)
+        deleted = await upload(files, LARGE)
+
+        await files.delete(deleted.id, account="ada")
+
+        assert await content(files, file) == LARGE
+        left = await stand.store.list("files/")
+        assert left == [file.part(index) for index in range(3)]
+
+
 async def test_upload_that_is_not_kept_leaves_nothing(files, images, redis):
     async with files.writing() as writing:
         await writing.add(LARGE)
@@ -70,7 +85,7 @@ async def test_upload_that_is_not_kept_leaves_nothing(files, images, redis):
 async def test_upload_whose_writer_dies_is_swept_and_can_no_longer_be_kept(
     files, images, redis
 ):
-    terms = {"account": "ada", "filename": "x", "purpose": "batch"}
+    terms = Terms(account="ada", filename="x", purpose="batch", expires_after=None)
     async with files.writing() as writing:
         await writing.add(LARGE)
         early = await files.forget_due()
@@ -79,7 +94,7 @@ async def test_upload_whose_writer_dies_is_swept_and_can_no_longer_be_kept(
         late = await files.forget_due()
 
         with pytest.raises(Unavailable):
-            await writing.keep(**terms, expires_after=None)
+            await writing.keep(terms)
 
     assert (early, late, len(left)) == (0, 1, 2)
     assert await images.list("") == []

@@ -11,6 +11,8 @@ from service.api.openapi.tables import (
     around,
     chat,
     embed,
+    events,
+    files,
     health,
     imagerouter,
     images,
@@ -18,6 +20,7 @@ from service.api.openapi.tables import (
     models,
     openai,
     usage,
+    webhooks,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -27,6 +30,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *around.OPERATIONS,
     *embed.OPERATIONS,
     *jobs.OPERATIONS,
+    *files.OPERATIONS,
+    *webhooks.OPERATIONS,
+    *events.OPERATIONS,
     *images.OPERATIONS,
     *models.OPERATIONS,
     *usage.OPERATIONS,
@@ -43,6 +49,9 @@ TAGS: Mapping[str, str] = {
     imagerouter.TAG: "The contract of ImageRouter: point its clients at `$URL`.",
     embed.TAG: "Links that show one image, for pages and Markdown.",
     jobs.TAG: "The native resource, which says the most: submit, wait, list, cancel.",
+    files.TAG: "The contract of OpenAI: what is uploaded, and what batches made.",
+    webhooks.TAG: "Who is told of what happens, and what became of telling them.",
+    events.TAG: "What happens, as it does: server-sent events.",
     images.TAG: "The bytes themselves.",
     models.TAG: "What may be asked for.",
     usage.TAG: "What was made, what it used up, and what it cost.",

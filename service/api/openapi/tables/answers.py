@@ -52,6 +52,7 @@ QUEUED: dict[str, Any] = {
     "cost": None,
     "cost_source": None,
     "metadata": {},
+    "alias": None,
     "retry_of": None,
     "batch_id": None,
     "custom_id": None,
@@ -60,6 +61,17 @@ QUEUED: dict[str, Any] = {
         "events": f"{_LINK}/events",
         "cancel": f"{_LINK}/cancel",
     },
+}
+
+FILE = {
+    "id": "file-7q2xk5m3nd4w6hcv2zr5tbyp3e",
+    "object": "file",
+    "bytes": 48213,
+    "created_at": 1795270460,
+    "expires_at": 1797862460,
+    "filename": "requests.jsonl",
+    "purpose": "batch",
+    "status": "processed",
 }
 
 DONE = {
