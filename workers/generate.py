@@ -13,7 +13,7 @@ store and the commit has bought nothing in vain.
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,6 +44,7 @@ from workers.hedging import Hedge, Running, Try, first_answer, once
 from workers.inputs import AS_SENT, Inputs
 from workers.keeping import keep_images
 from workers.partials import Partials
+from workers.progress import Progress
 from workers.receipts import find_receipt, put_receipt
 from workers.tasks import Tasks
 from workers.verdicts import (
@@ -124,15 +125,20 @@ async def _tried(
     request, route = lease.request, tasks.route
 
     async def call_first() -> Generated:
-        return await _generated(
-            worker,
-            lease,
-            route,
-            request,
-            partial=worker.partials.of(lease, request),
-            kept_tasks=tasks.known,
-            keep_tasks=tasks.keep,
-        )
+        progress = Progress(worker.leases, lease)
+        try:
+            return await _generated(
+                worker,
+                lease,
+                route,
+                request,
+                partial=_partials(worker, lease, request, progress),
+                progress=progress.note,
+                kept_tasks=tasks.known,
+                keep_tasks=tasks.keep,
+            )
+        finally:
+            progress.close()
 
     after = _hedged_after(worker, lease)
     others = [str(other) for other in routes if other != route]
@@ -259,6 +265,22 @@ async def _generated(
             **beside,
         )
         return await _call(worker, route, request, call)
+
+
+def _partials(
+    worker: WorkerContext,
+    lease: Lease,
+    request: GenerationRequest,
+    progress: Progress,
+) -> Callable[[bytes, int], Awaitable[None]]:
+    """Return what shows an unfinished image; each is a step towards the finished."""
+    show = worker.partials.of(lease, request)
+
+    async def partial(data: bytes, index: int) -> None:
+        progress.note((index + 1) / (request.partial_images + 1))
+        await show(data, index)
+
+    return partial
 
 
 def _route(lease: Lease, routes: Sequence[Route]) -> Route | None:

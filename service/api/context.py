@@ -15,9 +15,9 @@ from service.backends import Backends
 from service.core.catalog import Catalog
 from service.core.jobs import JobId
 from service.events import EventHub
-from service.files import Outputs
 from service.imaging import Imaging
 from service.intake import Intake
+from service.intake.batches import Acceptance
 from service.intake.spool import Spool
 from service.metrics import Metrics
 from service.outbound import Outbound
@@ -39,13 +39,13 @@ class Front:
     partials: Partials
     hub: EventHub
     intake: Intake
+    acceptance: Acceptance
     pulse: Pulse
     views: Views
     metrics: Metrics
     imaging: Imaging
     derivatives: Derivatives
     uploads: Turns
-    outputs: Outputs
     outbound: Outbound
     endpoints: Endpoints
     deliveries: Deliveries

@@ -7,7 +7,7 @@ the batch and its number; what one came to is read from the job, and stored nowh
 else. `service.job_store.keys` names the keys.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -202,26 +202,38 @@ class Batches:
         """
         return await self._segments.lines(batch, numbers)
 
-    async def done(self, batch_id: str, *, after: int, limit: int) -> Sequence[int]:
-        """Return numbers of lines that are over, in that order, behind the first ones.
+    async def done(self, batch: Batch, *, after: int, limit: int) -> Sequence[int]:
+        """Return numbers of lines in the order in which they ended.
+
+        The lines of a batch that has ended which never began come behind them.
 
         Args:
-            batch_id: Of which batch.
+            batch: Of which batch.
             after: How many to leave out; what was read stays where it is.
             limit: Most of them.
         """
-        key = keys.batch(batch_id, "done")
-        found = await within(self._redis.lrange(key, after, after + limit - 1))
-        return [int(number) for number in found]
+        key = keys.batch(batch.id, "done")
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.lrange(key, after, after + limit - 1)
+            pipe.llen(key)
+            if batch.never_begun:
+                # At most a window was under way when its last feeder was stopped.
+                pipe.lrange(key, -batch.window, -1)
+            found, over, *last = await within(pipe.execute())
+        numbers = [int(number) for number in found]
+        if last:
+            start = max(0, after - over)
+            numbers += _left(batch.never_begun, set(map(int, last[0])), start, limit)
+        return numbers[:limit]
 
     async def bad(
-        self, batch_id: str, numbers: Iterable[int]
+        self, batch: Batch, numbers: Iterable[int]
     ) -> dict[int, dict[str, Any]]:
         """Return why no job could be made of lines that were sound, by number.
 
         Of all others nothing is returned: they have a job, or a stored error.
         """
-        asked, key = list(numbers), keys.batch(batch_id, "bad")
+        asked, key = list(numbers), keys.batch(batch.id, "bad")
         async with self._redis.pipeline(transaction=False) as pipe:
             for number in asked:
                 pipe.zrangebyscore(key, number, "+inf", start=0, num=1)
@@ -233,16 +245,10 @@ class Batches:
                 errors[number] = orjson.loads(error)
         return errors
 
-    async def never_begun(self, batch: Batch) -> Iterator[int]:
-        """Yield the lines of a batch that has ended which are not in `done`.
 
-        All lines of one that failed; what was left of one that was called off.
-        """
-        if not batch.state.is_final:
-            return iter(())
-        # At most a window was under way when the last feeder was stopped.
-        last = await within(
-            self._redis.lrange(keys.batch(batch.id, "done"), -batch.window, -1)
-        )
-        over = {int(number) for number in last}
-        return (n for n in range(batch.cursor, batch.total) if n not in over)
+def _left(lines: range, over: set[int], start: int, limit: int) -> list[int]:
+    """Return some of `lines`, but for the few first ones that are over."""
+    edge = max((line + 1 for line in over if line in lines), default=lines.start)
+    first = [line for line in range(lines.start, edge) if line not in over]
+    rest = range(edge, lines.stop)[max(0, start - len(first)) :]
+    return [*first[start:], *rest[:limit]]

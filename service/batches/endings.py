@@ -10,12 +10,15 @@ from service.batches.records import line_job_id
 from service.batches.scripting import script
 from service.batches.segments import folder_of
 from service.core.errors import StoreUnavailable
+from service.files.records import FileKind, file_id_of
+from service.files.writing import DUE
 from service.image_store import ImageStore
 from service.job_store import keys
 from service.job_store.answers import ms
 
 _GONE_FOR = timedelta(days=30)
 _SOME = 100
+_OUTPUTS = (FileKind.OUTPUT, FileKind.ERROR)
 
 
 class Endings:
@@ -82,4 +85,6 @@ class Endings:
     async def _clear(self, batch_id: str) -> None:
         found = await self._images.list(folder_of(batch_id))
         await asyncio.gather(*(self._images.delete(key) for key in found))
+        outputs = (file_id_of(batch_id, kind) for kind in _OUTPUTS)
+        await self._redis.zadd(DUE, dict.fromkeys(outputs, 0))
         await self._redis.zrem(keys.BATCHES_OVER, batch_id)

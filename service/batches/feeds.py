@@ -47,12 +47,12 @@ class Unfit(NamedTuple):
     Attributes:
         line: Its number, from 0.
         job_id: What its job would be called.
-        error: `code`, `message` and `param`.
+        error: `code`, `message` and `param`; None: the stored line tells.
     """
 
     line: int
     job_id: JobId
-    error: dict[str, str | None]
+    error: dict[str, str | None] | None
 
 
 class Feeds:
@@ -124,7 +124,8 @@ class Feeds:
         """
         args = [batch_id, holder, ms(HOLD), lines.start, lines.stop]
         for each in unfit:
-            args += [each.line, each.job_id, orjson.dumps(each.error)]
+            error = b"" if each.error is None else orjson.dumps(each.error)
+            args += [each.line, each.job_id, error]
         room = int(await within(self._advance(args)))
         if room < 0:
             raise _over()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from service.core.jobs import JobId, job_id_of
+from service.job_store.answers import ms
 from service.job_store.records import Webhook
 
 MOST_ERRORS = 100
@@ -61,6 +62,8 @@ class NewBatch:
         completion_window: The same in the caller's words, such as `24h`.
         input_file_id: Where the lines are; None: they come with the request.
         webhook: Whom it tells itself; None: only the account's endpoints are told.
+        output_life: The files of its results go so long after they began; None: they
+            go with the batch.
         retry_of: The batch whose failed lines it repeats.
         name: The caller's `Idempotency-Key`.
         content_hash: Equal for equal requests; decides whether a name was reused.
@@ -75,6 +78,7 @@ class NewBatch:
     input_file_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     webhook: Webhook | None = None
+    output_life: timedelta | None = None
     retry_of: str | None = None
     name: str | None = None
     content_hash: str = ""
@@ -116,6 +120,7 @@ class Batch:
         expires_at: Nothing more of it begins from then on.
         ended_at: When the last line was over.
         forgotten_at: It is deleted then; None: it has not ended.
+        output_life: See `NewBatch`.
         errors: What is wrong with the first hundred lines that are not sound.
         bad: How many lines are not sound.
         window: Most lines of it that have jobs under way.
@@ -150,11 +155,21 @@ class Batch:
     input_file_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     webhook: Webhook | None = None
+    output_life: timedelta | None = None
     retry_of: str | None = None
     errors: tuple[BadLine, ...] = ()
     bad: int = 0
     segments: tuple[int, ...] = ()
     digest: str = ""
+
+    @property
+    def never_begun(self) -> range:
+        """The lines of a batch that has ended with which nobody dealt.
+
+        Those of a failed batch are all of them. Of the very first there may be jobs all
+        the same, where a front door died while it made them.
+        """
+        return range(self.cursor if self.state.is_final else self.total, self.total)
 
 
 def new_batch_id() -> str:
@@ -185,6 +200,8 @@ def to_record(new: NewBatch) -> dict[str, str | bytes]:
         "metadata": orjson.dumps(new.metadata) if new.metadata else None,
         "retry_of": new.retry_of,
     }
+    if new.output_life is not None:
+        fields["output_life_ms"] = str(ms(new.output_life))
     if new.webhook is not None:
         fields["webhook"] = new.webhook.to_record()
         fields["notify"] = " ".join(new.webhook.events)
@@ -219,6 +236,7 @@ def read_batch(batch_id: str, stored: Mapping[bytes, bytes]) -> Batch:
         input_file_id=texts.get("input_file"),
         metadata=orjson.loads(fields.get("metadata", b"{}")),
         webhook=_webhook(texts),
+        output_life=_life(texts.get("output_life_ms")),
         retry_of=texts.get("retry_of"),
         errors=tuple(BadLine(*e) for e in orjson.loads(fields.get("errors", b"[]"))),
         segments=tuple(orjson.loads(fields.get("segments", b"[]"))),
@@ -260,6 +278,10 @@ def _dollars(micros: int) -> str:
 
 def _time(ms: Any) -> datetime:
     return datetime.fromtimestamp(int(ms) / 1000, tz=UTC)
+
+
+def _life(ms_text: str | None) -> timedelta | None:
+    return None if ms_text is None else timedelta(milliseconds=int(ms_text))
 
 
 def _maybe(ms: str | None) -> datetime | None:

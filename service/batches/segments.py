@@ -26,26 +26,24 @@ class StoredLine(NamedTuple):
     """A line as it was validated: `body` or `error` is None.
 
     Attributes:
+        number: Counted as editors do: from 1, blank ones too.
         custom_id: What the caller calls it.
         body: The request.
         error: `code`, `message` and `param` of what is wrong with it.
     """
 
+    number: int
     custom_id: str | None
     body: dict[str, Any] | None
     error: dict[str, Any] | None = None
 
 
-LOST = StoredLine(
-    None,
-    None,
-    {
-        "code": "line_lost",
-        "message": "the line is not in the store any more",
-        "param": None,
-    },
-)
-"""Stands for a line of a piece that somebody removed."""
+_LOST = {
+    "code": "line_lost",
+    "message": "the line is not in the store any more",
+    "param": None,
+}
+"""Said of the lines of a piece that somebody removed."""
 
 
 class SegmentWriter:
@@ -68,7 +66,7 @@ class SegmentWriter:
         Raises:
             StoreUnavailable: It was not written.
         """
-        fields: dict[str, Any] = {"custom_id": line.custom_id}
+        fields: dict[str, Any] = {"number": line.number, "custom_id": line.custom_id}
         if line.error is None:
             fields["body"] = line.body
         else:
@@ -106,7 +104,7 @@ class Segments:
     async def lines(
         self, batch: Batch, numbers: Iterable[int]
     ) -> dict[int, StoredLine]:
-        """Return lines of a batch by number; one that was removed is `LOST`.
+        """Return lines of a batch by number; one that was removed is in error.
 
         Raises:
             StoreUnavailable: The store did not answer.
@@ -116,7 +114,7 @@ class Segments:
             index = bisect_right(batch.segments, number) - 1
             texts = await self._read(f"{folder_of(batch.id)}lines/{index}")
             at = number - batch.segments[index]
-            found[number] = _read_line(texts[at]) if at < len(texts) else LOST
+            found[number] = _read_line(texts[at]) if at < len(texts) else _lost(number)
         return found
 
     async def _read(self, key: str) -> list[bytes]:
@@ -144,7 +142,16 @@ def folder_of(batch_id: str) -> str:
 
 def _read_line(text: bytes) -> StoredLine:
     fields = orjson.loads(text)
-    return StoredLine(fields["custom_id"], fields.get("body"), fields.get("error"))
+    return StoredLine(
+        fields["number"],
+        fields["custom_id"],
+        fields.get("body"),
+        fields.get("error"),
+    )
+
+
+def _lost(number: int) -> StoredLine:
+    return StoredLine(number + 1, None, None, _LOST)
 
 
 def _size(texts: list[bytes]) -> int:

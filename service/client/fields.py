@@ -65,13 +65,8 @@ def body_of(wish: Wish | None, fields: JobFields) -> Json:
     told = {"prompt": wish} if isinstance(wish, str) else wish or {}
     body = with_images({**told, **fields})
     if isinstance(body.get("webhook"), str):
-        body["webhook"] = webhook_of(body["webhook"])
+        body["webhook"] = {"url": body["webhook"]}
     return Json(body)
-
-
-def webhook_of(given: str | Webhook) -> dict[str, Any]:
-    """Return a webhook as it is sent."""
-    return {"url": given} if isinstance(given, str) else dict(given)
 
 
 def named(key: str | None) -> Mapping[str, str]:

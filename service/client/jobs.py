@@ -3,12 +3,13 @@
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Unpack
 
 import httpx
 
 from service.client.bodies import Json
-from service.client.errors import JobFailed, StillRunning
+from service.client.errors import Deleted, JobFailed, StillRunning
 from service.client.fields import JobFields, Wish, body_of, named
 from service.client.objects import Job
 from service.client.steps import (
@@ -169,8 +170,9 @@ def release(job: Job | str) -> Flow[Job]:
 
 
 def delete(job: Job | str) -> Flow[None]:
-    """Remove a job and its images; it is `Deleted` from then on."""
-    yield Request(method="DELETE", path=route("jobs", _id_of(job)))
+    """Remove a job and its images; twice is the same as once."""
+    with suppress(Deleted):
+        yield Request(method="DELETE", path=route("jobs", _id_of(job)))
 
 
 def image(

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import NamedTuple, TypeAlias
 
 from service.accounts import ApiKey
+from service.batches import line_job_id
 from service.core.catalog import Catalog
 from service.core.errors import (
     AlreadyFinished,
@@ -33,7 +34,7 @@ from service.intake.routing import gated, in_order
 from service.intake.uploads import NO_UPLOADS, Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore, Submitted
-from service.job_store.records import NewJob, Webhook
+from service.job_store.records import NewJob, Place, Webhook
 
 __all__ = ["Accepted", "Intake", "Terms"]
 
@@ -61,6 +62,7 @@ class Terms:
         webhook: Whom the job tells itself; None: only the account's endpoints.
         alias: What the caller calls the job; a call under the same one joins it.
         retry_of: The job that is made anew.
+        place: Which line of which batch it is, which decides its id; None: of none.
     """
 
     priority: Priority = Priority.NORMAL
@@ -75,6 +77,7 @@ class Terms:
     webhook: Webhook | None = None
     alias: str | None = None
     retry_of: str | None = None
+    place: Place | None = None
 
     @property
     def has_name(self) -> bool:
@@ -310,11 +313,15 @@ class Intake:
         return replace(new, request=request)
 
     async def _without_inputs(self, new: NewJob) -> None:
+        if new.place is not None:  # somebody else may have made a job of the line
+            return
         with contextlib.suppress(StoreUnavailable):  # the sweep finds what is left
             await self.inputs.drop(new.id)
 
     async def _known(self, key: ApiKey, terms: Terms, content: str) -> Job | None:
         """Return the job that would be joined; nothing needs to be stored for that."""
+        if terms.place is not None:
+            return await self._line(terms.place, key)
         job = None
         if terms.idempotency_name is not None:
             job = await self.jobs.named(key.account, terms.idempotency_name, content)
@@ -323,6 +330,13 @@ class Intake:
         if job is None and terms.cache_key is not None and not terms.ephemeral:
             job = await self.jobs.cached(key.account, terms.cache_key)
         return job
+
+    async def _line(self, place: Place, key: ApiKey) -> Job | None:
+        """Return the job that was made of a line before; a deleted one was, too."""
+        job_id = line_job_id(place.batch_id, place.line)
+        with contextlib.suppress(JobNotFound):
+            return await self.jobs.get(job_id, account=key.account)
+        return None
 
     async def _earlier(self, key: ApiKey, content: str, count: int) -> Job | None:
         job_id = await self.repeats.join(key_id=key.id, content=content, count=count)
@@ -338,8 +352,9 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
     request = composed.request
     if terms.partial_images:
         request = replace(request, partial_images=terms.partial_images)
+    place = terms.place
     return NewJob(
-        id=new_job_id(),
+        id=line_job_id(place.batch_id, place.line) if place else new_job_id(),
         account=key.account,
         key_id=key.id,
         priority=Priority.INTERACTIVE if terms.awaited else terms.priority,
@@ -356,6 +371,7 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
         cache_key=terms.cache_key,
         ephemeral=terms.ephemeral,
         webhook=terms.webhook,
+        place=place,
         alias=terms.alias,
         retry_of=terms.retry_of,
         on_ambiguous=key.on_ambiguous,

@@ -143,7 +143,7 @@ class JobStore:
         """Say that images of a job come before its record, an hour at most.
 
         Whatever lies in the store under an id announced and never submitted, the
-        sweep removes.
+        sweep removes. A job that is there already is kept no shorter for it.
         """
         await within(self._announce(job_id))
 
@@ -298,7 +298,7 @@ class JobStore:
     async def _announce(self, job_id: JobId) -> None:
         seconds, _ = await self._redis.time()
         due_ms = int(seconds) * 1000 + ms(_UNWRITTEN_FOR)
-        await self._redis.zadd(keys.RETENTION, {job_id: due_ms})
+        await self._redis.zadd(keys.RETENTION, {job_id: due_ms}, gt=True)
 
     async def aclose(self) -> None:
         """Stop the shared round trips; the pool stays open."""

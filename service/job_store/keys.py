@@ -42,7 +42,7 @@
     darkroom:deadlines                zset    queued jobs by their deadline
     darkroom:retention:batches        zset    ended ones by when they are deleted; those
                                               whose lines come in, by when they must
-                                              have gone on; such as lie in the store only
+                                              have gone on; those without a record
     darkroom:retention                zset    final jobs by the time they are deleted;
                                               ids whose images came before the record
     darkroom:ephemeral                zset    final ephemeral jobs by the time they
@@ -65,15 +65,15 @@
     darkroom:batches:of:{account}     zset    batches by time of creation, for listing
     darkroom:batches:active:{account} set     those in progress, which share its flow
     darkroom:batches:name:{account}:{name}  text  batch id and content hash
-    darkroom:batches:expiry           zset    unfinished ones by when they expire, or by
-                                              when to look whether those that were called
-                                              off have ended
+    darkroom:batches:expiry           zset    unfinished ones by when they expire, or
+                                              when to look for the end of one that was
+                                              called off
     darkroom:file:{id}                hash    a file (see service.files, which says also
                                               what lies in darkroom:file:due,
                                               darkroom:files:{account} and
                                               darkroom:upload:{account}:{name})
-    darkroom:feed                     zset    batches that want their lines read, or more
-                                              of them submitted, by when to look at them
+    darkroom:feed                     zset    batches whose lines are to be read, or
+                                              some to be submitted, by when to look
     darkroom:key:{sha256}             hash    an API key; all: darkroom:keys
     darkroom:secret:embed             bytes   what signs embed links
     darkroom:rate:{key id}            us      when its next submission is due (GCRA)

@@ -63,6 +63,7 @@ class Leases:
         self._requeue = script(redis, "requeue", queue=queue)
         self._keep = script(redis, "keep", queue=queue)
         self._hedge = script(redis, "hedge", queue=queue)
+        self._progress = script(redis, "progress", queue=queue)
         self._commits: Gather[tuple[Any, ...], int] = Gather(
             self._send_commits, persistent=True
         )
@@ -72,6 +73,7 @@ class Leases:
         self._keeps: Gather[tuple[Any, ...], int] = Gather(
             self._send_keeps, persistent=True
         )
+        self._advances: Gather[tuple[Any, ...], int] = Gather(self._send_advances)
 
     async def announce(self) -> None:
         """Say that this worker lives, and whom it can call."""
@@ -198,6 +200,21 @@ class Leases:
         route: bytes = await self._hedge(args)
         return route.decode() or None
 
+    async def advance(self, lease: Lease, progress: float) -> bool:
+        """Say how far the attempt has come; False: no further, or not ours any more.
+
+        Nobody's money hangs on it, so that it does not wait for a Redis that is away.
+
+        Args:
+            lease: Whose job it is.
+            progress: From 0 to 1, to three decimals.
+
+        Raises:
+            RedisError: It was not written down, as far as anybody knows.
+        """
+        line = (lease.job_id, lease.fence, f"{progress:.3f}")
+        return bool(await self._advances(line))
+
     async def retry(
         self,
         lease: Lease,
@@ -258,6 +275,7 @@ class Leases:
         await self._commits.aclose()
         await self._returns.aclose()
         await self._keeps.aclose()
+        await self._advances.aclose()
 
     async def _send_commits(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
         flat = [part for line in lines for part in line]
@@ -266,6 +284,10 @@ class Leases:
 
     async def _send_keeps(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
         answers: list[int] = await self._keep([p for line in lines for p in line])
+        return answers
+
+    async def _send_advances(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
+        answers: list[int] = await self._progress([p for line in lines for p in line])
         return answers
 
     async def _send_returns(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:

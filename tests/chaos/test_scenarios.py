@@ -14,6 +14,7 @@ from tests.chaos import (
     quota,
     resume,
     stock_arq,
+    webhooks,
 )
 from tests.chaos.stage import Cast
 
@@ -108,5 +109,27 @@ async def test_a_narrow_provider_holds_up_nobody_else():
     cast = Cast(workers=2, slots=50, latency_ms=100)
 
     report = await permits.run(jobs=100, narrow_ms=200, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_webhooks_outlive_their_receivers_and_their_senders():
+    cast = Cast(workers=2, slots=10, lease_s=1)
+
+    report = await webhooks.outage(events=200, hour_s=4, seed=7, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_sender_that_dies_unanswered_is_followed_by_one_that_says_it_again():
+    report = await webhooks.between(jobs=3, cast=Cast(workers=1, lease_s=1))
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_receiver_that_hangs_holds_up_nobody_else():
+    cast = Cast(workers=1, slots=10)
+
+    report = await webhooks.hanging(good=20, jobs=10, rounds=3, most=2, cast=cast)
 
     assert report.is_good, report.as_table()

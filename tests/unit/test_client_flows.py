@@ -161,18 +161,16 @@ def test_a_batch_is_looked_at_less_and_less_often():
 
 
 def test_what_a_batch_says_of_itself_stands_in_the_query():
-    webhook = {"url": "https://x/", "events": ["batch.completed"]}
     played = Played(
-        submit_batch(["a fox"], webhook=webhook, window_s=60),  # type: ignore[arg-type]
+        submit_batch(["a fox"], webhook="https://x/", window_s=60),
         ok({"id": "batch_1", "status": "in_progress"}),
     )
 
     [request] = played.asked
     assert isinstance(request.body, Lines)
     assert list(request.body.chunks()) == [b'{"prompt":"a fox"}\n']
-    assert request.params["webhook"] == (
-        '{"url": "https://x/", "events": ["batch.completed"]}'
-    )
+    assert request.params["webhook"] == "https://x/"
+    assert request.params["window_s"] == 60
 
 
 def test_a_file_is_open_while_it_is_sent(tmp_path: Path):

@@ -208,6 +208,18 @@ async def test_somebody_elses_job_is_answered_like_an_unknown_one(door: FrontDoo
             assert (refused.status, refused.raw) == (404, usual.raw)
 
 
+async def test_a_job_is_followed_by_the_name_its_caller_gave_it(
+    door: FrontDoor, worker: FakeWorker
+):
+    asked = {"model": "test/test", "prompt": "a fox"}
+    job = (await door.call("PUT", "/v1/jobs/my-fox", json=asked)).body
+
+    async with listening(door.url, "/v1/jobs/my-fox/events") as heard:
+        last = (await heard.rest())[-1]
+
+    assert (last.name, last.data["job_id"]) == ("job.succeeded", job["id"])
+
+
 async def test_a_deleted_job_is_gone(door: FrontDoor, worker: FakeWorker):
     job = await door.submit()
     await door.get(f"/v1/jobs/{job['id']}?wait=10")
@@ -306,7 +318,7 @@ async def test_head_tells_the_headers_and_follows_nothing(door: FrontDoor):
 
     assert (answer.status, answer.raw) == (200, b"")
     assert answer.headers["Content-Type"] == "text/event-stream"
-    assert door.door.front.hub.count == 0
+    assert not door.door.front.hub.followers
 
 
 async def test_two_doors_tell_the_same(
@@ -396,12 +408,51 @@ async def test_a_slow_reader_hears_everything_in_order(door: FrontDoor, redis: R
     assert [line.split(b'"')[0].decode() for line in about] == jobs
 
 
+async def test_who_is_so_slow_that_events_are_lost_comes_again_to_a_snapshot(
+    door: FrontDoor, redis: Redis
+):
+    sock, got = await followed_by_hand(door), b""
+    await written(redis, 4000)
+    async with asyncio.timeout(10):
+        while not any(f.is_stuck for f in door.door.front.hub.followers):
+            await asyncio.sleep(0.01)
+    await redis.xtrim(STREAM, maxlen=2, approximate=False)
+
+    with sock:
+        while more := await asyncio.get_running_loop().sock_recv(sock, 1 << 20):
+            got += more
+    last_id = got.rpartition(b"\nid: ")[2].partition(b"\n")[0].decode()
+    async with listening(door.url, ALL, last_id=last_id) as again:
+        [missed] = await again.next()
+
+    assert 0 < got.count(b"event: job.queued") < 4000
+    assert got.endswith(b"}\n\n")
+    assert missed.name == "snapshot"
+
+
+async def test_an_event_that_cannot_be_read_harms_no_other(
+    door: FrontDoor, redis: Redis
+):
+    async with listening(door.url, ALL) as heard:
+        for fields in (
+            {"x": b"\xff"},
+            {"job": "job_1", "state": "new", "progress": "?"},
+        ):
+            await redis.xadd(STREAM, fields)
+        job = await door.submit()
+        told = await heard.next(3)
+
+    assert named(told)[1:] == ["job.progress", "job.queued"]
+    assert told[1].data["progress"] is None
+    assert told[2].data["job_id"] == job["id"]
+
+
 async def test_who_takes_nothing_is_cut_off(restless: FrontDoor, redis: Redis):
     with await followed_by_hand(restless) as sock:
         await written(redis, 4000)
         hub = restless.door.front.hub
         async with asyncio.timeout(5):
-            while hub.count:
+            while hub.followers:
                 await asyncio.sleep(0.01)
         assert await is_reset(sock)
 

@@ -42,7 +42,7 @@ for at = 1, #ARGV, WIDTH do
     end
     count(use(key_id), 'running', -1)
     leave(job)
-    if job[VIA] then call('HDEL', key, 'via', 'via2') end
+    call('HDEL', key, 'via', 'via2', 'progress')
     left[key_id] = true
     add(removed, queue, id)
     add(scores, to, score, id)
