@@ -47,6 +47,7 @@ class JobViews:
     ) -> dict[str, Any]:
         """Return the job object of the native API."""
         view = self._new(job.id, job.request, job.priority, dropped)
+        spent, source = job.spent
         if job.state is JobState.QUEUED:
             view["queue"].update(position=position, eta_s=eta_s, held=job.held)
         else:
@@ -62,8 +63,8 @@ class JobViews:
             error=job.error,
             attempts=[_attempt(attempt) for attempt in job.trail],
             usage=job.usage,
-            cost=None if job.cost_usd is None else float(job.cost_usd),
-            cost_source=job.cost_source,
+            cost=None if spent is None else float(spent),
+            cost_source=source,
             metadata=job.metadata,
             alias=job.alias,
             retry_of=job.retry_of,

@@ -17,7 +17,7 @@ from service.job_store.gates import Gate, tell_gates
 from service.job_store.gather import Gather
 from service.job_store.lease import Claim, Kept, Lease, Renewal
 from service.job_store.records import Aside, Later, Outcome, attempt_json
-from service.job_store.reports import aside_json, told
+from service.job_store.reports import aside_json, costs, told
 from service.job_store.scripting import script
 
 log = structlog.get_logger()
@@ -178,9 +178,10 @@ class Leases:
                 attempt_json(outcome.attempt),
                 len(outcome.images),
                 outcome.asked,
-                outcome.counted(),
+                (outcome.model or "") if outcome.images else "",
                 told(lease, outcome.attempt, outcome.report, aside=outcome.aside),
                 aside_json(outcome.aside),
+                costs(outcome.costs, outcome.aside),
             )
         )
         return bool(done)
@@ -258,6 +259,7 @@ class Leases:
                     int(costly),
                     int(hold),
                     aside_json(aside),
+                    costs((attempt.cost_usd, attempt.cost_source), aside),
                 )
             )
         )
@@ -266,7 +268,7 @@ class Leases:
         """Give the job back as if it had not been claimed."""
         return bool(
             await self._returns(
-                (lease.job_id, lease.fence, -1, b"", 1, "", "", 0, 0, b"")
+                (lease.job_id, lease.fence, -1, b"", 1, "", "", 0, 0, b"", "")
             )
         )
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -147,12 +146,12 @@ class Outcome:
             result["cost_source"] = self.cost_source
         return orjson.dumps(result)
 
-    def counted(self) -> str:
-        """Return cost (in millionths of a US dollar), its source and the model."""
-        if not self.images:
-            return ""
-        micros = round(Decimal(self.cost_usd or 0) * 1_000_000)
-        return f"{micros} {self.cost_source or ''} {self.model or ''}"
+    @property
+    def costs(self) -> tuple[str | None, str | None]:
+        """What the images cost, or else the attempt that failed, and who says so."""
+        if self.images:
+            return self.cost_usd, self.cost_source
+        return self.attempt.cost_usd, self.attempt.cost_source
 
     def without_words(self) -> "Outcome":
         """Return it without revised prompts, which tell what the prompt was."""

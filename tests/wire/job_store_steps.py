@@ -95,6 +95,7 @@ class Seen:
     state: JobState = JobState.QUEUED
     fence: int = 0
     images: int = 0
+    spent: int = 0
     purged: bool = False
 
     @property
@@ -245,19 +246,27 @@ class JobStoreSteps(RuleBasedStateMachine):
         )
         result = '{"images":[{"key":"k"}],"usage":null}' if images else ""
         line = [held.job_id, held.fence, state, result, error, "{}", images, ASKED]
-        line += [f"{COST_MICROS} priced {MODEL}" if images else ""]
+        line += [MODEL if images else ""]
         word = "ok" if images else fault or "-"
         line += [f"{word} 70 0 {(before or {}).get('via', 'dear/fox')}", ""]
+        line += [f"{COST_MICROS} priced"]
 
         answers = [self.run("commit", 60_000, *line)[0] for _ in range(1 + twice)]
 
         assert len(set(answers)) == 1
         mine = before and int(before["fence"]) == held.fence
+        if mine:
+            self.spend(held, before)
         if mine and before["state"] == "running":
             assert answers[0] == 1
             self.seen[held.job_id].images = images
         elif not mine:
             assert answers[0] == 0
+
+    def spend(self, held, before):
+        """A verdict of that claim, unless it is on record, costs what it costs."""
+        if f"attempt:{held.fence}" not in before or before["state"] == "running":
+            self.seen[held.job_id].spent += COST_MICROS
 
     @rule(held=claims)
     def keep(self, held):
@@ -301,11 +310,14 @@ class JobStoreSteps(RuleBasedStateMachine):
         line = [held.job_id, held.fence, wait_ms, FAILED, int(goes_on)]
         line += [f"{fault or '-'} - {closed_ms} {before.get('via', 'dear/fox')}"]
         line += [routes if before.get("routes") else ""]
-        line += [int(fault == "fault"), int(hold), ""]
+        line += [int(fault == "fault"), int(hold), "", f"{COST_MICROS} priced"]
 
         [answer] = self.run("requeue", *line)
 
         after = self.record(held.job_id)
+        mine = before and int(before["fence"]) == held.fence
+        if mine and (wait_ms >= 0 or before["state"] != "running"):
+            self.spend(held, before)
         if before and before["state"] == "running" and answer == 1:
             assert after["state"] == "queued"
             counted = int(after.get("attempts", 0)) - int(before.get("attempts", 0))

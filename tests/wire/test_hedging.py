@@ -82,6 +82,14 @@ async def in_flight(redis: Redis) -> list[tuple[int, int]]:
     return [(int(calls or 0), int(images or 0)) for calls, images in found]
 
 
+async def booked(redis: Redis) -> dict[str, int]:
+    """Return what the ledger says of costs."""
+    [ledger] = await redis.keys("darkroom:usage:ada:*")
+    rows = (await redis.hgetall(ledger)).items()
+    named = {name.decode().partition(":")[2]: int(value) for name, value in rows}
+    return {name: value for name, value in named.items() if "cost" in name}
+
+
 def told(job: Job) -> list[tuple[str, str, str | None, bool | None]]:
     return [(a.provider, a.outcome, a.error_code, a.billed) for a in job.trail]
 
@@ -102,6 +110,7 @@ async def test_the_second_route_answers_for_a_slow_first(crew, redis):
     assert canceled.ms >= 100
     assert canceled.started_at < won.started_at
     assert (done.attempts, len(done.images)) == (1, 2)
+    assert await booked(redis) == {"cost_micros:reported": 30_000}
     assert await in_flight(redis) == [(0, 0), (0, 0)]
 
 

@@ -26,7 +26,6 @@ from service.core.jobs import STEPS, JobState
 from service.job_store import keys
 from tests.wire.job_store_steps import (
     CALLED,
-    COST_MICROS,
     HELD,
     KEYS,
     LANES,
@@ -216,7 +215,7 @@ class JobStoreMachine(JobStoreSteps):
                 expected[f"{row}:{seen.state}"] += 1
             expected[f"{row}:images"] += seen.images
             expected[f"{row}:units"] += seen.charged
-            expected[f"{row}:cost_micros:priced"] += COST_MICROS * bool(seen.images)
+            expected[f"{row}:cost_micros:priced"] += seen.spent
             drawn += seen.images
         stored = Counter(
             {

@@ -1,10 +1,10 @@
 -- Give running jobs back. ARGV per job: id, fence, wait ms (-1: release, no attempt was made), attempt or '', whether its
 -- upstream tasks go on (0|1), what the attempt says of its route (see `hear`), routes left or '',
 -- whether it may have been billed (0|1), whether it is held until somebody releases it (0|1),
--- the attempt that was made beside it or ''.
+-- the attempt that was made beside it or '', what they cost (see `charge`).
 -- A released job keeps its tag; a retry waits out its time and then gets a fresh one.
 -- Returns per job 1 given back, 0 refused. A repeat after a lost reply answers 1 again.
-local WIDTH = 10
+local WIDTH = 11
 local answers, ready = {}, false
 for at = 1, #ARGV, WIDTH do
   local id, fence, wait, attempt = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
@@ -13,7 +13,7 @@ for at = 1, #ARGV, WIDTH do
   if not job or job[FENCE] ~= fence then
     answers[#answers + 1] = 0
   elseif job[STATE] ~= 'running' then
-    if attempt ~= '' then call('HSETNX', job_key(id), 'attempt:' .. fence, attempt) end
+    if attempt ~= '' and call('HSETNX', job_key(id), 'attempt:' .. fence, attempt) == 1 then charge(job, ARGV[at + 10]) end
     if ARGV[at + 9] ~= '' then call('HSETNX', job_key(id), 'hedge:' .. fence, ARGV[at + 9]) end
     answers[#answers + 1] = job[STATE] == 'queued' and 1 or 0
   else
@@ -23,6 +23,7 @@ for at = 1, #ARGV, WIDTH do
     if wait >= 0 then
       call('HSET', key, 'attempts', tonumber(job[ATTEMPTS] or 0) + 1, 'attempt:' .. fence, attempt)
       if ARGV[at + 9] ~= '' then call('HSET', key, 'hedge:' .. fence, ARGV[at + 9]) end
+      charge(job, ARGV[at + 10])
       if ARGV[at + 4] == '0' then call('HDEL', key, 'tasks') end
       if ARGV[at + 7] == '1' then call('HINCRBY', key, 'costly', 1) end
       if ARGV[at + 6] ~= '' then call('HSET', key, 'routes', ARGV[at + 6]) end
