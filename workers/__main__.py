@@ -29,9 +29,10 @@ from service.job_store.pool import redis_pool
 from service.outbound import Outbound
 from service.parent import watch_parent
 from service.settings import ConfigurationError, Settings, load_settings
+from workers.context import WorkerContext
 from workers.deliverer import make_deliverer
 from workers.engine import LeaseWorker
-from workers.generate import WorkerContext, generate
+from workers.generate import generate
 from workers.inputs import Inputs
 from workers.partials import Partials
 from workers.providers import open_providers

@@ -1,7 +1,7 @@
 """What an attempt cost: as the provider says, or by the catalog's price."""
 
 from service.core.catalog import Catalog
-from service.core.errors import ProviderError
+from service.core.errors import ProviderError, UnknownModel
 from service.core.provider import Generated
 from service.core.requests import GenerationRequest
 from service.core.sizing import Size
@@ -32,7 +32,11 @@ def cost(
     said = None if made is None else made.cost_usd
     if said is not None and said.is_finite() and 0 <= said <= _MOST_USD:
         return str(said), "reported"
-    quote = catalog.model(request.model).quote_for(
+    try:
+        model = catalog.model(request.model)
+    except UnknownModel:  # gone from the catalog, while the job waited
+        return None, None
+    quote = model.quote_for(
         quality=request.quality,
         size=request.size,
         tier=Size(request.width, request.height).tier,

@@ -26,8 +26,9 @@ from service.job_store.leases import Leases
 from service.job_store.pool import redis_pool
 from service.job_store.records import NewJob
 from workers.__main__ import _gates
+from workers.context import WorkerContext
 from workers.engine import LeaseWorker
-from workers.generate import WorkerContext, generate
+from workers.generate import generate
 from workers.inputs import Inputs
 from workers.partials import Partials
 

@@ -29,7 +29,8 @@ from service.job_store.leases import Leases
 from service.job_store.records import Later, Outcome
 from tests.fakes.images import encoded, noise
 from tests.fakes.providers import ScriptedProvider
-from workers.generate import WorkerContext, generate
+from workers.context import WorkerContext
+from workers.generate import generate
 from workers.inputs import Inputs
 from workers.partials import Partials
 

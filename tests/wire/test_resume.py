@@ -22,7 +22,8 @@ from service.job_store.records import Later, NewJob, Outcome
 from service.outbound import Outbound
 from tests.fakes.upstreams.base import KEY
 from tests.fakes.upstreams.bfl import BFLFake
-from workers.generate import WorkerContext, generate
+from workers.context import WorkerContext
+from workers.generate import generate
 from workers.inputs import Inputs
 from workers.partials import Partials
 from workers.providers import adapter
