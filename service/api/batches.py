@@ -22,7 +22,7 @@ from service.api.outputs import line_of
 from service.api.wishes import refuse_unknown
 from service.batch_views import shown_batch
 from service.batches import Batch
-from service.core.errors import BatchNotFound, InvalidRequest, QueueUnavailable
+from service.core.errors import BatchNotFound, InvalidRequest, Unavailable
 
 routes = web.RouteTableDef()
 
@@ -112,7 +112,7 @@ async def _followed(
 ) -> AsyncIterator[bytes]:
     """Yield results until the batch has ended, and a blank line now and then.
 
-    Redis may go away meanwhile, which only takes time.
+    Redis and the store may go away meanwhile, which only takes time.
     """
     front, spoke_at = request.app[FRONT], time.monotonic()
     yield b""  # the headers need not wait for the first
@@ -120,7 +120,7 @@ async def _followed(
         request[TRACE].hung_up = stirred.set
         while request.transport is not None:
             stirred.clear()
-            with contextlib.suppress(QueueUnavailable):
+            with contextlib.suppress(Unavailable):
                 batch = await front.backends.batches.get(
                     batch.id, account=batch.account
                 )

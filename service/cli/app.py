@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from service.cli import batch, config, doctor, embed, generate, jobs, keys, running
+from service.cli import (
+    batch,
+    config,
+    doctor,
+    embed,
+    endpoints,
+    events,
+    generate,
+    jobs,
+    keys,
+    listen,
+    running,
+)
 from service.cli.failure import Failure
 from service.cli.output import say
 
@@ -20,6 +32,9 @@ app.command()(running.worker)
 app.command()(generate.generate)
 app.add_typer(batch.app, name="batch")
 app.add_typer(jobs.app, name="jobs")
+app.command()(events.events)
+app.command()(listen.listen)
+app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(keys.app, name="keys")
 app.add_typer(embed.app, name="embed")
 app.command()(doctor.doctor)

@@ -122,6 +122,7 @@ class EventHub:
     def drain(self) -> None:
         """Send everybody away, at once: their clients come again, elsewhere."""
         self._is_draining = True
+        self._reader.rouse()
         for follower in tuple(self._followers):
             follower.end(Reason.DRAINING)
 

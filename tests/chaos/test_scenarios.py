@@ -3,11 +3,14 @@
 import pytest
 
 from tests.chaos import (
+    batches,
     cut,
     embeds,
     failover,
     fairness,
+    followers,
     freeze,
+    kills,
     outage,
     permits,
     poison,
@@ -113,6 +116,14 @@ async def test_a_narrow_provider_holds_up_nobody_else():
     assert report.is_good, report.as_table()
 
 
+async def test_followers_hear_everything_once_whoever_is_killed():
+    cast = Cast(workers=2, slots=10, latency_ms=200)
+
+    report = await followers.run(jobs=200, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
 async def test_webhooks_outlive_their_receivers_and_their_senders():
     cast = Cast(workers=2, slots=10, lease_s=1)
 
@@ -131,5 +142,21 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else():
     cast = Cast(workers=1, slots=10)
 
     report = await webhooks.hanging(good=20, jobs=10, rounds=3, most=2, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_batches_are_made_once_and_joined_to_their_prompts():
+    cast = Cast(workers=2, slots=10, latency_ms=50)
+
+    report = await batches.run(kills.read_prompts(kills.PROMPTS, 60), cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_large_batch_is_not_felt():
+    cast = Cast(workers=2, slots=10, latency_ms=100)
+
+    report = await batches.many(lines=3000, runs=3, start_ms=1000, cast=cast)
 
     assert report.is_good, report.as_table()

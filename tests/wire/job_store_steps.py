@@ -66,8 +66,8 @@ class Wish:
     cache: str
     shown: str
     routes: str
-    on_ambiguous: str
-    images: int
+    on_ambiguous: str = ""
+    images: int = 1
 
 
 WISHES = st.builds(
@@ -123,10 +123,11 @@ class World:
 
 
 @cache
-def _ahead(name: str) -> str:
+def ahead(text: str) -> str:
+    """Return a script whose clock is ahead of Redis's by `test:skew`."""
     clock = "local now = time[1] * 1000 + math.floor(time[2] / 1000)"
-    assert clock in source(name)
-    return source(name).replace(clock, f"{clock} + (call('GET', 'test:skew') or 0)")
+    assert clock in text
+    return text.replace(clock, f"{clock} + (call('GET', 'test:skew') or 0)")
 
 
 class JobStoreSteps(RuleBasedStateMachine):
@@ -152,7 +153,7 @@ class JobStoreSteps(RuleBasedStateMachine):
     def run(self, name: str, *args: object) -> list:
         """Run a step; the clock it sees is ours, ahead of Redis's by `test:skew`."""
         self._world = None
-        return self.redis.register_script(_ahead(name))([keys.QUEUE], args)
+        return self.redis.register_script(ahead(source(name)))([keys.QUEUE], args)
 
     @rule(target=jobs, wish=WISHES)
     def submit(self, wish):
@@ -325,7 +326,7 @@ class JobStoreSteps(RuleBasedStateMachine):
             assert ("held" in after) == hold
 
     @rule(job_id=jobs, account=st.sampled_from(list(KEYS)))
-    def release(self, job_id, account):
+    def let_a_held_job_go_on(self, job_id, account):
         before = self.record(job_id)
 
         [answer] = self.run("release", account, job_id)
@@ -369,7 +370,7 @@ class JobStoreSteps(RuleBasedStateMachine):
     @rule(job_id=jobs)
     def forget(self, job_id):
         before = self.record(job_id)
-        [answer] = self.run("forget", 1000, job_id)
+        [answer] = self.run("forget", DAY_MS, job_id)
         final = not before or before["state"] not in {"queued", "running"}
         assert answer == int(final)
 

@@ -260,15 +260,17 @@ async def test_inner_addresses_are_refused_when_connecting_too(
     async with (
         Receiver() as receiver,
         front_door(shared_valkey.url, tmp_path, webhooks=quick()) as door,
-        FakeWorker(redis, door.images),
+        FakeWorker(redis, door.images) as worker,
         postman(door.settings),
     ):
+        let = worker.hold()
         # As one that was accepted before the rules were changed, or by a name
         # that led elsewhere then.
         job = await door.submit(webhook={"url": "https://hooks.example.com/"})
         [found] = [key async for key in redis.scan_iter("darkroom:job:*")]
         webhook = f'{{"url":"https://127.0.0.1:{receiver.port}/"}}'
         await redis.hset(found, "webhook", webhook)
+        let.set()
         told = await settled(door, job=job["id"])
 
     assert {attempt["error"] for attempt in told["log"]} == {"blocked_address"}
@@ -283,6 +285,7 @@ async def test_an_outage_of_an_hour_loses_nothing(
         schedule_s=[wait / 2000 for wait in Webhooks().schedule_s],
         breaker_s=Webhooks().breaker_s / 2000,
         max_in_flight=50,
+        timeout_s=15,
     )
     async with (
         front_door(
@@ -308,9 +311,10 @@ async def test_an_outage_of_an_hour_loses_nothing(
             async with asyncio.timeout(20):
                 while len(receiver.heard) < failed + 1000:
                     await asyncio.sleep(0.02)
-            await asyncio.sleep(0.1)
+                while any(d.state == "pending" for d in await every_delivery(redis)):
+                    await asyncio.sleep(0.05)
         arrived = receiver.heard[failed:]
-        told = [d async for d in every_delivery(Deliveries(redis))]
+        told = await every_delivery(redis)
 
     assert {heard.event["data"]["id"] for heard in arrived} == set(jobs)
     assert {delivery.state for delivery in told} == {"delivered"}
@@ -321,10 +325,11 @@ async def test_an_outage_of_an_hour_loses_nothing(
     assert not receiver.forged
 
 
-async def every_delivery(store: Deliveries) -> AsyncIterator[Delivery]:
+async def every_delivery(redis: Redis) -> list[Delivery]:
+    store, found = Deliveries(redis), list[Delivery]()
     after, more = None, True
     while more:
         page, more = await store.page("default", limit=100, after=after)
         after = page[-1].id
-        for found in page:
-            yield await store.get(found.id, account="default")
+        found += [await store.get(one.id, account="default") for one in page]
+    return found
