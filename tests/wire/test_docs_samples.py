@@ -1,6 +1,7 @@
 """Every command line of the document does what it says, pasted into a shell."""
 
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -67,6 +68,8 @@ def variables(operation: dict[str, Any], here: Stand) -> dict[str, str]:
     if operation["operationId"] == "cancel_job":
         slow = {"model": "test/slow-30", "prompt": "a snail"}
         job_id = here.post("/v1/jobs", slow)["id"]
+    if operation["operationId"] == "put_job":
+        job_id = f"lighthouse-{secrets.token_hex(4)}"
     gone = operation["operationId"] == "delete_file"
     file_id = here.files.pop() if gone else here.files[0]
     endpoint_id = here.endpoints[operation["operationId"] == "change_endpoint"]
