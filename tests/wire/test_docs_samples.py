@@ -21,6 +21,8 @@ pytestmark = pytest.mark.skipif(
 
 _SAY_THE_STATUS = "curl() { command curl -sS -w '%{stderr}%{http_code}' \"$@\"; }\n"
 _YOURS = "/path/to/your/image.webp"
+_NAME = "calendar-2027-01"
+"""What a job is called in several samples, which differ in its content."""
 _NOT_HERE = ("example.com", "/images/$KEY", "<img", "/v1/events?")
 """What leads out of the house, wants a signature, is no command, or never ends."""
 
@@ -47,10 +49,12 @@ def test_command_line_does_what_it_says(
     (tmp_path / "lighthouse.png").write_bytes(draw("a", width=16, height=16))
     (tmp_path / "sky.png").write_bytes(FILES["@mask"])
     (tmp_path / "requests.jsonl").write_bytes(b"{}\n")
+    command = command.replace(_YOURS, "lighthouse.png")
+    command = command.replace(_NAME, f"calendar-{secrets.token_hex(4)}")
     good = {status for status in operation["responses"] if status < "400"}
 
     ran = subprocess.run(
-        ["bash", "-euc", _SAY_THE_STATUS + command.replace(_YOURS, "lighthouse.png")],
+        ["bash", "-euc", _SAY_THE_STATUS + command],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], **variables(operation, here)},
         capture_output=True,
@@ -68,8 +72,6 @@ def variables(operation: dict[str, Any], here: Stand) -> dict[str, str]:
     if operation["operationId"] == "cancel_job":
         slow = {"model": "test/slow-30", "prompt": "a snail"}
         job_id = here.post("/v1/jobs", slow)["id"]
-    if operation["operationId"] == "put_job":
-        job_id = f"lighthouse-{secrets.token_hex(4)}"
     gone = operation["operationId"] == "delete_file"
     file_id = here.files.pop() if gone else here.files[0]
     endpoint_id = here.endpoints[operation["operationId"] == "change_endpoint"]
