@@ -29,7 +29,7 @@ _GRACE = timedelta(hours=1)
 Ending = Literal["delivered", "again", "exhausted", "gone"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Parcel:
     """A worker's right to one delivery, and all it takes to send it.
 

@@ -121,11 +121,10 @@ async def outage(*, events: int, hour_s: float, seed: int, cast: Cast) -> Report
     ):
         ours = Subscriber(stage, session)
         await ours.listen(receiver.url, receiver)
-        receiver.status, begun = 0, time.monotonic()
-        jobs = await ours.end_jobs(range(events))
-        while time.monotonic() - begun < hour_s:
-            await asyncio.sleep(hour_s / 4)
-            stage.kill_worker(dice.randrange(cast.workers))
+        receiver.status = 0
+        jobs, _ = await asyncio.gather(
+            ours.end_jobs(range(events)), _kill_workers(stage, hour_s, dice)
+        )
         await _restart(stage)
         receiver.status, failed = 204, len(receiver.heard)
         await _until_heard(receiver, jobs, since=failed, stage=stage, dice=dice)
@@ -148,6 +147,12 @@ async def _until_heard(
         await _restart(stage)
         while _subjects(receiver.heard[since:]) < jobs:
             await asyncio.sleep(_LOOK_S)
+
+
+async def _kill_workers(stage: Stage, hour_s: float, dice: random.Random) -> None:
+    for _ in range(4):
+        await asyncio.sleep(hour_s / 4)
+        stage.kill_worker(dice.randrange(stage.cast.workers))
 
 
 async def _restart(stage: Stage) -> None:

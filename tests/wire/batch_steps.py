@@ -97,12 +97,14 @@ class BatchSteps(JobStoreSteps):
 
     @rule(target=feedings)
     def take(self):
+        feeding = self.taken()
+        return multiple() if feeding is None else feeding
+
+    def taken(self) -> Feeding | None:
         holder = f"door-{next(self.numbers)}"
-
         batch_id = self.run_batch("take", holder, HOLD_MS)
-
         if batch_id is None:
-            return multiple()
+            return None
         at = int(self.redis.hget(keys.batch(batch_id), "cursor"))
         room = self.run_batch("advance", batch_id, holder, HOLD_MS, at, at)
         return Feeding(batch_id, holder, at, room)
@@ -152,6 +154,9 @@ class BatchSteps(JobStoreSteps):
 
     @rule(feeding=feedings)
     def advance(self, feeding):
+        self.advance_by(feeding)
+
+    def advance_by(self, feeding: Feeding) -> None:
         seen, key = self.seen_batches[feeding.batch_id], keys.batch(feeding.batch_id)
         before = self.redis.hmget(key, "state", "feeder", "cursor")
         stop = feeding.at + len(feeding.dealt)
@@ -172,9 +177,17 @@ class BatchSteps(JobStoreSteps):
     def release(self, feeding, wait_ms):
         self.run_batch("release", feeding.batch_id, feeding.holder, wait_ms)
 
-    @rule(batch_id=batches)
-    def a_hold_ends(self, batch_id):
-        self.redis.zadd(keys.FEED, {batch_id: 1}, xx=True)
+    @rule(target=feedings, held=feedings)
+    def another_goes_on(self, held):
+        """Somebody is taken for dead, and finds later that he is not."""
+        self.redis.zadd(keys.FEED, {held.batch_id: 1}, xx=True)
+        feeding = self.taken()
+        if feeding is None:
+            return multiple()
+        if feeding.room > 0 and feeding.at < self.seen_batches[feeding.batch_id].total:
+            feeding.dealt[feeding.at] = False
+            self.advance_by(feeding)
+        return feeding
 
     @rule(feeding=feedings)
     def say_that_it_lives(self, feeding):

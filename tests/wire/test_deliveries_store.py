@@ -348,8 +348,10 @@ async def test_what_is_given_back_was_never_claimed(stand: Stand):
 async def test_others_deliveries_are_unknown_and_torn_records_harm_nobody(
     stand: Stand,
 ):
+    torn = await stand.endpoint(url="https://torn.example/")
     await stand.endpoint()
     await stand.job()
+    await stand.redis.set(f"darkroom:endpoint:{torn.id}", "no hash")
     await stand.redis.zadd("darkroom:deliver", {"dlv_lost": 1, "dlv_torn": 2})
     await stand.redis.set("darkroom:delivery:dlv_torn", "no hash")
 
