@@ -26,6 +26,7 @@ from service.job_store.pool import redis_pool
 from service.outbound import Outbound
 from service.parent import watch_parent
 from service.settings import ConfigurationError, Settings, load_settings
+from workers import trial
 from workers.engine import LeaseWorker
 from workers.generate import WorkerContext, generate
 from workers.inputs import Inputs
@@ -118,7 +119,9 @@ async def serve(settings: Settings, catalog: Catalog) -> None:
 
 
 def main() -> None:
-    """Start, or say in one sentence why not."""
+    """Start, or say in one sentence why not; `test NAME` tests a provider instead."""
+    if sys.argv[1:2] == ["test"]:
+        raise SystemExit(trial.main(sys.argv[2:]))
     try:
         settings = load_settings()
         catalog = load_catalog(settings.catalog_file)

@@ -4,7 +4,18 @@ import sys
 
 import typer
 
-from service.cli import batch, config, doctor, embed, generate, jobs, keys, running
+from service.cli import (
+    batch,
+    config,
+    doctor,
+    embed,
+    generate,
+    jobs,
+    keys,
+    models,
+    providers,
+    running,
+)
 from service.cli.failure import Failure
 from service.cli.output import say
 
@@ -22,6 +33,8 @@ app.add_typer(batch.app, name="batch")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(embed.app, name="embed")
+app.add_typer(providers.app, name="providers")
+app.add_typer(models.app, name="models")
 app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")
 
