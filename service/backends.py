@@ -8,6 +8,7 @@ from datetime import timedelta
 from redis.asyncio import Redis
 
 from service.accounts import Accounts
+from service.files import Files
 from service.image_store import ImageStore
 from service.image_store.opening import open_image_store
 from service.job_store import JobStore
@@ -23,6 +24,7 @@ class Backends:
     jobs: JobStore
     accounts: Accounts
     images: ImageStore
+    files: Files
 
 
 @asynccontextmanager
@@ -44,4 +46,10 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
         stack.push_async_callback(jobs.aclose)
         images = open_image_store(settings)
         stack.push_async_callback(images.close)
-        yield Backends(redis, jobs, Accounts(redis, settings.limits), images)
+        yield Backends(
+            redis,
+            jobs,
+            Accounts(redis, settings.limits),
+            images,
+            Files(redis, images, idempotency=timedelta(seconds=settings.idempotency_s)),
+        )

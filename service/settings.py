@@ -109,6 +109,15 @@ class Limits(_Section):
     """Largest body with images in it, and all that links in one may lead to."""
     upload_s: float = Field(default=300, gt=0)
     """A body longer than `json_bytes` must have arrived whole by then."""
+    uploaded_file_bytes: int = Field(default=200 * 2**20, ge=1024)
+    """Largest file that `POST /v1/files` takes."""
+    batch_bytes: int = Field(default=2**30, ge=1024)
+    """Largest batch that is sent line by line."""
+    batch_lines: int = Field(default=1_000_000, ge=1)
+    """Most lines of one."""
+    upload_bytes_per_s: int = Field(default=32 * 1024, ge=1)
+    """How fast such a file or batch must come, in the long run: who sends it may keep
+    us waiting for `body_s`, and a second more for so many bytes that came."""
     reference_s: float = Field(default=15, gt=0)
     """What a link in a request leads to must have been read by then."""
 

@@ -20,7 +20,9 @@ from service.core.errors import CatalogError
 from service.core.retries import RetryPolicy
 from service.image_store.opening import open_image_store
 from service.imaging import Imaging
-from service.job_store.leases import Gate, Leases
+from service.job_store.gates import Gate
+from service.job_store.lease import Lease
+from service.job_store.leases import Leases
 from service.job_store.listening import end
 from service.job_store.pool import redis_pool
 from service.outbound import Outbound
@@ -40,7 +42,7 @@ _TIMEOUT_S = 5.0
 @contextlib.asynccontextmanager
 async def make_worker(
     settings: Settings, catalog: Catalog
-) -> AsyncIterator[LeaseWorker]:
+) -> AsyncIterator[LeaseWorker[Lease]]:
     """Build a worker and all it works with; close it in reverse."""
     own = settings.worker
     lease = timedelta(seconds=own.lease_s)

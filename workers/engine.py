@@ -1,7 +1,6 @@
 """The engine: arq's Worker, with jobs claimed in batches, under leases.
 
-    claim --> run --> Outcome --> commit        final
-                  --> Later   --> retry         queued again, due later
+    claim --> run --> verdict --> settle        final, or due again later
                   --> (drain) --> release       queued again, as if never claimed
                   --> (fenced or canceled)      nothing more to say
 
@@ -15,10 +14,9 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from signal import Signals
-from typing import Any
+from typing import Any, Generic
 
 import structlog
 from arq.connections import ArqRedis
@@ -26,11 +24,10 @@ from arq.typing import WorkerCoroutine
 from arq.worker import Function, Worker
 from redis.exceptions import RedisError
 
-from service.core.jobs import Attempt, JobId, JobState
 from service.job_store import keys
-from service.job_store.leases import Lease, Leases, Renewal
+from service.job_store.lease import Renewal
 from service.job_store.listening import end, messages
-from service.job_store.records import Outcome
+from workers.work import E, Work
 
 log = structlog.get_logger()
 
@@ -45,37 +42,15 @@ jobs, Python is busy with another, where one large claim would let them take tur
 _LAST_WORDS_S = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Later:
-    """A failed attempt with another to come.
-
-    Attributes:
-        wait: Until then.
-        goes_on: Whether what was submitted upstream may still come to an end.
-        report: What it says of its route; see `Leases.retry`, also for the others.
-        closed: For how long the provider takes no calls.
-        costly: Whether the attempt may have been billed.
-        routes: Those left, best first; empty: as they were.
-    """
-
-    attempt: Attempt
-    wait: timedelta
-    goes_on: bool = False
-    report: str = ""
-    costly: bool = False
-    closed: timedelta = timedelta(0)
-    routes: tuple[str, ...] = ()
-
-
-class LeaseWorker(Worker):
-    """An arq worker that serves one queue of job records.
+class LeaseWorker(Worker, Generic[E]):
+    """An arq worker that serves one queue of records.
 
     It keeps arq's functions table, context, signals and start-up hooks. Its one
-    function gets `(ctx, lease)` and returns an `Outcome` or `Later`; arq's own
-    entries, results, retries and aborts have no part in it.
+    function gets `(ctx, lease)` and returns a verdict, such as an `Outcome`; arq's
+    own entries, results, retries and aborts have no part in it.
 
     Args:
-        function: What runs a job.
+        function: What runs an entry.
         redis_pool: Connections with a timeout; see `service.job_store.pool`.
         leases: The worker's side of the records.
         lease: How long a claim holds; renewed at a third of it.
@@ -88,7 +63,7 @@ class LeaseWorker(Worker):
         *,
         name: str,
         redis_pool: ArqRedis,
-        leases: Leases,
+        leases: Work[E],
         max_jobs: int,
         lease: timedelta = timedelta(seconds=15),
         drain: timedelta = timedelta(seconds=30),
@@ -113,17 +88,17 @@ class LeaseWorker(Worker):
         self._run_job: Callable[..., Any] = next(
             iter(self.functions.values())
         ).coroutine
-        self._held: dict[JobId, Lease] = {}
+        self._held: dict[str, E] = {}
         self._look = asyncio.Event()  # something changed: claim again
         self._free = asyncio.Event()  # there is a free slot
         self._free.set()
         self._behind = asyncio.Event()  # a cancellation may have been missed
         self._wants_room = False
-        self._settling: set[Lease] = set()  # verdict reached: no stopping them
+        self._settling: set[E] = set()  # verdict reached: no stopping them
         self._hurry = asyncio.Event()
 
     @property
-    def held(self) -> Sequence[Lease]:
+    def held(self) -> Sequence[E]:
         """The leases in hand."""
         return tuple(self._held.values())
 
@@ -137,7 +112,7 @@ class LeaseWorker(Worker):
         if self.on_startup:
             await self.on_startup(self.ctx)
         with contextlib.suppress(RedisError, OSError):  # the heartbeat says it again
-            await self.leases.tell_gates()
+            await self.leases.announce()
         log.info("worker.started", worker=self.name, slots=self.max_jobs)
         async with asyncio.TaskGroup() as group:  # a loop that breaks ends them all
             loops = [
@@ -148,7 +123,7 @@ class LeaseWorker(Worker):
             await self._finish_running()
             await end(loops)
         with contextlib.suppress(RedisError, OSError):
-            await self.pool.zrem(keys.WORKERS, self.name)
+            await self.leases.leave()
         log.info("worker.stopped", worker=self.name)
 
     def handle_sig(self, signum: Signals) -> None:
@@ -200,26 +175,26 @@ class LeaseWorker(Worker):
                 async with asyncio.timeout(pause):
                     await self._look.wait()
 
-    def _start(self, lease: Lease) -> None:
-        if (older := self._held.get(lease.job_id)) is not None:
+    def _start(self, lease: E) -> None:
+        if (older := self._held.get(lease.id)) is not None:
             self._stop(older, FENCED)  # lapsed while this process stood still
-        self._held[lease.job_id] = lease
+        self._held[lease.id] = lease
         task = self.loop.create_task(self._run(lease))
-        self.tasks[lease.job_id] = task
+        self.tasks[lease.id] = task
         task.add_done_callback(lambda done: self._left(lease, done))
         if len(self.tasks) >= self.max_jobs:
             self._free.clear()
 
-    def _left(self, lease: Lease, task: "asyncio.Task[None]") -> None:
-        if self._held.get(lease.job_id) is lease:
-            del self._held[lease.job_id], self.tasks[lease.job_id]
+    def _left(self, lease: E, task: "asyncio.Task[None]") -> None:
+        if self._held.get(lease.id) is lease:
+            del self._held[lease.id], self.tasks[lease.id]
         self._free.set()
         if self._wants_room:
             self._look.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("job.lost_hold", job_id=lease.job_id, exc_info=error)
+            log.error("job.lost_hold", id=lease.id, exc_info=error)
 
-    async def _run(self, lease: Lease) -> None:
+    async def _run(self, lease: E) -> None:
         try:
             verdict = await self._run_job(self.ctx, lease)
         except asyncio.CancelledError as end:
@@ -229,44 +204,30 @@ class LeaseWorker(Worker):
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            verdict = _crashed(lease)  # nobody canceled it: it came from inside
+            verdict = self.leases.crashed(lease)  # it came from inside
         except Exception:
-            log.exception("attempt.crashed", job_id=lease.job_id)
-            verdict = _crashed(lease)
+            log.exception("attempt.crashed", id=lease.id)
+            verdict = self.leases.crashed(lease)
         self._settling.add(lease)
         try:
             await self._settle(lease, verdict)
         finally:
             self._settling.discard(lease)
 
-    async def _settle(self, lease: Lease, verdict: Outcome | Later) -> None:
-        if isinstance(verdict, Later):
-            self.jobs_retried += 1
-            kept = await self.leases.retry(
-                lease,
-                verdict.attempt,
-                wait=verdict.wait,
-                goes_on=verdict.goes_on,
-                report=verdict.report,
-                costly=verdict.costly,
-                closed=verdict.closed,
-                routes=verdict.routes,
-            )
-        else:
-            self.jobs_complete += 1
-            kept = await self.leases.commit(lease, verdict)
-        if not kept:
-            log.warning("outcome.refused", job_id=lease.job_id, fence=lease.fence)
+    async def _settle(self, lease: E, verdict: Any) -> None:
+        self.jobs_complete += 1
+        if not await self.leases.settle(lease, verdict):
+            log.warning("outcome.refused", id=lease.id, fence=lease.fence)
 
     async def _listen(self) -> None:
         """Block on the bell, but only while there is a slot to fill."""
         while self.allow_pick_jobs:
             await self._free.wait()
             try:
-                rung = await self.pool.blpop([keys.BELL], timeout=1)  # type: ignore[misc]
+                rung = await self.pool.blpop([self.leases.bell], timeout=1)  # type: ignore[misc]
                 wanted = self._free.is_set() and self.allow_pick_jobs
                 if rung is not None and not wanted:  # for somebody else, then
-                    await self.pool.lpush(keys.BELL, 1)  # type: ignore[misc]
+                    await self.pool.lpush(self.leases.bell, 1)  # type: ignore[misc]
             except (RedisError, OSError):
                 await asyncio.sleep(_PAUSE_S)
             else:
@@ -278,8 +239,7 @@ class LeaseWorker(Worker):
             begun = time.monotonic()
             try:
                 await self._renew()
-                await self.leases.tell_gates()
-                await self.pool.zadd(keys.WORKERS, {self.name: time.time() * 1000})
+                await self.leases.announce()
             except (RedisError, OSError) as exc:
                 log.warning("renewal.failed", error=type(exc).__name__)
                 await asyncio.sleep(_PAUSE_S)
@@ -303,17 +263,19 @@ class LeaseWorker(Worker):
                 self._stop(lease, CANCELED)
 
     async def _hear_cancels(self) -> None:
-        async for job_id in messages(self.pool, keys.CANCELS):
-            if not job_id:
+        if self.leases.cancels is None:
+            return
+        async for called_off in messages(self.pool, self.leases.cancels):
+            if not called_off:
                 self._behind.set()
-            lease = self._held.get(JobId(job_id.decode()))
+            lease = self._held.get(called_off.decode())
             if lease is not None:
                 self._stop(lease, CANCELED)
 
-    def _stop(self, lease: Lease, reason: str) -> None:
-        if self._held.get(lease.job_id) is lease and lease not in self._settling:
-            log.info("attempt.stopped", job_id=lease.job_id, reason=reason)
-            self.tasks[lease.job_id].cancel(reason)
+    def _stop(self, lease: E, reason: str) -> None:
+        if self._held.get(lease.id) is lease and lease not in self._settling:
+            log.info("attempt.stopped", id=lease.id, reason=reason)
+            self.tasks[lease.id].cancel(reason)
 
     async def _finish_running(self) -> None:
         """Wait for what runs, for the drain's time; then give the rest back."""
@@ -335,19 +297,3 @@ class LeaseWorker(Worker):
                 )
         finally:
             hurried.cancel()
-
-
-def _crashed(lease: Lease) -> Outcome:
-    """A bug of ours ends the job: it may have paid, and would pay again."""
-    log.error("job.abandoned", job_id=lease.job_id)
-    return Outcome(
-        state=JobState.FAILED,
-        attempt=Attempt(
-            provider="",
-            model="",
-            started_at=datetime.now(UTC),
-            outcome="failed",
-            error_code="internal",
-        ),
-        error={"code": "internal", "message": "An internal error; it was logged."},
-    )

@@ -32,9 +32,9 @@ from service.core.retries import RetryPolicy
 from service.core.sizing import Size
 from service.image_store import ImageStore
 from service.imaging import Imaging
-from service.job_store.leases import Lease, Leases
-from service.job_store.records import Outcome
-from workers.engine import Later
+from service.job_store.lease import Lease
+from service.job_store.leases import Leases
+from service.job_store.records import Later, Outcome
 from workers.inputs import AS_SENT, Inputs
 from workers.keeping import keep_images
 from workers.partials import Partials

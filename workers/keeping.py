@@ -15,7 +15,7 @@ from service.core.provider import Generated
 from service.core.requests import GenerationRequest
 from service.image_store import ImageStore
 from service.imaging import ImageFacts, Imaging
-from service.job_store.leases import Lease
+from service.job_store.lease import Lease
 
 log = structlog.get_logger()
 

@@ -16,7 +16,7 @@ from service.core.errors import BadImage, StoreUnavailable, Unavailable
 from service.core.requests import GenerationRequest
 from service.image_store import ImageStore
 from service.imaging import Imaging
-from service.job_store.leases import Lease
+from service.job_store.lease import Lease
 from service.partials import Partial, announce, partial_key
 from workers.keeping import as_asked
 

@@ -14,7 +14,7 @@ import orjson
 from service.core.errors import StoreUnavailable
 from service.core.jobs import Attempt, JobState, StoredImage
 from service.image_store import ImageStore
-from service.job_store.leases import Lease
+from service.job_store.lease import Lease
 from service.job_store.records import Outcome
 from workers.keeping import PAUSE_S, put_patiently
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from service.core.catalog import Route
-from service.job_store.leases import Kept, Lease, Leases
+from service.job_store.lease import Kept, Lease
+from service.job_store.leases import Leases
 
 
 class Tasks:

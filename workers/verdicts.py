@@ -23,9 +23,8 @@ from service.core.errors import (
 from service.core.jobs import Attempt, JobState
 from service.core.requests import GenerationRequest
 from service.core.retries import RetryPolicy
-from service.job_store.leases import Lease
-from service.job_store.records import Outcome
-from workers.engine import Later
+from service.job_store.lease import Lease
+from service.job_store.records import Later, Outcome
 
 log = structlog.get_logger()
 

@@ -7,6 +7,7 @@ touches `request.content`.
 import asyncio
 import json
 import math
+import time
 from typing import Any, Self
 
 import orjson
@@ -17,6 +18,7 @@ from service.core.errors import InvalidRequest
 MOST_DEPTH = 32
 
 JSON = "application/json"
+NDJSON = frozenset({"application/x-ndjson", "application/jsonl"})
 _PLAIN_TYPES = frozenset({JSON, "application/json; charset=utf-8"})
 _CHARSETS = frozenset({"utf-8", "utf8"})
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -32,15 +34,23 @@ class Body:
     Args:
         request: Nobody else may read its content.
         most_bytes: In all.
-        within_s: From now on, for all of it.
+        within_s: How long the sender may keep us waiting, in all; the time that we
+            take for what has come is not his.
+        bytes_per_s: For so many bytes that came he may a second more.
     """
 
     def __init__(
-        self, request: web.Request, *, most_bytes: int, within_s: float
+        self,
+        request: web.Request,
+        *,
+        most_bytes: int,
+        within_s: float,
+        bytes_per_s: float = math.inf,
     ) -> None:
         self._content, self._length = request.content, request.content_length
         self._most_bytes, self._within_s = most_bytes, within_s
-        self._begun = asyncio.get_running_loop().time()
+        self._bytes_per_s = bytes_per_s
+        self._waited_s = 0.0
         self.arrived = 0
 
     def allow(self, *, within_s: float) -> None:
@@ -66,17 +76,27 @@ class Body:
             if self._content.is_eof():
                 # Nearly all bodies come in one piece with the headers: no timer needed.
                 return self._content.read_nowait()
-            async with asyncio.timeout_at(self._begun + self._within_s):
-                return await self._content.readany()
+            return await self._waited()
         except TimeoutError:
-            raise InvalidRequest(
-                f"the body did not arrive within {self._within_s:g} s",
-                code="body_timeout",
-            ) from None
+            raise self._too_slow() from None
         except (web.RequestPayloadError, ConnectionError) as exc:
             raise InvalidRequest(
                 "the body ended before its end", code="body_incomplete"
             ) from exc
+
+    async def _waited(self) -> bytes:
+        begun = time.monotonic()
+        patience_s = self._within_s + self.arrived / self._bytes_per_s
+        async with asyncio.timeout(patience_s - self._waited_s):
+            chunk = await self._content.readany()
+        self._waited_s += time.monotonic() - begun
+        return chunk
+
+    def _too_slow(self) -> InvalidRequest:
+        sentence = f"the body did not arrive within {self._within_s:g} s"
+        if self._bytes_per_s < math.inf:
+            sentence = "the body arrives too slowly"
+        return InvalidRequest(sentence, code="body_timeout")
 
 
 def media_type(request: web.Request) -> str:
@@ -93,7 +113,7 @@ def media_type(request: web.Request) -> str:
     if given in _PLAIN_TYPES:
         return JSON
     kind, *params = (part.strip().lower() for part in given.split(";"))
-    for param in params if kind == JSON else ():
+    for param in params if kind == JSON or kind in NDJSON else ():
         name, _, value = param.partition("=")
         if name.strip() == "charset" and value.strip(' "') not in _CHARSETS:
             raise InvalidRequest(

@@ -40,7 +40,9 @@ _UNREAD = frozenset(
         "body_too_large",
         "file_too_large",
         "invalid_multipart",
+        "line_too_long",
         "malformed_request",
+        "too_many_lines",
         "too_many_parts",
     }
 )

@@ -7,10 +7,10 @@ from typing import Any
 from service.api.context import Front
 from service.api.events import named
 from service.api.rendering import base64_of, billed, check_present, rendered, usage
-from service.api.views import warnings
 from service.core.jobs import Job
 from service.core.requests import GenerationRequest
 from service.intake import Accepted
+from service.views import warnings
 
 
 class ImageEvents:

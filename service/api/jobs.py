@@ -14,7 +14,6 @@ from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
 from service.api.listing import read_query
 from service.api.submitting import read_submission, refuse_unavailable, submit
-from service.api.views import etag_of
 from service.api.wishes import (
     idempotency_name,
     long_poll_s,
@@ -27,6 +26,7 @@ from service.core.requests import Priority
 from service.intake import Terms
 from service.intake.draft import Draft
 from service.intake.preview import preview
+from service.views import etag_of
 
 routes = web.RouteTableDef()
 

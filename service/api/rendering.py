@@ -8,10 +8,10 @@ import orjson
 import pybase64
 
 from service.api.context import Front
-from service.api.views import warnings
 from service.core.errors import JobDeleted, StoreUnavailable
 from service.core.jobs import Job, StoredImage
 from service.intake import Accepted
+from service.views import warnings
 
 
 class Made(NamedTuple):

@@ -8,9 +8,12 @@
       * InvalidReference      a link that leads to no image we can have
     * Unauthenticated         no key, or not one of ours
     * Forbidden               a key of ours that may not do this
-    * JobNotFound
+    * NotFound                nothing of that id, or somebody else's
+      * JobNotFound
     * JobDeleted
+    * FileNotFound
     * AlreadyFinished
+    * EndpointDisabled        it hears of nothing until it is enabled
     * IdempotencyMismatch     the key was used for other content
     * UrlExpired              a signed URL was right, and its time has passed
     * InvalidSignature        a URL we did not sign, or one that was changed
@@ -91,6 +94,20 @@ class InvalidReference(InvalidRequest):
     code = "reference_unreachable"
 
 
+class LineTooLong(InvalidRequest):
+    """A line of a text is longer than any we take.
+
+    Attributes:
+        line: Its number, from 1 on.
+    """
+
+    code = "line_too_long"
+
+    def __init__(self, message: str, *, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
 class Unauthenticated(RequestError):
     """No key, or one that is not (any longer) valid."""
 
@@ -103,10 +120,14 @@ class Forbidden(RequestError):
     code = "key_scope"
 
 
-class JobNotFound(RequestError):
+class NotFound(RequestError):
     """Never made, or somebody else's: the two look the same."""
 
     code = "not_found"
+
+
+class JobNotFound(NotFound):
+    """There is no such job, or it is somebody else's."""
 
 
 class JobDeleted(RequestError):
@@ -115,10 +136,28 @@ class JobDeleted(RequestError):
     code = "deleted"
 
 
+class FileNotFound(RequestError):
+    """Never made, somebody else's, deleted or expired: all look the same."""
+
+    code = "not_found"
+
+
 class AlreadyFinished(RequestError):
     """The job is final; what was asked would change that."""
 
     code = "already_finished"
+
+
+class BatchOver(RequestError):
+    """The batch was called off, or is over; its lines begin no more."""
+
+    code = "batch_over"
+
+
+class EndpointDisabled(RequestError):
+    """The endpoint is to hear of nothing; what was asked would tell it something."""
+
+    code = "endpoint_disabled"
 
 
 class IdempotencyMismatch(RequestError):

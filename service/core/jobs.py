@@ -146,6 +146,11 @@ class Job:
         ephemeral: Whether nothing of the caller's stays once it was delivered: the
             request of a final one has no prompt, no inputs, no user.
         lost: Whether an image was looked for and is not in the store.
+        progress: From 0 to 1, as far as the provider tells.
+        alias: What its account calls it.
+        retry_of: The job whose request it repeats.
+        batch: The batch it is a line of, and `line` which, from 0; None: of none.
+        custom_id: What the caller calls that line.
     """
 
     id: JobId
@@ -172,9 +177,15 @@ class Job:
     units: int = 0
     ephemeral: bool = False
     lost: bool = False
+    progress: float = 0.0
+    alias: str | None = None
+    retry_of: str | None = None
+    batch: str | None = None
+    line: int | None = None
+    custom_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
         """Changes with every step the job takes; the base of its ETag."""
-        return f"{self.state}-{self.fence}-{self.attempts}"
+        return f"{self.state}-{self.fence}-{self.attempts}-{self.progress:g}"

@@ -1,8 +1,9 @@
 """Where finished images lie: `local` files or any S3-compatible service.
 
 Keys are made by the server and look like `jobs/{job id}/{fence}/{i}`; beside the
-images of one attempt lies `jobs/{job id}/{fence}/receipt.json`. What
-`StoreUnavailable` says is for operators: it names folders, addresses and settings.
+images of one attempt lies `jobs/{job id}/{fence}/receipt.json`. Files that were
+uploaded lie there, too, in pieces: `files/{file id}/{i}`. What `StoreUnavailable`
+says is for operators: it names folders, addresses and settings.
 """
 
 from datetime import datetime, timedelta

@@ -1,7 +1,7 @@
-"""What the whole fleet knows of providers and routes just now, to be shown."""
+"""Whom the fleet may call: what workers tell of it, and how it stands just now."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +15,39 @@ _LANES = ("routes:", "tasks:")
 """How those of jobs that wait for providers are called; see `waits.lua`."""
 _SERVED_FOR = timedelta(minutes=1)
 """As there: a provider that no worker has named for so long is nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How much of a provider the whole fleet may use; None: no limit.
+
+    Attributes:
+        max_in_flight: Calls at once.
+        requests_per_minute: Spread over it, but for a second's worth at once.
+    """
+
+    max_in_flight: int | None = None
+    requests_per_minute: int | None = None
+
+
+async def tell_gates(redis: Redis, gates: Mapping[str, Gate]) -> None:
+    """Say whom a worker can call, by name, and how much of it each allows the fleet."""
+    if not gates:
+        return
+    seconds, _ = await redis.time()
+    async with redis.pipeline(transaction=False) as pipe:
+        for name, gate in gates.items():
+            limits = {
+                "most": gate.max_in_flight,
+                "per_minute": gate.requests_per_minute,
+            }
+            told = {field: value for field, value in limits.items() if value}
+            absent = [field for field, value in limits.items() if not value]
+            key = keys.gate(name)
+            pipe.hset(key, mapping={**told, "seen_ms": int(seconds) * 1000})
+            if absent:
+                pipe.hdel(key, *absent)
+        await pipe.execute()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

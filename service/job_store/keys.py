@@ -34,13 +34,26 @@
     darkroom:cache:{account}:{digest} text    job id: its images answer equal requests
     darkroom:jobs:{account}           zset    job ids by time of creation, for listing
     darkroom:deadlines                zset    queued jobs by their deadline
+    darkroom:retention:batches        zset    ended ones by when they are deleted
     darkroom:retention                zset    final jobs by the time they are deleted;
                                               ids whose images came before the record
     darkroom:ephemeral                zset    final ephemeral jobs by the time they
                                               count as delivered
     darkroom:gone:{id}                text    account of a deleted job, for a 410
-    darkroom:outbox                   zset    final jobs somebody wants to be told of
-    darkroom:events:{account}         stream  changes of state, newest 10,000
+    darkroom:alias:{account}:{alias}  text    job id and content hash
+    darkroom:events:{account}         stream  changes of state, newest 10,000: job,
+                                              state, progress, batch; of a batch: batch,
+                                              state
+    darkroom:endpoints:{account}      hash    enabled endpoints: types they are told of
+    darkroom:delivery:{id}            hash    one event on its way to one endpoint
+    darkroom:deliveries:{account}     zset    all of them, by time of the event
+    darkroom:deliver                  zset    those to be sent, by when they are due, or
+                                              by the end of their lease
+    darkroom:deliver:bell             list    rung when one is written
+    darkroom:batch:{id}               hash    a batch (see service.batches); beside it
+                                              :open (lines under way), :done (in order
+                                              of completion), :bad (never became jobs)
+    darkroom:feed                     zset    batches that want more lines submitted
     darkroom:key:{sha256}             hash    an API key; all: darkroom:keys
     darkroom:secret:embed             bytes   what signs embed links
     darkroom:rate:{key id}            us      when its next submission is due (GCRA)
@@ -50,16 +63,18 @@
     darkroom:canary                   text    what `/readyz` writes
 
     channels: darkroom:finals (lines of "{id} {state}"), darkroom:cancels ("{id}"),
+    darkroom:changes (accounts whose events grew), darkroom:feed (batch id),
     darkroom:partials ("{id} {fence} {number}": an unfinished image is in the store)
 
 Fields of a record: state, account, key_id, priority, cost, tag, fence, request (JSON),
 created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,
 due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), tasks (JSON: those
-under way upstream), result (JSON), error (JSON), metadata (JSON), units,
-most_running, notify, costly (attempts that may have been billed), routes (one a line),
-via (the route of a running attempt), lost (an image was
-looked for and is not in the store), shown (what is left of the request of
-an ephemeral job once it is final; from then on empty).
+under way upstream), result (JSON), error (JSON), metadata (JSON), units, progress (0 to
+1), most_running, costly (attempts that may have been billed), routes (one a line), via
+(the route of a running attempt), lost (an image was looked for and is not in the
+store), shown (what is left of the request of an ephemeral job once it is final; from
+then on empty), webhook (JSON), notify (types of events it is told of), alias, retry_of,
+batch (`batch line`), custom_id.
 """
 
 from datetime import date
@@ -74,6 +89,11 @@ EPHEMERAL = "darkroom:ephemeral"
 BROKEN = "darkroom:queue:broken"
 WAITS = "darkroom:queue:waits"
 WORKERS = "darkroom:workers"
+CHANGES = "darkroom:changes"
+DELIVER = "darkroom:deliver"
+DELIVER_BELL = "darkroom:deliver:bell"
+FEED = "darkroom:feed"
+BATCHES_OVER = "darkroom:retention:batches"
 CANARY = "darkroom:canary"
 _SUSPECT_LANES = 5
 
@@ -110,6 +130,11 @@ def named(account: str, name: str) -> str:
     return f"darkroom:idem:{account}:{name}"
 
 
+def alias(account: str, alias: str) -> str:
+    """Return the key of what an account calls one of its jobs."""
+    return f"darkroom:alias:{account}:{alias}"
+
+
 def cache(account: str, cache_key: str) -> str:
     """Return the key that names the job whose images answer such requests."""
     return f"darkroom:cache:{account}:{cache_key}"
@@ -123,6 +148,26 @@ def gone(job_id: str) -> str:
 def events(account: str) -> str:
     """Return the key of an account's event stream."""
     return f"darkroom:events:{account}"
+
+
+def endpoints(account: str) -> str:
+    """Return the key of an account's enabled endpoints, and what they are told of."""
+    return f"darkroom:endpoints:{account}"
+
+
+def delivery(delivery_id: str) -> str:
+    """Return the key of one event on its way to one endpoint."""
+    return f"darkroom:delivery:{delivery_id}"
+
+
+def deliveries(account: str) -> str:
+    """Return the key of an account's deliveries, by time."""
+    return f"darkroom:deliveries:{account}"
+
+
+def batch(batch_id: str, part: str = "") -> str:
+    """Return the key of a batch, or of its `open`, `done` or `bad` lines."""
+    return f"darkroom:batch:{batch_id}{part and ':'}{part}"
 
 
 def gate(provider: str) -> str:

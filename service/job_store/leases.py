@@ -2,111 +2,28 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
-from enum import IntEnum
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
+import structlog
 from redis.asyncio import Redis
 
-from service.core.jobs import Attempt, JobId
-from service.core.requests import GenerationRequest, Priority
+from service.core.jobs import Attempt, JobId, JobState
+from service.core.requests import Priority
 from service.job_store import keys
+from service.job_store.gates import Gate, tell_gates
 from service.job_store.gather import Gather
-from service.job_store.records import Outcome, attempt_json, read_request
+from service.job_store.lease import Claim, Kept, Lease, Renewal
+from service.job_store.records import Later, Outcome, attempt_json
 from service.job_store.scripting import script
+
+log = structlog.get_logger()
 
 BATCH_SHARE = 0.9
 """Batch jobs hold at most this part of a worker's slots."""
 PARK_AFTER = 5
 """Interruptions after which a job that dies alone is parked as poison."""
-
-
-class Renewal(IntEnum):
-    """What became of a lease."""
-
-    FENCED = 0
-    RENEWED = 1
-    CANCELED = 2
-    FINAL = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """How much of a provider the whole fleet may use; None: no limit.
-
-    Attributes:
-        max_in_flight: Calls at once.
-        requests_per_minute: Spread over it, but for a second's worth at once.
-    """
-
-    max_in_flight: int | None = None
-    requests_per_minute: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Upstream tasks of a job, on record before anybody looks at them.
-
-    Attributes:
-        route: `provider/provider model` they were submitted on.
-        tasks: Their handles.
-    """
-
-    route: str
-    tasks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """A worker's right to one job.
-
-    Attributes:
-        fence: The number that makes every earlier claim's writes harmless.
-        attempts: Attempts made before this one.
-        interruptions: How often a worker died over the job.
-        payload: The request as stored; decoded by `request`.
-        ephemeral: Whether no words of it may enter the record.
-        costly: Attempts among them that may have been billed.
-        kept: Upstream tasks that an earlier claim submitted; None: there are none.
-        route: `provider/provider model` of this attempt; None: any.
-        routes: Those the job has left, best first; empty: all its model has.
-        taken_at: Monotonic seconds of the claim.
-    """
-
-    job_id: JobId
-    fence: int
-    payload: bytes = field(repr=False)
-    attempts: int
-    interruptions: int
-    priority: Priority
-    account: str
-    ephemeral: bool = False
-    costly: int = 0
-    kept: "Kept | None" = None
-    route: str | None = None
-    routes: tuple[str, ...] = ()
-    taken_at: float
-
-    @property
-    def request(self) -> GenerationRequest:
-        """The request, decoded anew on every call."""
-        return read_request(self.payload)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """The answer to one claim.
-
-    Attributes:
-        next_due: When the next retry or lapsed lease is due; None: nothing waits.
-        left: Whether ready work stayed behind, for want of slots or by its class.
-    """
-
-    leases: tuple[Lease, ...]
-    left: bool
-    next_due: timedelta | None
 
 
 class Leases:
@@ -117,6 +34,9 @@ class Leases:
     they carry results that were paid for. Those three may run twice: a repeat of
     the same fence gets the same answer.
     """
+
+    bell: str = keys.BELL
+    cancels: str | None = keys.CANCELS
 
     def __init__(
         self,
@@ -146,31 +66,20 @@ class Leases:
         self._returns: Gather[tuple[Any, ...], int] = Gather(
             self._send_returns, persistent=True
         )
-
         self._keeps: Gather[tuple[Any, ...], int] = Gather(
             self._send_keeps, persistent=True
         )
 
-    async def tell_gates(self) -> None:
-        """Say whom this worker can call, and how much of it each allows the fleet."""
-        if not self._gates:
-            return
-        seconds, _ = await self._redis.time()
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for name, gate in self._gates.items():
-                limits = {
-                    "most": gate.max_in_flight,
-                    "per_minute": gate.requests_per_minute,
-                }
-                told = {field: value for field, value in limits.items() if value}
-                absent = [field for field, value in limits.items() if not value]
-                key = keys.gate(name)
-                pipe.hset(key, mapping={**told, "seen_ms": int(seconds) * 1000})
-                if absent:
-                    pipe.hdel(key, *absent)
-            await pipe.execute()
+    async def announce(self) -> None:
+        """Say that this worker lives, and whom it can call."""
+        await tell_gates(self._redis, self._gates)
+        await self._redis.zadd(keys.WORKERS, {self._worker: time.time() * 1000})
 
-    async def claim(self, most: int, *, held: Mapping[JobId, Lease]) -> Claim:
+    async def leave(self) -> None:
+        """Strike this worker off."""
+        await self._redis.zrem(keys.WORKERS, self._worker)
+
+    async def claim(self, most: int, *, held: Mapping[str, Lease]) -> Claim[Lease]:
         """Take up to `most` ready jobs; again after a lost answer takes the same.
 
         Args:
@@ -210,6 +119,42 @@ class Leases:
         pairs = [part for lease in held for part in (lease.job_id, lease.fence)]
         answers = await self._renew([self._lease_ms, self._lease_ms // 2, *pairs])
         return [Renewal(answer) for answer in answers]
+
+    async def settle(self, lease: Lease, verdict: Outcome | Later) -> bool:
+        """Write down what an attempt came to; False when the job is not ours to end."""
+        if isinstance(verdict, Outcome):
+            return await self.commit(lease, verdict)
+        return await self.retry(
+            lease,
+            verdict.attempt,
+            wait=verdict.wait,
+            goes_on=verdict.goes_on,
+            report=verdict.report,
+            costly=verdict.costly,
+            closed=verdict.closed,
+            routes=verdict.routes,
+        )
+
+    def crashed(self, lease: Lease) -> Outcome:
+        """Return the end of a job whose attempt met a bug of ours.
+
+        It may have paid, and would pay again.
+        """
+        log.error("job.abandoned", job_id=lease.job_id)
+        return Outcome(
+            state=JobState.FAILED,
+            attempt=Attempt(
+                provider="",
+                model="",
+                started_at=datetime.now(UTC),
+                outcome="failed",
+                error_code="internal",
+            ),
+            error={
+                "code": "internal",
+                "message": "An internal error; it was logged.",
+            },
+        )
 
     async def commit(self, lease: Lease, outcome: Outcome) -> bool:
         """Make the outcome final; False when the job is no longer ours to end."""

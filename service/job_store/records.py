@@ -1,7 +1,7 @@
 """How a job is written down, and read back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +10,39 @@ import orjson
 
 from service.core.jobs import Attempt, Job, JobId, JobState, StoredImage
 from service.core.requests import GenerationRequest, Priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Who is told of one job, or of one batch, beside the account's endpoints.
+
+    Attributes:
+        events: Types such as `job.succeeded`; `*`: all that are told unasked.
+        secret: Signs what is sent, `whsec_` and base64; None: the account's own does.
+    """
+
+    url: str
+    events: tuple[str, ...] = ("*",)
+    secret: str | None = field(default=None, repr=False)
+
+    def to_record(self) -> str:
+        """Return what deliveries carry; `events` lie in a field of their own."""
+        secret = {} if self.secret is None else {"secret": self.secret}
+        return orjson.dumps({"url": self.url, **secret}).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which line of which batch a job is.
+
+    Attributes:
+        line: From 0.
+        custom_id: What the caller calls it.
+    """
+
+    batch_id: str
+    line: int
+    custom_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +59,10 @@ class NewJob:
         start_within: It expires unless it has started by then; None: never.
         idempotency_name: At most 255 characters, of the caller's choosing.
         content_hash: Equal for equal requests; decides whether a name was reused.
-        notify: Whether a final state leaves a row in the outbox.
+        webhook: Whom it tells itself; None: only the account's endpoints are told.
+        alias: What the caller calls it; equal aliases mean equal jobs.
+        retry_of: The job whose request it repeats.
+        place: Its line in a batch; None: it is of none.
         cache_key: Hex digest of what decides the images; a job of the account that
             has it, under way or done whole, answers for this one. None: never.
         ephemeral: Whether prompt, inputs and images go when it was delivered; such a
@@ -49,7 +85,10 @@ class NewJob:
     metadata: dict[str, str] | None = None
     idempotency_name: str | None = None
     content_hash: str = ""
-    notify: bool = False
+    webhook: Webhook | None = None
+    alias: str | None = None
+    retry_of: str | None = None
+    place: Place | None = None
     cache_key: str | None = None
     ephemeral: bool = False
     routes: tuple[str, ...] = ()
@@ -116,6 +155,40 @@ class Outcome:
         return replace(self, images=images)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """A failed attempt with another to come.
+
+    Attributes:
+        wait: Until then.
+        goes_on: Whether what was submitted upstream may still come to an end.
+        report: What it says of its route; see `Leases.retry`, also for the others.
+        closed: For how long the provider takes no calls.
+        costly: Whether the attempt may have been billed.
+        routes: Those left, best first; empty: as they were.
+    """
+
+    attempt: Attempt
+    wait: timedelta
+    goes_on: bool = False
+    report: str = ""
+    costly: bool = False
+    closed: timedelta = timedelta(0)
+    routes: tuple[str, ...] = ()
+
+
+def more_json(new: NewJob) -> bytes:
+    """Return the fields of a record that few jobs have; empty where it has none."""
+    more = {"alias": new.alias, "retry_of": new.retry_of}
+    if new.webhook is not None:
+        more["webhook"] = new.webhook.to_record()
+    if new.place is not None:
+        more["batch"] = f"{new.place.batch_id} {new.place.line}"
+        more["custom_id"] = new.place.custom_id
+    told = {name: value for name, value in more.items() if value is not None}
+    return orjson.dumps(told) if told else b""
+
+
 def request_json(request: GenerationRequest) -> bytes:
     """Return the stored form of a request."""
     return orjson.dumps(request.to_record())
@@ -179,7 +252,23 @@ def read_job(job_id: JobId, stored: Mapping[bytes, bytes]) -> Job:
         ephemeral="shown" in fields,
         lost="lost" in fields,
         metadata=orjson.loads(fields["metadata"]) if "metadata" in fields else {},
+        progress=float(fields.get("progress", 0)),
+        alias=_text(fields.get("alias")),
+        retry_of=_text(fields.get("retry_of")),
+        custom_id=_text(fields.get("custom_id")),
+        **_place(fields.get("batch")),
     )
+
+
+def _place(stored: bytes | None) -> dict[str, Any]:
+    if stored is None:
+        return {}
+    batch, line = stored.decode().split(" ")
+    return {"batch": batch, "line": int(line)}
+
+
+def _text(stored: bytes | None) -> str | None:
+    return None if stored is None else stored.decode()
 
 
 def _trail(fields: Mapping[str, bytes]) -> tuple[Attempt, ...]:

@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, ReadOnlyError
 from service.job_store import keys
 
 _HERE = Path(__file__).parent / "scripts"
-_SHARED = ("common", "gates", "gathered", "waits", "steps")
+_SHARED = ("common", "gates", "gathered", "outbox", "batches", "waits", "steps")
 
 
 class Script:

@@ -10,14 +10,19 @@ from typing import Any
 import orjson
 from redis.asyncio import Redis
 
-from service.core.errors import IdempotencyMismatch, QueueUnavailable, TooMuch
+from service.core.errors import (
+    BatchOver,
+    IdempotencyMismatch,
+    QueueUnavailable,
+    TooMuch,
+)
 from service.core.jobs import JobId
 from service.core.periods import end_of
 from service.job_store import keys
 from service.job_store.answers import ANSWER_BUDGET_S, ms, told
 from service.job_store.clock import RedisClock
 from service.job_store.gather import Gather
-from service.job_store.records import NewJob, request_json, shown_json
+from service.job_store.records import NewJob, more_json, request_json, shown_json
 from service.job_store.scripting import script
 
 _SUBMIT_BUDGET_S = 2.0
@@ -68,6 +73,8 @@ class Submissions:
                 return Submitted(JobId(value.decode()), joined=True)
             case b"mismatch":
                 raise mismatch()
+            case b"batch_over":
+                raise BatchOver("the batch has ended; no more of its lines begin")
             case b"queue_full":
                 raise TooMuch(
                     f"this key already has {new.most_queued} unfinished jobs",
@@ -127,10 +134,11 @@ def _fields(new: NewJob, accept_until: int) -> tuple[Any, ...]:
         "" if new.most_running is None else new.most_running,
         new.idempotency_name or "",
         new.content_hash,
-        int(new.notify),
+        "" if new.webhook is None else " ".join(new.webhook.events),
         "" if new.cache_key is None or new.ephemeral else new.cache_key,
         shown_json(new.request) if new.ephemeral else b"",
         "\n".join(new.routes),
+        more_json(new),
     )
 
 

@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 from service.core.jobs import Attempt, JobState, StoredImage
 from service.image_store import ImageStore
 from service.job_store import keys
-from service.job_store.leases import Lease, Leases
+from service.job_store.lease import Lease
+from service.job_store.leases import Leases
 from service.job_store.records import Outcome
 from tests.fakes.pictures import draw
 

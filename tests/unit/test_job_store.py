@@ -25,7 +25,8 @@ from service.core.errors import (
 from service.core.jobs import Attempt, JobState, StoredImage, new_job_id
 from service.core.requests import GenerationRequest, Priority
 from service.job_store import JobStore, keys
-from service.job_store.leases import Leases, Renewal
+from service.job_store.lease import Renewal
+from service.job_store.leases import Leases
 from service.job_store.records import NewJob, Outcome
 from service.job_store.scripting import script
 from service.settings import Limits

@@ -45,6 +45,7 @@ UNITS, ASKED = 5_000, 2
 MOST_OPEN, QUOTA = 6, 4 * UNITS
 WORDS, SHOWN = '{"prompt":"a fox"}', '{"prompt":""}'
 MODEL, COST_MICROS = "test/test", 40_200
+TOLD = "job.succeeded job.failed job.canceled job.expired"
 
 
 @dataclass(frozen=True)
@@ -149,8 +150,8 @@ class JobStoreSteps(RuleBasedStateMachine):
         job_id, answering = f"job_{next(self.numbers):026}", self.answering(wish)
         line = [job_id, account, KEYS[account], wish.priority, 250, WORDS, "", FAR_MS]
         line += [wish.deadline_ms, wish.units, QUOTA, MOST_OPEN, MOST_RUNNING[account]]
-        line += [wish.name, "hash", int(wish.notify), wish.cache, wish.shown]
-        line += [wish.routes]
+        line += [wish.name, "hash", TOLD if wish.notify else "", wish.cache]
+        line += [wish.shown, wish.routes, ""]
 
         now_ms, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
 
@@ -176,7 +177,7 @@ class JobStoreSteps(RuleBasedStateMachine):
             return
         account = self.seen[job_id].wish.account
         line = [job_id, account, KEYS[account], "normal", 250, "{}", "", FAR_MS, 0]
-        line += [UNITS, "", 12, "", "", "hash", 0, "", "", ""]
+        line += [UNITS, "", 12, "", "", "hash", "", "", "", "", ""]
 
         _, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
 

@@ -20,7 +20,11 @@ async def test_submission_is_accepted_before_anything_is_done(door: FrontDoor):
     assert answer.headers["Location"] == link
     assert job["status"] == "queued"
     assert job["request"]["prompt"] == "a fox"
-    assert job["links"] == {"self": link, "cancel": f"{link}/cancel"}
+    assert job["links"] == {
+        "self": link,
+        "events": f"{link}/events",
+        "cancel": f"{link}/cancel",
+    }
 
 
 async def test_submitted_job_reads_back_the_same(door: FrontDoor):

@@ -18,11 +18,12 @@ from redis.asyncio import Redis
 from service.core.jobs import Attempt, JobId, JobState, new_job_id
 from service.core.requests import GenerationRequest, Priority
 from service.job_store import JobStore, keys
-from service.job_store.leases import Lease, Leases, Renewal
+from service.job_store.lease import Lease, Renewal
+from service.job_store.leases import Leases
 from service.job_store.pool import redis_pool
-from service.job_store.records import NewJob, Outcome
+from service.job_store.records import Later, NewJob, Outcome
 from tests.fakes.valkey import Valkey
-from workers.engine import Later, LeaseWorker
+from workers.engine import LeaseWorker
 from workers.sweep import Sweep
 
 Verdict = Outcome | Later

@@ -10,7 +10,9 @@ from redis.asyncio import Redis
 from service.core.jobs import Attempt, JobState, new_job_id
 from service.core.requests import GenerationRequest, Priority
 from service.job_store import JobStore, keys
-from service.job_store.leases import Gate, Kept, Lease, Leases
+from service.job_store.gates import Gate
+from service.job_store.lease import Kept, Lease
+from service.job_store.leases import Leases
 from service.job_store.records import NewJob, Outcome
 from service.job_store.scripting import script
 
@@ -39,7 +41,7 @@ async def fleet(redis: Redis) -> AsyncIterator[Fleet]:
             gates=gates,
         )
         hired.append(leases)
-        await leases.tell_gates()
+        await leases.announce()
         return leases
 
     yield hire

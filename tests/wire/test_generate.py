@@ -24,11 +24,11 @@ from service.core.requests import GenerationRequest, Priority
 from service.core.retries import RetryPolicy
 from service.image_store.local import LocalImageStore
 from service.imaging import Imaging
-from service.job_store.leases import Lease, Leases
-from service.job_store.records import Outcome
+from service.job_store.lease import Lease
+from service.job_store.leases import Leases
+from service.job_store.records import Later, Outcome
 from tests.fakes.images import encoded, noise
 from tests.fakes.providers import ScriptedProvider
-from workers.engine import Later
 from workers.generate import WorkerContext, generate
 from workers.inputs import Inputs
 from workers.partials import Partials

@@ -7,7 +7,7 @@ After each step of `job_store_steps.py`:
 * no key runs more jobs than it may, and none waits while it may run;
 * no provider has more calls than it allows, and each call is counted once;
 * whoever may call a provider does not wait for it, at the latest after an audit;
-* a final state never changes, and has one row in the outbox if it was asked for;
+* a final state never changes, and has one delivery if somebody asked for it;
 * the fence only rises;
 * units used and reserved add up to what was asked and delivered;
 * the ledger is the sum over all jobs there ever were;
@@ -143,14 +143,20 @@ class JobStoreMachine(JobStoreSteps):
             seen.fence = int(stored["fence"])
 
     @invariant()
-    def the_outbox_has_one_row_per_final_state_that_was_asked_for(self):
-        rows = self.redis.zrange("darkroom:outbox", 0, -1)
-        asked = [
-            job_id
+    def each_final_state_that_somebody_wants_to_be_told_of_has_one_delivery(self):
+        states = {
+            job_id: JobState(self.record(job_id).get("state", seen.state))
             for job_id, seen in self.seen.items()
-            if seen.wish.notify and seen.state.is_final and self.record(job_id)
-        ]
-        assert sorted(rows) == sorted(asked)
+            if seen.wish.notify
+        }
+        asked = {
+            f"dlv_{job_id.removeprefix('job_')}_{state}_own"
+            for job_id, state in states.items()
+            if state.is_final
+        }
+        assert set(self.redis.zrange(keys.DELIVER, 0, -1)) == asked
+        for delivery in asked:
+            assert self.redis.hget(keys.delivery(delivery), "state") == "pending"
 
     @invariant()
     def no_unit_appears_or_disappears(self):

@@ -14,7 +14,7 @@ from service.core.jobs import JobId, new_job_id
 from service.core.requests import GenerationRequest, Priority
 from service.image_store.local import LocalImageStore
 from service.imaging import Imaging
-from service.job_store.leases import Lease
+from service.job_store.lease import Lease
 from service.partials import Mailbox, Partial, Partials, announce, partial_key
 from tests.fakes.pictures import draw
 from workers.partials import Partials as Showing

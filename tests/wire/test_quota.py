@@ -14,7 +14,8 @@ from service.core.errors import AlreadyFinished, TooMuch
 from service.core.jobs import JobState, new_job_id
 from service.core.requests import GenerationRequest, Priority
 from service.job_store import JobStore, keys
-from service.job_store.leases import Lease, Leases
+from service.job_store.lease import Lease
+from service.job_store.leases import Leases
 from service.job_store.pool import redis_pool
 from service.job_store.records import NewJob, Outcome
 from service.settings import Limits

@@ -16,12 +16,12 @@ from service.core.retries import RetryPolicy
 from service.image_store.local import LocalImageStore
 from service.imaging import Imaging
 from service.job_store import JobStore
-from service.job_store.leases import Kept, Lease, Leases
-from service.job_store.records import NewJob, Outcome
+from service.job_store.lease import Kept, Lease
+from service.job_store.leases import Leases
+from service.job_store.records import Later, NewJob, Outcome
 from service.outbound import Outbound
 from tests.fakes.upstreams.base import KEY
 from tests.fakes.upstreams.bfl import BFLFake
-from workers.engine import Later
 from workers.generate import WorkerContext, generate
 from workers.inputs import Inputs
 from workers.partials import Partials

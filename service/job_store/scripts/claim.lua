@@ -162,7 +162,7 @@ local function take(from, id)
   if job[DEADLINE] and not job[STARTED] then add(removed, 'darkroom:deadlines', id) end
   if from ~= queue then add(removed, from, id) end
   add(scores, queue, lease_end, id)
-  tell(job[ACCOUNT], id, 'running')
+  tell_of_job(id, job, 'running')
   risen = math.max(risen, tonumber(job[TAG]))
   noted[#noted + 1] = id
   noted[#noted + 1] = fence

@@ -24,6 +24,11 @@ for at = 2, #ARGV, WIDTH do
     local cost, source, model = string.match(ARGV[at + 8], '^(%d+) (%S*) (%S*)$')
     if cost and cost ~= '0' then count(tally, 'cost_micros:' .. source, cost) end
     if model and model ~= '' then count(drawn, model, delivered) end
+    local batch = place_of(job)
+    if batch then
+      count(batch_sums(batch), 'images', delivered)
+      count(batch_sums(batch), 'cost_micros', tonumber(cost or 0))
+    end
     done[id] = true
     answers[#answers + 1] = 1
   else

@@ -1,4 +1,4 @@
--- Stands before every script, with `gates`, `gathered`, `waits` and `steps` behind it. KEYS[1] is the queue; its lanes are named
+-- Stands before every script, with `gates`, `gathered`, `outbox`, `batches`, `waits` and `steps` behind it. KEYS[1] is the queue; its lanes are named
 -- after it (see keys.py).
 -- Every script reads and checks an item whole before it first writes for it, because Lua does not roll back: a record that is
 -- none (torn by hand, or by a version to come) must not stop a batch half way.
@@ -15,6 +15,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function whole(number) return string.format('%.0f', number) end
 local now_text = whole(now)
 local function job_key(id) return 'darkroom:job:' .. id end
+local function alias_key(account, alias) return 'darkroom:alias:' .. account .. ':' .. alias end
 local function use_key(key_id) return 'darkroom:use:' .. key_id end
 local function suspects(k) return queue .. ':suspects:' .. k end
 local function waiting(name) return queue .. ':wait:' .. name end
@@ -30,8 +31,8 @@ end
 
 -- Positions of a record's fields in what `read` returns; an absent one is false.
 local STATE, ACCOUNT, KEY_ID, PRIORITY, COST, TAG, FENCE, INTERRUPTIONS, ATTEMPTS, UNITS, CREATED, DEADLINE, STARTED, NOTIFY,
-  SHOWN, VIA = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
-local ALSO = 17 -- the first of those that a script reads besides
+  SHOWN, VIA, BATCH_LINE = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+local ALSO = 18 -- the first of those that a script reads besides
 
 local PRIORITIES = { interactive = true, normal = true, batch = true }
 
@@ -46,7 +47,7 @@ end
 -- The fields every step decides on, and those named behind them; nil when there is no such record, or none to work with.
 local function read(id, ...)
   local job = redis.pcall('HMGET', job_key(id), 'state', 'account', 'key_id', 'priority', 'cost', 'tag', 'fence', 'interruptions',
-    'attempts', 'units', 'created_ms', 'deadline_ms', 'started_ms', 'notify', 'shown', 'via', ...)
+    'attempts', 'units', 'created_ms', 'deadline_ms', 'started_ms', 'notify', 'shown', 'via', 'batch', ...)
   return not job.err and job[STATE] and is_sound(job) and job or nil
 end
 

@@ -5,16 +5,16 @@ local LATE_MS = 600000
 local answers = {}
 for at = 2, #ARGV do
   local id = ARGV[at]
-  local job = read(id, 'completed_ms')
+  local job = read(id, 'completed_ms', 'alias')
   if job and (job[STATE] == 'queued' or job[STATE] == 'running') then
     answers[#answers + 1] = 0
   else
     call('ZREM', 'darkroom:retention', id)
-    call('ZREM', 'darkroom:outbox', id)
     if job then
       call('SET', 'darkroom:gone:' .. id, job[ACCOUNT], 'PX', ARGV[1])
       call('ZREM', 'darkroom:jobs:' .. job[ACCOUNT], id)
       if job[SHOWN] then call('ZREM', EPHEMERAL, id) end
+      if job[ALSO + 1] then call('PEXPIRE', alias_key(job[ACCOUNT], job[ALSO + 1]), ARGV[1]) end
       if now - job[ALSO] < LATE_MS then call('ZADD', 'darkroom:retention', whole(now + LATE_MS), id) end
     end
     call('DEL', job_key(id))

@@ -40,7 +40,7 @@ for at = 1, #ARGV, 9 do
     left[key_id] = true
     add(removed, queue, id)
     add(scores, to, score, id)
-    tell(job[ACCOUNT], id, 'queued')
+    tell_of_job(id, job, 'queued')
     ready = ready or wait <= 0
     answers[#answers + 1] = 1
   end

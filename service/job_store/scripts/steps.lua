@@ -36,16 +36,17 @@ local function refund(flow, cost)
   if at > clock then tags[flow] = math.max(clock, at - cost) end
 end
 
--- Once in a batch the stream is trimmed.
-local trimmed = {}
-local function tell(account, id, state)
-  local stream = 'darkroom:events:' .. account
-  if trimmed[account] then
-    call('XADD', stream, '*', 'job', id, 'state', state)
-  else
-    call('XADD', stream, 'MAXLEN', '~', '10000', '*', 'job', id, 'state', state)
-    trimmed[account] = true
-  end
+-- Say that a job is in another state now. Events of a job that are told to those who asked for them are `started`, when its
+-- first attempt begins, and the end.
+local function tell_of(account, id, state, batch)
+  if batch then tell(account, 'job', id, 'state', state, 'batch', batch) else tell(account, 'job', id, 'state', state) end
+end
+
+local function tell_of_job(id, job, state)
+  tell_of(job[ACCOUNT], id, state, (place_of(job)))
+  local type = state
+  if state == 'running' then type = not job[STARTED] and 'started' elseif state == 'queued' then type = false end
+  if type then announce(job[ACCOUNT], id, 'job.' .. type, job_key(id), job[NOTIFY], '') end
 end
 
 local expires
@@ -78,8 +79,12 @@ local function finish(id, job, state, settled, retention_ms, ...)
     add(scores, EPHEMERAL, whole(now + DELIVERED_MS), id)
   end
   add(scores, 'darkroom:retention', expires, id)
-  if job[NOTIFY] then add(scores, 'darkroom:outbox', now_text, id) end
-  tell(job[ACCOUNT], id, state)
+  local batch, line = place_of(job)
+  if batch then
+    local ran = state == 'succeeded' or state == 'failed'
+    end_line(batch, line, state, ran and now - tonumber(job[CREATED]))
+  end
+  tell_of_job(id, job, state)
   finals[#finals + 1] = id .. ' ' .. state
   return tally
 end

@@ -1,12 +1,13 @@
 -- Write down new jobs and put each in the queue at its fair place. All or nothing per job, idempotent by job id.
--- ARGV 1 most unfinished jobs in all, 2 life of an idempotency name, 3 life of a cache key (ms); then 19 per job:
+-- ARGV 1 most unfinished jobs in all, 2 life of an idempotency name, 3 life of a cache key (ms); then 20 per job:
 --   id, account, key id, priority, cost, request, metadata or '', accept until (ms), deadline (ms from now, 0: none), units,
 --   quota (units, '': none), most unfinished jobs of the key, most running ones ('': no limit), idempotency name or '',
---   content hash, notify (0|1), cache key or '', the request without its words or '' (takes its place when the job is final),
---   routes, one a line, or ''
+--   content hash, event types its own webhook wants or '', cache key or '', the request without its words or '' (takes its place
+--   when the job is final), routes, one a line, or '', further fields of the record (JSON) or '': webhook, alias, retry_of,
+--   batch ('batch line'), custom_id
 -- Returns now, then per job a code and a value:
---   made id | joined id | mismatch id | late 0 | queue_full 0 | backlog 0 | quota (1: reservations are open, 0: used up)
-local WIDTH = 19
+--   made id | joined id | mismatch id | late 0 | batch_over 0 | queue_full 0 | backlog 0 | quota (1: reservations are open, 0: used up)
+local WIDTH = 20
 local answers = { now }
 local backlog = tonumber(call('GET', queue .. ':open') or 0)
 local most_in_all, name_life, cache_life = tonumber(ARGV[1]), ARGV[2], ARGV[3]
@@ -34,6 +35,20 @@ local function cached(name)
   return lives and id
 end
 
+-- Whether lines of that batch may still begin.
+local runs = {}
+local function is_over(place)
+  local batch = place and string.match(place, '^%S+')
+  if batch and runs[batch] == nil then runs[batch] = call('HGET', batch_key(batch), 'state') == 'in_progress' end
+  return batch and not runs[batch]
+end
+
+-- The job that a name stands for, and the hash of what was asked for under it; nil where it is free, or its job gone.
+local function holder(name)
+  local seen = call('GET', name)
+  if seen and call('EXISTS', job_key(string.sub(seen, 1, 30))) == 1 then return seen end
+end
+
 for at = 4, #ARGV, WIDTH do
   local id, account, key_id, priority, cost = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
   local request, metadata, accept_until = ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
@@ -42,10 +57,9 @@ for at = 4, #ARGV, WIDTH do
   local cache, shown = ARGV[at + 16], ARGV[at + 17]
   local key, joined = job_key(id), nil
   local name_key, cache_key = 'darkroom:idem:' .. account .. ':' .. name, 'darkroom:cache:' .. account .. ':' .. cache
-  if name ~= '' then
-    local seen = call('GET', name_key)
-    if seen and call('EXISTS', job_key(string.sub(seen, 1, 30))) == 1 then joined = seen end
-  end
+  local more = ARGV[at + 19] ~= '' and cjson.decode(ARGV[at + 19]) or {}
+  if name ~= '' then joined = holder(name_key) end
+  if more.alias and not joined then joined = holder(alias_key(account, more.alias)) end
   local made = not joined and cache ~= '' and cached(cache_key)
   local seen = known_use(key_id)
   if call('EXISTS', key) == 1 then
@@ -57,6 +71,10 @@ for at = 4, #ARGV, WIDTH do
   elseif made then
     if name ~= '' then call('SET', name_key, made .. ' ' .. hash, 'PX', name_life) end
     answer('joined', made)
+  elseif more.batch and call('EXISTS', 'darkroom:gone:' .. id) == 1 then
+    answer('made', id) -- it was, and somebody deleted it since
+  elseif is_over(more.batch) then
+    answer('batch_over', 0)
   elseif now > accept_until then
     answer('late', 0)
   elseif backlog >= most_in_all then
@@ -74,7 +92,8 @@ for at = 4, #ARGV, WIDTH do
       fields[#fields + 1] = value
     end
     if metadata ~= '' then also('metadata', metadata) end
-    if notify == '1' then also('notify', '1') end
+    if notify ~= '' then also('notify', notify) end
+    for field, value in pairs(more) do also(field, value) end
     if shown ~= '' then also('shown', shown) end
     if most_running ~= '' then also('most_running', most_running) end
     if ARGV[at + 18] ~= '' then also('routes', ARGV[at + 18]) end
@@ -88,7 +107,10 @@ for at = 4, #ARGV, WIDTH do
     if cache ~= '' then call('SET', cache_key, id, 'PX', cache_life) end
     add(scores, 'darkroom:jobs:' .. account, now_text, id)
     add(scores, lane(priority, 0), tag, id)
-    tell(account, id, 'queued')
+    if more.alias then call('SET', alias_key(account, more.alias), id .. ' ' .. hash) end
+    local batch, line = string.match(more.batch or '', '^(%S+) (%d+)$')
+    if batch then call('SADD', batch_key(batch) .. ':open', line) end
+    tell_of(account, id, 'queued', batch)
     seen[1], seen[2], backlog, opened = seen[1] + 1, seen[2] + asked, backlog + 1, opened + 1
     count(use(key_id), 'open', 1)
     count(use(key_id), 'reserved', asked)

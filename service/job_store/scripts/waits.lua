@@ -118,6 +118,9 @@ local function flush()
   end
   for flow, tag in pairs(tags) do call('SET', flow, whole(tag), 'PX', FLOW_TTL_MS) end
   if #finals > 0 then call('PUBLISH', 'darkroom:finals', table.concat(finals, '\n')) end
+  write_batches()
+  ring_deliverers()
+  nudge_listeners()
   write_gates()
   uses, running = {}, {}
   for key_id in pairs(left) do wake_key(permit_of(key_id)) end

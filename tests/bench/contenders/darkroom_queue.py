@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 from service.core.jobs import Attempt, JobState, StoredImage, new_job_id
 from service.core.requests import GenerationRequest, Priority
 from service.job_store import JobStore
-from service.job_store.leases import Lease, Leases
+from service.job_store.lease import Lease
+from service.job_store.leases import Leases
 from service.job_store.pool import redis_pool
 from service.job_store.records import NewJob, Outcome
 from tests.bench.contenders._queue import SLOTS, Job, Request, Submit, run

@@ -15,9 +15,9 @@ import pybase64
 from service.api.context import Front
 from service.api.events import plain
 from service.api.rendering import billed, check_present, read_image
-from service.api.views import warnings
 from service.core.jobs import Job, JobId, StoredImage
 from service.intake import Accepted
+from service.views import warnings
 
 Notes = Sequence[dict[str, str]]
 """Warnings about what the chat itself left out of the request."""

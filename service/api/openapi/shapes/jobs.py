@@ -84,6 +84,8 @@ class JobLinks(Shape):
     """Where to go from here."""
 
     self: str
+    events: str
+    """What happens to it, as server-sent events."""
     cancel: str
 
 
@@ -95,7 +97,7 @@ class Job(Shape):
     status: State
     """The last four are final: a job that is in one of them never changes again."""
     progress: float
-    """From 0 to 1."""
+    """From 0 to 1, as far as the provider tells."""
     queue: Queue | None
     """Null once it has started."""
     created_at: int
@@ -115,6 +117,12 @@ class Job(Shape):
     cost_source: CostSource | None
     """The weakest of the attempts'."""
     metadata: dict[str, str]
+    retry_of: str | None
+    """The job whose request it repeats."""
+    batch_id: str | None
+    """The batch it is a line of."""
+    custom_id: str | None
+    """What the batch calls that line."""
     links: JobLinks
     warnings: NotRequired[list[FieldWarning]]
 

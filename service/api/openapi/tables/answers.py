@@ -52,7 +52,14 @@ QUEUED: dict[str, Any] = {
     "cost": None,
     "cost_source": None,
     "metadata": {},
-    "links": {"self": _LINK, "cancel": f"{_LINK}/cancel"},
+    "retry_of": None,
+    "batch_id": None,
+    "custom_id": None,
+    "links": {
+        "self": _LINK,
+        "events": f"{_LINK}/events",
+        "cancel": f"{_LINK}/cancel",
+    },
 }
 
 DONE = {

@@ -1,0 +1,90 @@
+"""What a worker holds of a queue, and what it hears of it."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import IntEnum
+from typing import Generic, TypeVar
+
+from service.core.jobs import JobId
+from service.core.requests import GenerationRequest, Priority
+from service.job_store.records import read_request
+
+Held = TypeVar("Held")
+
+
+class Renewal(IntEnum):
+    """What became of a lease."""
+
+    FENCED = 0
+    RENEWED = 1
+    CANCELED = 2
+    FINAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Upstream tasks of a job, on record before anybody looks at them.
+
+    Attributes:
+        route: `provider/provider model` they were submitted on.
+        tasks: Their handles.
+    """
+
+    route: str
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A worker's right to one job.
+
+    Attributes:
+        fence: The number that makes every earlier claim's writes harmless.
+        attempts: Attempts made before this one.
+        interruptions: How often a worker died over the job.
+        payload: The request as stored; decoded by `request`.
+        ephemeral: Whether no words of it may enter the record.
+        costly: Attempts among them that may have been billed.
+        kept: Upstream tasks that an earlier claim submitted; None: there are none.
+        route: `provider/provider model` of this attempt; None: any.
+        routes: Those the job has left, best first; empty: all its model has.
+        taken_at: Monotonic seconds of the claim.
+    """
+
+    job_id: JobId
+    fence: int
+    payload: bytes = field(repr=False)
+    attempts: int
+    interruptions: int
+    priority: Priority
+    account: str
+    ephemeral: bool = False
+    costly: int = 0
+    kept: Kept | None = None
+    route: str | None = None
+    routes: tuple[str, ...] = ()
+    taken_at: float
+
+    @property
+    def id(self) -> JobId:
+        """The job's, as the engine calls it of whatever it runs."""
+        return self.job_id
+
+    @property
+    def request(self) -> GenerationRequest:
+        """The request, decoded anew on every call."""
+        return read_request(self.payload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim(Generic[Held]):
+    """The answer to one claim.
+
+    Attributes:
+        next_due: When the next retry or lapsed lease is due; None: nothing waits.
+        left: Whether ready work stayed behind, for want of slots or by its class.
+    """
+
+    leases: tuple[Held, ...]
+    left: bool
+    next_due: timedelta | None

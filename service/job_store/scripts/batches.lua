@@ -1,0 +1,71 @@
+-- Batches: which of their lines are under way, and how the others came out. A record names its place as 'batch line'.
+-- What a script changes is gathered and written once, by `write_batches`, which also ends a batch with its last line.
+local FEED = 'darkroom:feed'
+local ending = {} -- batch id -> { lines = {..}, sums = {field = amount} }
+
+local function batch_key(id) return 'darkroom:batch:' .. id end
+local function place_of(job) return string.match(job[BATCH_LINE] or '', '^(%S+) (%d+)$') end
+
+-- Times are counted in classes a quarter of an octave wide: percentiles to a fifth, in less than a hundred fields.
+local function class_of(ms) return 'ms:' .. math.floor(4 * math.log(math.max(1, ms)) / math.log(2) + 0.5) end
+
+local function batch_sums(id)
+  ending[id] = ending[id] or { lines = {}, sums = {} }
+  return ending[id].sums
+end
+
+-- A line is over: its job is final, or there never was one.
+local function end_line(id, line, state, ms)
+  local sums = batch_sums(id)
+  count(sums, state == 'succeeded' and 'completed' or state, 1)
+  if ms then count(sums, class_of(ms), 1) end
+  local lines = ending[id].lines
+  lines[#lines + 1] = line
+end
+
+local function tell_of_batch(account, id, state)
+  tell(account, 'batch', id, 'state', state)
+  local key = batch_key(id)
+  announce(account, id, 'batch.' .. state, key, call('HGET', key, 'notify'), '')
+end
+
+-- What was never begun counts as canceled, or as expired with the batch.
+local function end_batch(id, account, state, never_begun)
+  local key = batch_key(id)
+  local retention = tonumber(call('HGET', key, 'retention_ms') or 0)
+  if never_begun > 0 then call('HINCRBY', key, state == 'expired' and 'expired' or 'canceled', whole(never_begun)) end
+  call('HSET', key, 'state', state, 'ended_ms', now_text, 'forgotten_ms', whole(now + retention))
+  call('ZADD', 'darkroom:retention:batches', whole(now + retention), id)
+  call('ZREM', FEED, id)
+  tell_of_batch(account, id, state)
+  call('PUBLISH', 'darkroom:finals', id .. ' ' .. state)
+end
+
+-- End a batch none of whose lines is under way or to come; ask for more lines where its window is half empty.
+local END_OF = { in_progress = 'completed', cancelling = 'cancelled', expiring = 'expired' }
+local function see_to_batch(id)
+  local seen = call('HMGET', batch_key(id), 'state', 'account', 'total', 'cursor', 'window')
+  if not END_OF[seen[1]] then return end
+  local left, under_way = tonumber(seen[3]) - tonumber(seen[4]), call('SCARD', batch_key(id) .. ':open')
+  if under_way == 0 and (left == 0 or seen[1] ~= 'in_progress') then
+    end_batch(id, seen[2], END_OF[seen[1]], left)
+  elseif left > 0 and seen[1] == 'in_progress' and under_way <= tonumber(seen[5]) / 2 then
+    call('ZADD', FEED, 'NX', now_text, id)
+    call('PUBLISH', FEED, id)
+  end
+end
+
+local function write_batches()
+  for id, change in pairs(ending) do
+    local key = batch_key(id)
+    if call('EXISTS', key) == 1 then
+      if #change.lines > 0 then
+        in_parts('SREM', key .. ':open', change.lines)
+        in_parts('RPUSH', key .. ':done', change.lines)
+      end
+      add_up(key, '', change.sums)
+      see_to_batch(id)
+    end
+  end
+  ending = {}
+end
