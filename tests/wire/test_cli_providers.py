@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from service.imaging import sniff
 from service.job_store import keys
-from service.job_store.leases import Gate, Leases
+from service.job_store.gates import Gate, tell_gates
 from tests.fakes.installation import Installation
 from tests.fakes.openai_upstream import KEY, OpenAIUpstream
 from tests.fakes.valkey import Valkey
@@ -104,9 +104,7 @@ async def test_lists_say_whose_keys_are_here_and_what_the_fleet_sees(
     tmp_path: Path, shared_valkey: Valkey, redis: Redis
 ):
     here = installed(tmp_path, NEAR_KEY="sk-1", DARKROOM_REDIS_URL=shared_valkey.url)
-    worker = Leases(redis, worker="w", slots=1, gates={"near": Gate(max_in_flight=3)})
-    await worker.tell_gates()
-    await worker.aclose()
+    await tell_gates(redis, {"near": Gate(max_in_flight=3)})
     seconds, _ = await redis.time()
     later_ms = (int(seconds) + 600) * 1000
     await redis.hset(keys.gate("near"), mapping={"running": 2, "closed_ms": later_ms})
