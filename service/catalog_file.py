@@ -6,6 +6,16 @@ from service.core.catalog import Catalog, parse_catalog
 from service.core.errors import CatalogError
 
 
+class LiveCatalog:
+    """The catalog in use, which may be replaced by another one, as a whole.
+
+    Whoever serves a request reads `current` once: two readings may differ.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.current = catalog
+
+
 def load_catalog(path: Path) -> Catalog:
     """Read and check the whole catalog at `path`.
 

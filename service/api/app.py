@@ -17,6 +17,7 @@ from service.api.openapi import documents
 from service.api.pulse import Pulse
 from service.api.views import Views
 from service.backends import open_backends
+from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
 from service.core.errors import QueueUnavailable, UnknownModel
 from service.imaging import Imaging
@@ -24,6 +25,7 @@ from service.intake import Intake
 from service.intake.inputs import Inputs
 from service.intake.links import Links
 from service.intake.repeats import Repeats
+from service.job_store.fleet import Fleet
 from service.job_store.listening import end
 from service.metrics import Metrics
 from service.outbound import Outbound
@@ -40,20 +42,20 @@ _PAUSE_S = 0.5
 
 
 def make_app(
-    settings: Settings, catalog: Catalog, *, beat_s: float = BEAT_S
+    settings: Settings, live: LiveCatalog, *, beat_s: float = BEAT_S
 ) -> web.Application:
     """Build the front door; connections open when the app starts.
 
     Args:
         settings: With the real port where links are to lead.
-        catalog: What may be asked for.
+        live: What may be asked for.
         beat_s: How often Redis is tried for `/readyz`.
 
     Raises:
         ConfigurationError: The bootstrap key is none that a client could send, or
             the catalog does not know the default model.
     """
-    _check_default(settings, catalog)
+    _check_default(settings, live.current)
     preset = settings.bootstrap_key
     secret = None if preset is None else checked_secret(preset.get_secret_value())
 
@@ -66,15 +68,18 @@ def make_app(
             copying = Imaging(processes=1)  # so that copies keep no edit waiting
             stack.push_async_callback(copying.close)
             waiters = Waiters(backends.redis, backends.jobs)
-            pulse = Pulse(backends.redis, backends.jobs, backends.images, beat_s=beat_s)
+            fleet = Fleet(backends.redis)
+            pulse = Pulse(backends, fleet, live, beat_s=beat_s)
             app[FRONT] = Front(
                 settings=settings,
-                catalog=catalog,
+                live=live,
                 backends=backends,
+                fleet=fleet,
                 waiters=await stack.enter_async_context(waiters),
                 partials=await stack.enter_async_context(Partials(backends.redis)),
                 intake=Intake(
-                    catalog=catalog,
+                    live=live,
+                    fleet=fleet,
                     jobs=backends.jobs,
                     images=backends.images,
                     repeats=Repeats(backends.redis),

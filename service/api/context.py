@@ -11,11 +11,13 @@ from service.api.problems import Problem
 from service.api.pulse import Pulse
 from service.api.views import Views
 from service.backends import Backends
+from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
 from service.core.jobs import JobId
 from service.imaging import Imaging
 from service.intake import Intake
 from service.intake.spool import Spool
+from service.job_store.fleet import Fleet
 from service.metrics import Metrics
 from service.outbound import Outbound
 from service.partials import Partials
@@ -28,8 +30,9 @@ class Front:
     """One running front door."""
 
     settings: Settings
-    catalog: Catalog
+    live: LiveCatalog
     backends: Backends
+    fleet: Fleet
     waiters: Waiters
     partials: Partials
     intake: Intake
@@ -39,6 +42,11 @@ class Front:
     imaging: Imaging
     derivatives: Derivatives
     outbound: Outbound
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog as it is just now; a request reads it once."""
+        return self.live.current
 
 
 @dataclass(slots=True)

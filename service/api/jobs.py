@@ -74,6 +74,7 @@ async def submit_job(request: web.Request) -> web.Response:
             uploads=uploads,
             terms=terms,
             catalog=front.catalog,
+            fleet=front.fleet,
             jobs=front.backends.jobs,
         )
         await limits.tell_quota(request, key)

@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from service.accounts import ApiKey
-from service.core.catalog import Catalog
+from service.catalog_file import LiveCatalog
 from service.core.errors import (
     AlreadyFinished,
     JobDeleted,
     JobNotFound,
+    NoRoute,
     QueueUnavailable,
     RequestError,
     ServiceError,
@@ -29,9 +30,13 @@ from service.intake.routing import gated
 from service.intake.uploads import NO_UPLOADS, Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore, Submitted
+from service.job_store.fleet import Fleet
 from service.job_store.records import NewJob
 
 __all__ = ["Accepted", "Intake", "Terms"]
+
+_LOOK_AGAIN = timedelta(seconds=5)
+"""About as often as the fleet is looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +106,8 @@ class Accepted(NamedTuple):
 class Intake:
     """The use cases, with all they work with."""
 
-    catalog: Catalog
+    live: LiveCatalog
+    fleet: Fleet
     jobs: JobStore
     images: ImageStore
     repeats: Repeats
@@ -131,15 +137,13 @@ class Intake:
             Forbidden: The key may not ask for this model.
             IdempotencyMismatch: The name was used for another request.
             TooMuch: `queue_full` or `quota_exceeded`.
+            NoRoute: No worker that is alive can call a provider of the model.
             QueueUnavailable: Nothing was written, nor will be.
             StoreUnavailable: Likewise.
         """
+        catalog = self.live.current
         composed = compose(
-            draft,
-            key=key,
-            catalog=self.catalog,
-            operation=operation,
-            uploads=uploads,
+            draft, key=key, catalog=catalog, operation=operation, uploads=uploads
         )
         check_metadata(terms.metadata or {})
         if draft.cache:
@@ -152,13 +156,17 @@ class Intake:
         job = None
         if counts and terms.sdk_retry:
             job = await self._earlier(key, content, terms.sdk_retry)
-        if job is None and uploads.images:
+        in_vain = self.fleet.waits_for_nobody(composed.routes)
+        if job is None and (uploads.images or in_vain):
             job = await self._known(key, terms, content)
+        if job is None and in_vain:
+            raise NoRoute(
+                "no worker can call a provider of this model", retry_after=_LOOK_AGAIN
+            )
         if job is None:
             new = _new_job(composed, key=key, terms=terms, content=content)
-            model = self.catalog.model(composed.request.model)
-            routes = gated(composed.routes, model, self.catalog)
-            new = replace(new, routes=routes)
+            model = catalog.model(composed.request.model)
+            new = replace(new, routes=gated(composed.routes, model, catalog))
             new, submitted = await self._written(new, uploads, counts=counts)
             if not submitted.joined:
                 return Accepted(new, content, composed.dropped)

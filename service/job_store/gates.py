@@ -132,6 +132,25 @@ async def read_gates(redis: Redis, routes: Sequence[str]) -> Gates:
     )
 
 
+async def read_served(redis: Redis, providers: Sequence[str]) -> frozenset[str]:
+    """Return which of the providers a worker said lately that it can call."""
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.time()
+        for name in providers:
+            pipe.hget(keys.gate(name), "seen_ms")
+        (seconds, micros), *seen = await pipe.execute()
+    now_ms = seconds * 1000 + micros // 1000
+    return frozenset(
+        name
+        for name, seen_ms in zip(providers, seen, strict=True)
+        if _is_served(int(seen_ms or 0), now_ms)
+    )
+
+
+def _is_served(seen_ms: int, now_ms: int) -> bool:
+    return now_ms - seen_ms < _SERVED_FOR // timedelta(milliseconds=1)
+
+
 def _provider(route: str) -> str:
     return route.partition("/")[0]
 
@@ -139,13 +158,12 @@ def _provider(route: str) -> str:
 def _gate(stored: dict[bytes, bytes], now_ms: int, waiting: int) -> ProviderGate:
     told = {name.decode(): int(value) for name, value in stored.items()}
     closed_ms, seen_ms = told.get("closed_ms", 0), told.get("seen_ms", 0)
-    is_served = now_ms - seen_ms < _SERVED_FOR // timedelta(milliseconds=1)
     return ProviderGate(
         running=told.get("running", 0),
         waiting=waiting,
         max_in_flight=told.get("most"),
         requests_per_minute=told.get("per_minute"),
-        served_at=_time(seen_ms) if is_served else None,
+        served_at=_time(seen_ms) if _is_served(seen_ms, now_ms) else None,
         closed_until=_time(closed_ms) if closed_ms > now_ms else None,
     )
 
