@@ -11,7 +11,8 @@ from typing import Any
 
 from service.core.addresses import Network, is_public, unwrapped
 
-_WEB_PORTS = frozenset({80, 443, 8443})
+WEB_PORTS = frozenset({80, 443, 8443})
+"""Where strangers' servers may be called; what else listens is none of our business."""
 
 
 class AddressRefused(OSError):
@@ -33,6 +34,6 @@ class Guard:
         family, kind, proto, _, (host, port, *_) = addr_info
         address = unwrapped(ip_address(host))
         named = any(address in network for network in self._allowed)
-        if not (named or (is_public(address) and port in _WEB_PORTS)):
+        if not (named or (is_public(address) and port in WEB_PORTS)):
             raise AddressRefused("the address is not one that may be called")
         return socket.socket(family, kind, proto)

@@ -8,7 +8,8 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
-from signal import SIGTERM
+from signal import SIGINT, SIGTERM, Signals
+from typing import Any
 
 import uvloop
 from arq.connections import ArqRedis
@@ -29,6 +30,7 @@ from service.outbound import Outbound
 from service.parent import watch_parent
 from service.settings import ConfigurationError, Settings, load_settings
 from workers import trial
+from workers.deliverer import make_deliverer
 from workers.engine import LeaseWorker
 from workers.generate import WorkerContext, generate
 from workers.inputs import Inputs
@@ -76,6 +78,7 @@ async def make_worker(
             max_jobs=own.max_jobs,
             lease=lease,
             drain=timedelta(seconds=own.drain_s),
+            handle_signals=False,
             ctx={
                 "worker": WorkerContext(
                     catalog=catalog,
@@ -115,9 +118,22 @@ def _retries(settings: Settings) -> RetryPolicy:
 
 async def serve(settings: Settings, catalog: Catalog) -> None:
     """Work until SIGTERM, SIGINT or the death of the parent, then drain."""
-    async with make_worker(settings, catalog) as worker:
-        with watch_parent(lambda: worker.handle_sig(SIGTERM)):
-            await worker.async_run()
+    async with (
+        make_worker(settings, catalog) as worker,
+        make_deliverer(settings, name=worker.name) as deliverer,
+    ):
+        crew: tuple[LeaseWorker[Any], ...] = (worker, deliverer)
+
+        def drain(signum: Signals) -> None:
+            for one in crew:
+                one.handle_sig(signum)
+
+        for signum in (SIGTERM, SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, drain, signum)
+        with watch_parent(lambda: drain(SIGTERM)):
+            async with asyncio.TaskGroup() as group:
+                for one in crew:
+                    group.create_task(one.async_run())
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from service.core.errors import StoreUnavailable
+from service.core.errors import Unavailable
+from service.files import Files
 from service.image_store import ImageStore
 from service.job_store import keys
 from service.job_store.scripting import script
@@ -43,6 +44,7 @@ class Sweep:
         self, redis: Redis, images: ImageStore, *, retention: timedelta
     ) -> None:
         self._redis, self._images = redis, images
+        self._files = Files(redis, images)
         self._retention_ms = retention // timedelta(milliseconds=1)
         self._expire = script(redis, "expire")
         self._audit = script(redis, "audit")
@@ -52,8 +54,9 @@ class Sweep:
         self._purge = script(redis, "purge")
         self._chores = (
             _Chore("expire", timedelta(seconds=1), self.expire),
-            _Chore("repair", timedelta(seconds=15), self.repair),
+            _Chore("repair", timedelta(seconds=5), self.repair),
             _Chore("retain", timedelta(seconds=60), self.forget_old),
+            _Chore("files", timedelta(seconds=60), self.forget_files),
             _Chore("purge", timedelta(seconds=15), self.purge_delivered),
             _Chore("mourn", timedelta(seconds=60), self.forget_workers),
         )
@@ -67,7 +70,7 @@ class Sweep:
             try:
                 if await self._is_ours(chore):
                     await chore.work()
-            except (RedisError, OSError, StoreUnavailable) as exc:
+            except (RedisError, OSError, Unavailable) as exc:
                 log.warning("chore.failed", chore=chore.name, error=type(exc).__name__)
             except Exception:  # the next time may find another world
                 log.exception("chore.crashed", chore=chore.name)
@@ -110,6 +113,11 @@ class Sweep:
             await self._clear(ids)
             await self._forget([_GONE_FOR // timedelta(milliseconds=1), *ids])
             log.info("jobs.forgotten", jobs=len(ids))
+
+    async def forget_files(self) -> None:
+        """Delete files that have expired, and uploads that nobody finished."""
+        while gone := await self._files.forget_due():
+            log.info("files.forgotten", files=gone)
 
     async def purge_delivered(self) -> None:
         """Remove what is left of ephemeral jobs nobody came for any more."""

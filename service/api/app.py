@@ -9,17 +9,29 @@ import structlog
 from aiohttp import web
 
 from service.accounts import Accounts, Grant, Scope, checked_secret
-from service.api import around, health, images, jobs, models, usage
+from service.api import (
+    around,
+    deliveries,
+    endpoints,
+    files,
+    health,
+    images,
+    jobs,
+    models,
+    usage,
+)
 from service.api.context import FRONT, Front
 from service.api.derivatives import Derivatives
 from service.api.dialects import chat, embed, imagerouter, openai
 from service.api.openapi import documents
 from service.api.pulse import Pulse
+from service.api.turns import Turns
 from service.api.views import Views
 from service.backends import open_backends
 from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
-from service.core.errors import QueueUnavailable, UnknownModel
+from service.core.errors import FileNotFound, QueueUnavailable, UnknownModel
+from service.files import File
 from service.imaging import Imaging
 from service.intake import Intake
 from service.intake.inputs import Inputs
@@ -32,6 +44,8 @@ from service.outbound import Outbound
 from service.partials import Partials
 from service.settings import ConfigurationError, Settings
 from service.waiters import Waiters
+from service.webhooks import Deliveries, Endpoints
+from service.webhooks.urls import Urls
 
 log = structlog.get_logger()
 
@@ -99,7 +113,16 @@ def make_app(
                 metrics=Metrics(),
                 imaging=imaging,
                 derivatives=Derivatives(backends.images, copying, backends.jobs),
+                uploads=Turns(
+                    files.MOST_UPLOADS,
+                    refusal=f"{files.MOST_UPLOADS} files of this account are on their "
+                    "way already",
+                ),
+                outputs=_NoOutputs(),
                 outbound=outbound,
+                endpoints=Endpoints(backends.redis, most=settings.webhooks.endpoints),
+                deliveries=Deliveries(backends.redis),
+                urls=Urls(settings.outbound, base_url=settings.base_url),
             )
             if secret is not None:
                 adoption = asyncio.create_task(_adopt(backends.accounts, secret))
@@ -114,6 +137,7 @@ def make_app(
     for part in (
         health,
         jobs,
+        files,
         images,
         models,
         usage,
@@ -122,6 +146,8 @@ def make_app(
         around,
         chat,
         embed,
+        endpoints,
+        deliveries,
         documents,
     ):
         app.add_routes(part.routes)
@@ -146,3 +172,11 @@ async def _adopt(accounts: Accounts, secret: str) -> None:
         else:
             log.info("key.adopted", key_id=key.id, account=key.account)
             return
+
+
+class _NoOutputs:
+    """Knows of no batch."""
+
+    async def render(self, file: File) -> AsyncIterator[bytes]:
+        yield b""
+        raise FileNotFound(f"no batch made {file.id}")

@@ -18,6 +18,7 @@ from service.core.errors import InvalidRequest
 MOST_DEPTH = 32
 
 JSON = "application/json"
+FORM = "multipart/form-data"
 NDJSON = frozenset({"application/x-ndjson", "application/jsonl"})
 _PLAIN_TYPES = frozenset({JSON, "application/json; charset=utf-8"})
 _CHARSETS = frozenset({"utf-8", "utf8"})

@@ -9,11 +9,13 @@ from service.accounts import ApiKey
 from service.api.derivatives import Derivatives
 from service.api.problems import Problem
 from service.api.pulse import Pulse
+from service.api.turns import Turns
 from service.api.views import Views
 from service.backends import Backends
 from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
 from service.core.jobs import JobId
+from service.files import Outputs
 from service.imaging import Imaging
 from service.intake import Intake
 from service.intake.spool import Spool
@@ -23,6 +25,8 @@ from service.outbound import Outbound
 from service.partials import Partials
 from service.settings import Settings
 from service.waiters import Waiters
+from service.webhooks import Deliveries, Endpoints
+from service.webhooks.urls import Urls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,12 @@ class Front:
     metrics: Metrics
     imaging: Imaging
     derivatives: Derivatives
+    uploads: Turns
+    outputs: Outputs
     outbound: Outbound
+    endpoints: Endpoints
+    deliveries: Deliveries
+    urls: Urls
 
     @property
     def catalog(self) -> Catalog:

@@ -204,10 +204,12 @@ class _Image:
         return self.file.held()
 
 
-def file_too_large(most_bytes: int, *, param: str | None = None) -> InvalidRequest:
-    """Return the error for an image that is longer than that."""
+def file_too_large(
+    most_bytes: int, *, param: str | None = None, what: str = "an image"
+) -> InvalidRequest:
+    """Return the error for a file that is longer than that."""
     return InvalidRequest(
-        f"an image has more than {most_bytes:,} bytes",
+        f"{what} has more than {most_bytes:,} bytes",
         code="file_too_large",
         param=param,
     )

@@ -6,17 +6,15 @@ for that one; two processes that make it at once put the same picture.
 """
 
 import asyncio
-import contextlib
 import hashlib
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from service.core.errors import JobDeleted, JobNotFound, TooMuch
+from service.api.turns import Turns
+from service.core.errors import JobDeleted, JobNotFound
 from service.core.jobs import Job, StoredImage
 from service.image_store import ImageStore
 from service.imaging import Imaging
@@ -30,7 +28,6 @@ WIDTHS = (
 
 _MOST_KNOWN = 10_000
 _MOST_PENDING = 4
-_SOON = timedelta(seconds=1)
 
 
 class Shape(NamedTuple):
@@ -58,7 +55,10 @@ class Derivatives:
 
     def __init__(self, images: ImageStore, imaging: Imaging, jobs: JobStore) -> None:
         self._images, self._imaging, self._jobs = images, imaging, jobs
-        self._pending = Counter[str]()
+        self._turns = Turns(
+            _MOST_PENDING,
+            refusal=f"{_MOST_PENDING} copies are being made for this account already",
+        )
         self._known: dict[str, StoredImage] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -94,27 +94,11 @@ class Derivatives:
             if copy.key not in self._known:
                 data = await self._images.get(copy.key)
                 if data is None:
-                    with self._turn(job.account):
+                    with self._turns.taken_by(job.account):
                         await before()
                         data = await self._make(job, image, copy)
                 self._remember(copy, data)
             return self._known[copy.key]
-
-    @contextlib.contextmanager
-    def _turn(self, account: str) -> Iterator[None]:
-        if self._pending[account] >= _MOST_PENDING:
-            raise TooMuch(
-                f"{_MOST_PENDING} copies are being made for this account already",
-                code="rate_limited",
-                retry_after=_SOON,
-            )
-        self._pending[account] += 1
-        try:
-            yield
-        finally:
-            self._pending[account] -= 1
-            if not self._pending[account]:
-                del self._pending[account]
 
     async def _make(self, job: Job, image: StoredImage, copy: StoredImage) -> bytes:
         data = await self._images.get(image.key)

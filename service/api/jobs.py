@@ -5,15 +5,14 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 
 from aiohttp import web
-from pydantic import Field, StringConstraints
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import Field
 
 from service.api import limits
 from service.api.answers import answer
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
 from service.api.listing import read_query
-from service.api.submitting import read_submission, refuse_unavailable, submit
+from service.api.submitting import read_submission, submit
 from service.api.wishes import (
     idempotency_name,
     long_poll_s,
@@ -24,16 +23,14 @@ from service.core.errors import AlreadyFinished, JobNotFound
 from service.core.jobs import Job, JobId, JobState
 from service.core.requests import Priority
 from service.intake import Terms
-from service.intake.draft import Draft
+from service.intake.draft import Draft, Metadata
 from service.intake.preview import preview
 from service.views import etag_of
+from service.webhooks.wishes import WebhookDraft, webhook_of
 
 routes = web.RouteTableDef()
 
 _MONTH_S = 30 * 86_400
-_NOT_YET = ("webhook",)
-_Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-_Text = Annotated[str, StringConstraints(max_length=512)]
 
 
 class JobDraft(Draft):
@@ -41,7 +38,7 @@ class JobDraft(Draft):
 
     operation: Literal["generate", "edit", "variation"] | None = None
     """Unsaid, it is `edit` where there are images, and else `generate`."""
-    metadata: Annotated[dict[_Name, _Text], Field(max_length=16)] | None = None
+    metadata: Metadata | None = None
     """Your own notes: at most 16 pairs, of 64 and 512 characters."""
     priority: Literal["interactive", "normal", "batch"] = "normal"
     """How soon the job should start, next to your others."""
@@ -50,22 +47,24 @@ class JobDraft(Draft):
     dry_run: bool = False
     """`true` answers what the job would cost, where it would go and when it would
     start; nothing is made."""
-    webhook: SkipJsonSchema[object] = None
+    webhook: WebhookDraft | None = None
+    """Who is to be told of this job, beside the account's endpoints."""
 
 
 @routes.post("/v1/jobs")
 async def submit_job(request: web.Request) -> web.Response:
     """Accept a job; answer before any of it is done."""
     key, draft, uploads = await read_submission(request, JobDraft)
-    refuse_unavailable(draft, _NOT_YET)
     operation = draft.operation or ("edit" if uploads.images else "generate")
+    front = request.app[FRONT]
+    told = draft.webhook
     terms = Terms(
         priority=Priority(draft.priority),
         metadata=draft.metadata,
         start_within=_duration(draft.deadline_s),
         idempotency_name=idempotency_name(request),
+        webhook=None if told is None else webhook_of(told, front.urls),
     )
-    front = request.app[FRONT]
     if draft.dry_run:
         seen = await preview(
             draft,

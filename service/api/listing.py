@@ -12,7 +12,7 @@ from service.core.jobs import Job, JobState, is_job_id
 
 _USUAL_LIMIT = 20
 _MOST = 100
-_NUMBER = re.compile(r"[0-9]{1,4}")
+_NUMBER = re.compile(r"[0-9]{1,5}")
 _METADATA = "metadata."
 
 
@@ -41,7 +41,7 @@ class ListQuery:
 
     def bad_cursor(self) -> InvalidRequest:
         """Return the refusal of a cursor that is no job of the caller's."""
-        return _invalid("after", "after must be the id of a listed job")
+        return bad_page("after", "after must be the id of a listed job")
 
 
 def read_query(request: web.Request) -> ListQuery:
@@ -55,9 +55,9 @@ def read_query(request: web.Request) -> ListQuery:
     query = request.query
     after = query.get("after")
     if after is not None and not is_job_id(after):
-        raise _invalid("after", "after must be the id of a listed job")
+        raise bad_page("after", "after must be the id of a listed job")
     return ListQuery(
-        limit=_limit(query.get("limit")),
+        limit=read_limit(query.get("limit")),
         after=after,
         state=_state(query.get("status")),
         metadata={
@@ -68,11 +68,18 @@ def read_query(request: web.Request) -> ListQuery:
     )
 
 
-def _limit(given: str | None) -> int:
+def read_limit(
+    given: str | None, *, usual: int = _USUAL_LIMIT, most: int = _MOST
+) -> int:
+    """Return how long a page of a listing is to be; unsaid: `usual`.
+
+    Raises:
+        InvalidRequest: It is no whole number from 1 to `most` (`invalid_pagination`).
+    """
     if given is None:
-        return _USUAL_LIMIT
-    if not _NUMBER.fullmatch(given) or not 1 <= int(given) <= _MOST:
-        raise _invalid("limit", f"limit must be a whole number from 1 to {_MOST}")
+        return usual
+    if not _NUMBER.fullmatch(given) or not 1 <= int(given) <= most:
+        raise bad_page("limit", f"limit must be a whole number from 1 to {most:,}")
     return int(given)
 
 
@@ -89,5 +96,6 @@ def _state(given: str | None) -> JobState | None:
         ) from None
 
 
-def _invalid(param: str, sentence: str) -> InvalidRequest:
+def bad_page(param: str, sentence: str) -> InvalidRequest:
+    """Return the refusal of a page that is not to be had."""
     return InvalidRequest(sentence, code="invalid_pagination", param=param)

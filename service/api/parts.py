@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
+from urllib.parse import unquote
 
 from service.core.errors import InvalidRequest
 
@@ -36,11 +37,13 @@ class PartHead:
         name: Of the field.
         is_file: Whether it has a `filename`, whatever that is.
         is_binary: Whether its type is one of bytes; some call all text so.
+        filename: As it was sent: not to be trusted, and perhaps not UTF-8.
     """
 
     name: str
     is_file: bool
     is_binary: bool = False
+    filename: str = ""
 
 
 class PartEnd(NamedTuple):
@@ -149,11 +152,21 @@ def _read_head(head: bytes) -> PartHead:
         params["name"],
         is_file="filename" in params or "filename*" in params,
         is_binary=media_type.startswith(_BINARY_TYPES),
+        filename=_filename(params),
     )
 
 
+def _filename(params: Mapping[str, str]) -> str:
+    """Return the name of the file; the one of RFC 8187 knows its charset."""
+    charset, _, tagged = params.get("filename*", "").partition("'")
+    _, quote, escaped = tagged.partition("'")
+    if quote and charset.lower() == "utf-8":
+        return unquote(escaped)
+    return params.get("filename", "")
+
+
 def _headers(head: bytes) -> Mapping[str, str]:
-    # Old clients write the name of a file in Latin-1, and nobody reads it.
+    # Old clients write the name of a file in Latin-1.
     lines = head.decode(errors="surrogateescape").split("\r\n")
     if len(lines) > _MOST_HEADERS:
         raise _invalid("a part has too many headers")

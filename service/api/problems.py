@@ -25,7 +25,6 @@ _STATUS: Mapping[type[errors.ServiceError], int] = {
     errors.InvalidSignature: HTTPStatus.FORBIDDEN,
     errors.UnknownModel: HTTPStatus.NOT_FOUND,
     errors.NotFound: HTTPStatus.NOT_FOUND,
-    errors.FileNotFound: HTTPStatus.NOT_FOUND,
     errors.JobDeleted: HTTPStatus.GONE,
     errors.AlreadyFinished: HTTPStatus.CONFLICT,
     errors.EndpointDisabled: HTTPStatus.CONFLICT,

@@ -1,6 +1,5 @@
 """What every route that makes a job does alike."""
 
-from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from aiohttp import web
@@ -8,7 +7,7 @@ from aiohttp import web
 from service.accounts import ApiKey
 from service.api import limits
 from service.api.auth import authorized
-from service.api.body import JSON, media_type
+from service.api.body import FORM, JSON, media_type
 from service.api.context import FRONT, TRACE
 from service.api.data_urls import read_json_with_images
 from service.api.input_images import InputImages
@@ -50,7 +49,7 @@ async def read_submission(request: web.Request, kind: type[_D]) -> Submission[_D
     key = await authorized(request)
     await limits.count(request, key)
     settings = request.app[FRONT].settings
-    is_form = media_type(request) == "multipart/form-data"
+    is_form = media_type(request) == FORM
     if is_form:
         fields, uploads = await read_form(
             request, limits=settings.limits, spool=_spool(request)
@@ -119,17 +118,3 @@ async def submit(
     if accepted.joined and (terms.idempotency_name or terms.sdk_retry):
         trace.headers["Idempotent-Replayed"] = "true"
     return accepted
-
-
-def refuse_unavailable(draft: Draft, names: Sequence[str]) -> None:
-    """Refuse fields of the documented API that nobody serves yet.
-
-    Raises:
-        InvalidRequest: One of them says anything (`unsupported_field`).
-    """
-    for name in names:
-        said: Any = getattr(draft, name)
-        if said:
-            raise InvalidRequest(
-                f"{name} is not available yet", code="unsupported_field", param=name
-            )

@@ -6,12 +6,13 @@
       * UnknownModel
       * BadImage              not an image we take; a provider's becomes a BadOutput
       * InvalidReference      a link that leads to no image we can have
+      * LineTooLong
     * Unauthenticated         no key, or not one of ours
     * Forbidden               a key of ours that may not do this
     * NotFound                nothing of that id, or somebody else's
       * JobNotFound
+      * FileNotFound
     * JobDeleted
-    * FileNotFound
     * AlreadyFinished
     * EndpointDisabled        it hears of nothing until it is enabled
     * IdempotencyMismatch     the key was used for other content
@@ -131,16 +132,14 @@ class JobNotFound(NotFound):
     """There is no such job, or it is somebody else's."""
 
 
+class FileNotFound(NotFound):
+    """Never made, somebody else's, deleted or expired: all look the same."""
+
+
 class JobDeleted(RequestError):
     """It was the caller's, and it is gone."""
 
     code = "deleted"
-
-
-class FileNotFound(RequestError):
-    """Never made, somebody else's, deleted or expired: all look the same."""
-
-    code = "not_found"
 
 
 class AlreadyFinished(RequestError):

@@ -35,7 +35,7 @@ from service.files.writing import DUE, Writing, listing, record, script
 from service.image_store import ImageStore
 from service.job_store.answers import ms, within
 
-__all__ = ["File", "FileKind", "Files", "Line", "Outputs", "Page", "Writing"]
+__all__ = ["File", "FileKind", "Files", "Line", "Order", "Outputs", "Page"]
 
 Order = Literal["asc", "desc"]
 

@@ -31,7 +31,7 @@ from service.intake.uploads import NO_UPLOADS, Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore, Submitted
 from service.job_store.fleet import Fleet
-from service.job_store.records import NewJob
+from service.job_store.records import NewJob, Webhook
 
 __all__ = ["Accepted", "Intake", "Terms"]
 
@@ -56,6 +56,7 @@ class Terms:
             draft itself asks for the cache.
         ephemeral: Nothing of it is kept once the answer has gone out.
         partial_images: How many unfinished states of the image are shown meanwhile.
+        webhook: Whom the job tells itself; None: only the account's endpoints.
     """
 
     priority: Priority = Priority.NORMAL
@@ -67,6 +68,7 @@ class Terms:
     cache_key: str | None = None
     ephemeral: bool = False
     partial_images: int = 0
+    webhook: Webhook | None = None
 
     @property
     def conditions(self) -> tuple[object, ...]:
@@ -79,6 +81,7 @@ class Terms:
             seconds,
             self.ephemeral,
             self.partial_images,
+            self.webhook and (self.webhook.to_record(), self.webhook.events),
         )
 
 
@@ -289,4 +292,5 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
         content_hash=content,
         cache_key=terms.cache_key,
         ephemeral=terms.ephemeral,
+        webhook=terms.webhook,
     )

@@ -6,7 +6,7 @@ fields in a subclass. The text below a field is what the API's document says of 
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 _MOST_IMAGES = 1000
 """More is no number of images at all; the model's own limit is far below."""
@@ -15,6 +15,11 @@ _MOST_IMAGES = 1000
 DRAFT_CONFIG = ConfigDict(
     strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True
 )
+
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+_Text = Annotated[str, StringConstraints(max_length=512)]
+Metadata = Annotated[dict[_Name, _Text], Field(max_length=16)]
+"""A caller's own notes, of a job or a batch."""
 
 
 class ImageConfig(BaseModel):

@@ -18,9 +18,9 @@ _SHARED = ("common", "gates", "gathered", "outbox", "batches", "waits", "steps")
 class Script:
     """One step over one queue; all its other keys follow from the queue's name."""
 
-    def __init__(self, redis: Redis, name: str, *, queue: str) -> None:
+    def __init__(self, redis: Redis, text: str, *, queue: str) -> None:
         self._redis, self._queue = redis, queue
-        self._source = source(name)
+        self._source = text
         self._sha = hashlib.sha1(
             self._source.encode(), usedforsecurity=False
         ).hexdigest()
@@ -44,9 +44,14 @@ class Script:
 @cache
 def source(name: str) -> str:
     """Return the whole text of a step, with what all of them share before it."""
-    return "".join((_HERE / f"{part}.lua").read_text() for part in (*_SHARED, name))
+    return parts(*_SHARED, name)
+
+
+def parts(*names: str) -> str:
+    """Return scripts of this package one behind the other; `common` is the first."""
+    return "".join((_HERE / f"{name}.lua").read_text() for name in names)
 
 
 def script(redis: Redis, name: str, *, queue: str = keys.QUEUE) -> Script:
     """Return the step `name`, such as `submit`, bound to a connection pool."""
-    return Script(redis, name, queue=queue)
+    return Script(redis, source(name), queue=queue)

@@ -32,6 +32,7 @@ from service.outbound.answers import (
 )
 from service.outbound.calling import REDIRECTS, Sink, call, open_session
 from service.outbound.forms import File, Form, multipart
+from service.outbound.telling import Untold, tell
 
 __all__ = [
     "MAX_BYTES",
@@ -46,6 +47,7 @@ __all__ = [
     "OutboundError",
     "Sink",
     "TooLong",
+    "Untold",
     "WrongAnswer",
 ]
 
@@ -208,6 +210,38 @@ class Outbound:
             body=body,
             deadline=_deadline(within),
             max_bytes=max_bytes,
+        )
+
+    async def tell(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        within: timedelta,
+    ) -> Answer:
+        """POST `body` to a URL that a user named; redirects are answers like others.
+
+        Args:
+            url: Where to; it goes out as it stands.
+            headers: Beyond our own.
+            body: What to send.
+            within: Time for everything.
+
+        Returns:
+            The status, and at most 1 KiB of what is said with it.
+
+        Raises:
+            Untold: No answer came.
+        """
+        try:
+            target = URL(url, encoded=True)
+            session = self._session_for(target, None)
+        except (ValueError, NotAllowed) as exc:
+            raise Untold("blocked_address") from exc
+        deadline = _deadline(within)
+        return await tell(
+            session, target, headers=headers, body=body, deadline=deadline
         )
 
     async def download(

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 async def test_ten_jobs_do_not_wait_for_a_crowd(retries):
     cast = Cast(workers=2, slots=10, latency_ms=500)
 
-    report = await fairness.run(crowd=5000, runs=5, retries=retries, cast=cast)
+    report = await fairness.run(crowd=3000, runs=3, retries=retries, cast=cast)
 
     assert report.is_good, report.as_table()
 
@@ -49,7 +49,7 @@ async def test_an_outage_longer_than_the_lease_buys_nothing_twice(by):
 async def test_what_a_stock_arq_worker_throws_out_comes_back():
     cast = Cast(workers=2, slots=4, latency_ms=400)
 
-    report = await stock_arq.run(jobs=100, cast=cast)
+    report = await stock_arq.run(jobs=40, cast=cast)
 
     assert report.is_good, report.as_table()
 

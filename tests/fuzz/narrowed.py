@@ -12,12 +12,15 @@ from tests.fuzz.sending import FILES, LINKS
 MODELS = ("test/test", "alias", "test/refuse", "test/unknown")
 
 
-def narrowed(document: dict[str, Any], *, jobs: Sequence[str]) -> dict[str, Any]:
-    """Return a copy that names real models and jobs and takes no unknown field."""
+def narrowed(
+    document: dict[str, Any], *, jobs: Sequence[str], files: Sequence[str]
+) -> dict[str, Any]:
+    """Return a copy that names what there really is and takes no unknown field."""
     copy = closed(document)
     schemas = copy["components"]["schemas"]
     for name, schema in schemas.items():
-        if name.removesuffix("Form").endswith("Draft"):
+        is_draft = name.removesuffix("Form").endswith("Draft")
+        if is_draft and "model" in schema["properties"]:
             schema["properties"]["model"]["enum"] = [*MODELS]
         if name.endswith("Form"):
             narrow_files(schema["properties"])
@@ -28,6 +31,8 @@ def narrowed(document: dict[str, Any], *, jobs: Sequence[str]) -> dict[str, Any]
         match parameter["name"]:
             case "job_id":
                 parameter["schema"] = {"enum": [*jobs, "job_unknown"]}
+            case "file_id":
+                parameter["schema"] = {"enum": [*files, "file-unknown"]}
             case "Prefer":
                 wishes = {"enum": ["wait=1", "respond-async"]}
                 parameter["schema"] = {"anyOf": [wishes, {"type": "string"}]}
@@ -36,9 +41,10 @@ def narrowed(document: dict[str, Any], *, jobs: Sequence[str]) -> dict[str, Any]
 
 def narrow_files(fields: dict[str, Any]) -> None:
     """Let fields of files take names of ours, which `tests.fuzz.sending` knows."""
-    fields["image[]"]["items"] = {"enum": [*FILES]}
-    if "mask" in fields:
-        fields["mask"] = {"enum": [*FILES]}
+    if "image[]" in fields:
+        fields["image[]"]["items"] = {"enum": [*FILES]}
+    for name in fields.keys() & {"mask", "file"}:
+        fields[name] = {"enum": [*FILES]}
 
 
 def examples(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -53,11 +53,13 @@ class Stand:
     Attributes:
         base_url: Of the front door.
         jobs: Ids of jobs that are finished.
+        files: Ids of files that were uploaded.
         log: What the front door said.
     """
 
     base_url: str
     jobs: list[str]
+    files: list[str]
     log: Path
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
@@ -95,7 +97,9 @@ def stand(*, jobs: int) -> Iterator[Stand]:
         with client:
             _wait(client)
             made = [_job(client, number) for number in range(jobs)]
-        yield Stand(base_url=base_url, jobs=made, log=folder / "service.log")
+            files = [_file(client, number) for number in range(jobs)]
+        log = folder / "service.log"
+        yield Stand(base_url=base_url, jobs=made, files=files, log=log)
 
 
 def _environ(folder: Path, valkey: Valkey, port: int, parent_fd: int) -> dict[str, str]:
@@ -129,3 +133,9 @@ def _job(client: httpx.Client, number: int) -> str:
     done = client.get(f"/v1/jobs/{job['id']}", params={"wait": 30}).json()
     assert done["status"] == "succeeded", done
     return done["id"]
+
+
+def _file(client: httpx.Client, number: int) -> str:
+    sent = {"file": (f"{number}.jsonl", b"{}\n")}
+    answer = client.post("/v1/files", data={"purpose": "batch"}, files=sent)
+    return answer.json()["id"]

@@ -45,6 +45,7 @@ def test_command_line_does_what_it_says(
 ):
     (tmp_path / "lighthouse.png").write_bytes(draw("a", width=16, height=16))
     (tmp_path / "sky.png").write_bytes(FILES["@mask"])
+    (tmp_path / "requests.jsonl").write_bytes(b"{}\n")
     good = {status for status in operation["responses"] if status < "400"}
 
     ran = subprocess.run(
@@ -66,4 +67,11 @@ def variables(operation: dict[str, Any], here: Stand) -> dict[str, str]:
     if operation["operationId"] == "cancel_job":
         slow = {"model": "test/slow-30", "prompt": "a snail"}
         job_id = here.post("/v1/jobs", slow)["id"]
-    return {"URL": here.base_url, "KEY": SECRET, "JOB_ID": job_id}
+    gone = operation["operationId"] == "delete_file"
+    file_id = here.files.pop() if gone else here.files[0]
+    return {
+        "URL": here.base_url,
+        "KEY": SECRET,
+        "JOB_ID": job_id,
+        "FILE_ID": file_id,
+    }

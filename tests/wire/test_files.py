@@ -16,6 +16,7 @@ from service.files.lines import LONGEST_LINE
 from service.files.records import new_file_id
 from service.files.writing import DUE, PART_BYTES
 from service.image_store.local import LocalImageStore
+from tests.fakes.stands import S3Place, s3_stand
 
 DAY = timedelta(days=1)
 LARGE = bytes(range(256)) * (2 * PART_BYTES // 256) + b"and the rest"
@@ -55,6 +56,20 @@ async def test_what_is_written_in_chunks_is_read_in_pieces(files, images):
     assert (file.size_bytes, file.parts, file.kind) == (len(LARGE), 3, FileKind.UPLOAD)
     assert file.expires_at is None
     assert len(await images.list("files/")) == 3
+
+
+@pytest.mark.swift
+async def test_pieces_may_lie_in_a_bucket(redis, swift: S3Place):
+    async with s3_stand(swift) as stand:
+        files = Files(redis, stand.store)
+        file = await upload(files, LARGE)
+        deleted = await upload(files, LARGE)
+
+        await files.delete(deleted.id, account="ada")
+
+        assert await content(files, file) == LARGE
+        left = await stand.store.list("files/")
+        assert left == [file.part(index) for index in range(3)]
 
 
 async def test_upload_that_is_not_kept_leaves_nothing(files, images, redis):

@@ -9,6 +9,7 @@ import pytest
 
 from service.core.errors import JobDeleted
 from service.core.jobs import JobState, new_job_id
+from service.files import Files
 from service.image_store.local import LocalImageStore
 from service.job_store import JobStore, keys
 from service.job_store.leases import Leases
@@ -45,6 +46,23 @@ async def test_what_was_kept_long_enough_is_deleted_with_its_images(redis, image
     assert await images.list(f"jobs/{new.id}/") == []
     await leases.aclose()
     await store.aclose()
+
+
+async def test_files_that_have_expired_are_deleted_and_others_stay(redis, images):
+    files, terms = Files(redis, images), {"filename": "x", "purpose": "batch"}
+    ends = [timedelta(milliseconds=1), DAY, None] + 150 * [timedelta(milliseconds=1)]
+    for end in ends:
+        async with files.writing() as writing:
+            await writing.add(b"bytes")
+            await writing.keep(account="ada", expires_after=end, **terms)
+    await asyncio.sleep(0.01)
+
+    await Sweep(redis, images, retention=DAY).forget_files()
+
+    left = (await files.page("ada", limit=10)).files
+    assert {file.expires_at is None for file in left} == {True, False}
+    assert len(await images.list("files/")) == 2
+    assert len(await redis.keys("darkroom:file:*")) == 2 + 1
 
 
 async def test_what_is_not_old_enough_stays(redis, images):

@@ -90,6 +90,9 @@ def _add_bodies(taken: Sequence[Body], schemas: dict[str, Any]) -> None:
     for model in {body.model.__name__ for body in taken}:
         del schemas[model]
     for body in taken:
+        if body.file is not None:
+            schemas[body.name] = bodies.form_schema(body, read[body.name], schemas)
+            continue
         schemas[body.name] = bodies.json_schema(body, read[body.name])
         if body.images is not Images.NONE:
             form = bodies.form_schema(body, read[body.name], schemas)
@@ -135,6 +138,8 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _body(body: Body) -> dict[str, Any]:
+    if body.file is not None:
+        return {"required": True, "content": {FORM: {"schema": _named(body.name)}}}
     examples = _examples(body.examples)
     content = {JSON: {"schema": _named(body.name), "examples": examples}}
     if body.images is not Images.NONE:

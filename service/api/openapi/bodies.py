@@ -58,6 +58,9 @@ def form_schema(
             flat[name] = _said(field)
         else:
             flat |= {f"{name}[{n}]": _said(f) for n, f in inner["properties"].items()}
+    if body.file is not None:
+        file = {"file": {**BINARY, "description": body.file}}
+        return _with({**read, "properties": flat}, file, needed="file")
     several = {**_SEVERAL, "items": BINARY, "description": f"{_IMAGES} Or `image`."}
     files: dict[str, Any] = {"image[]": several}
     if body.mask:

@@ -87,6 +87,16 @@ IMAGES = (
 )
 """Any route that takes images along with a request."""
 
+RECEIVER = (
+    "invalid_secret",
+    "invalid_url",
+    "url_not_allowed",
+    "url_port",
+    "url_userinfo",
+    "webhook_https_required",
+)
+"""Any route that takes a URL to send events to."""
+
 FIELDS = (
     "missing_field",
     "unknown_field",

@@ -27,7 +27,10 @@ HEADERS: Mapping[str, tuple[Schema, str]] = {
     "Cache-Control": (STRING, "How long the answer may be kept."),
     "Accept-Ranges": ({"const": "bytes"}, "Ranges are served."),
     "Content-Range": (STRING, "Which bytes these are."),
-    "Content-Disposition": (STRING, "Always inline."),
+    "Content-Disposition": (
+        STRING,
+        "Whether to show it or to keep it, and under which name.",
+    ),
     "X-Cache": (
         {"enum": ["HIT", "MISS"]},
         "HIT: the images were there, or on their way, already; nothing is charged.",

@@ -57,6 +57,8 @@ class Body:
         model: Reads all of it but the images.
         images: Whether it may bring some.
         mask: Whether one of them may be a mask.
+        file: What the form's `file` is; such a body is a form only, and `name` is the
+            form's.
         examples: JSON bodies by what they show; they are sent as they stand.
         form_examples: Fields of forms by what they show; `@` begins a file's path.
     """
@@ -65,7 +67,8 @@ class Body:
     model: type[BaseModel]
     images: Images = Images.NONE
     mask: bool = True
-    examples: Mapping[str, Any]
+    file: str | None = None
+    examples: Mapping[str, Any] = field(default_factory=dict)
     form_examples: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 

@@ -11,6 +11,7 @@ from service.api.openapi.tables import (
     around,
     chat,
     embed,
+    files,
     health,
     imagerouter,
     images,
@@ -18,6 +19,7 @@ from service.api.openapi.tables import (
     models,
     openai,
     usage,
+    webhooks,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -27,6 +29,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *around.OPERATIONS,
     *embed.OPERATIONS,
     *jobs.OPERATIONS,
+    *files.OPERATIONS,
+    *webhooks.OPERATIONS,
     *images.OPERATIONS,
     *models.OPERATIONS,
     *usage.OPERATIONS,
@@ -43,6 +47,8 @@ TAGS: Mapping[str, str] = {
     imagerouter.TAG: "The contract of ImageRouter: point its clients at `$URL`.",
     embed.TAG: "Links that show one image, for pages and Markdown.",
     jobs.TAG: "The native resource, which says the most: submit, wait, list, cancel.",
+    files.TAG: "The contract of OpenAI: what is uploaded, and what batches made.",
+    webhooks.TAG: "Who is told of what happens, and what became of telling them.",
     images.TAG: "The bytes themselves.",
     models.TAG: "What may be asked for.",
     usage.TAG: "What was made, what it used up, and what it cost.",

@@ -62,6 +62,17 @@ QUEUED: dict[str, Any] = {
     },
 }
 
+FILE = {
+    "id": "file-7q2xk5m3nd4w6hcv2zr5tbyp3e",
+    "object": "file",
+    "bytes": 48213,
+    "created_at": 1795270460,
+    "expires_at": 1797862460,
+    "filename": "requests.jsonl",
+    "purpose": "batch",
+    "status": "processed",
+}
+
 DONE = {
     **QUEUED,
     "status": "succeeded",

@@ -58,6 +58,11 @@ OPERATIONS = (
                     "deadline_s": 3600,
                     "metadata": {"project": "calendar"},
                 },
+                "A lighthouse that rings": {
+                    "model": "test/test",
+                    "prompt": "a lighthouse in rain",
+                    "webhook": {"url": "https://hooks.example.com/images"},
+                },
                 "What it would cost": {
                     "model": "test/test",
                     "prompt": "a lighthouse at night",
@@ -86,6 +91,7 @@ OPERATIONS = (
             *codes.IMAGES,
             *codes.DRAFT,
             *codes.SUBMISSION,
+            *codes.RECEIVER,
             "invalid_metadata",
         ),
     ),

@@ -1,0 +1,99 @@
+-- Take deliveries that are due. ARGV 1 worker, 2 most, 3 lease ms, 4 most at once per target, 5 calls a minute per host (0: no
+-- limit), 6 retention ms, 7 the longest that an unsuccessful delivery is tried, in ms.
+-- Returns when the next is due (ms from now, -1: none), whether some were left behind, and per delivery:
+--   id, fence, attempts, attempts since somebody asked for it, event, type, subject, account, created ms, endpoint, webhook, url,
+--   secret, old secret ('' where there is none)
+local LOOKED_AT = 300 -- entries that one claim moves at most; each is looked at once, and then taken or out of the way
+local worker, most, lease_end = ARGV[1], tonumber(ARGV[2]), whole(now + tonumber(ARGV[3]))
+local at_once, per_minute = tonumber(ARGV[4]), tonumber(ARGV[5])
+local retention, patience = ARGV[6], tonumber(ARGV[7])
+local taken, left = {}, false
+
+-- Lanes are woken by who comes back from their target; some are looked at here too, so that none waits for one who died, or for
+-- longer than anything is tried.
+for _, name in ipairs(call('SRANDMEMBER', WAITS, 3)) do
+  local t = target(name, string.sub(name, 1, 4) == 'url:' and '' or name)
+  for _, id in ipairs(call('ZRANGEBYSCORE', wait_key(name), '-inf', whole(now - patience), 'LIMIT', 0, MOST_WOKEN)) do
+    local d = look(id)
+    call('ZREM', wait_key(name), id)
+    if d then conclude(id, d, 'failed', 'exhausted', retention) end
+  end
+  wake(t, at_once)
+end
+
+-- The hosts' pace: calls are spread over the minute but for a second's worth at once. Returns when this one's turn is.
+local function turn_of(url)
+  local key = DELIVER .. ':host:' .. (string.match(url, '^%a+://([^/?]+)') or '')
+  local step = 60000 / per_minute
+  local next = math.max(now, tonumber(call('GET', key) or 0))
+  call('SET', key, whole(next + step), 'PX', whole(next + step - now + 1000))
+  return next - 1000
+end
+
+-- Whether the target takes it now; else it is out of the way.
+local function passes(id, d, t)
+  if call('SISMEMBER', held_key(t.name), id) == 1 then return true end -- its worker died
+  if t.failures >= FAILURES and t.probe ~= id then
+    if is_probing(t) then
+      set_aside(id, d)
+      return false
+    end
+    probe_with(t, id)
+  end
+  if t.failures >= FAILURES and t.opens > now then
+    call('ZADD', DELIVER, whole(t.opens), id)
+    return false
+  end
+  if t.held >= at_once then
+    set_aside(id, d)
+    return false
+  end
+  return true
+end
+
+local function is_its_turn(id, d, url)
+  if per_minute == 0 or d[TURN] then return true end
+  local at = turn_of(url)
+  if at <= now then return true end
+  call('HSET', delivery_key(id), 'turn', '1')
+  call('ZADD', DELIVER, whole(at), id)
+  return false
+end
+
+local function take(id, d, t, url)
+  local fence = tonumber(d[FENCE]) + 1
+  call('HSET', delivery_key(id), 'state', 'running', 'fence', whole(fence), 'worker', worker)
+  call('ZADD', DELIVER, lease_end, id)
+  if call('SADD', held_key(t.name), id) == 1 then t.held = t.held + 1 end
+  local attempts = tonumber(d[ATTEMPTS])
+  taken[#taken + 1] = { id, fence, attempts, attempts - tonumber(d[BASE] or 0), d[EVENT], d[TYPE], d[SUBJECT], d[ACCOUNT],
+    tonumber(d[CREATED]), d[ENDPOINT], d[WEBHOOK] or '', url, t.secret or '', t.old_secret or '' }
+end
+
+local function url_of(d, t)
+  if d[ENDPOINT] ~= '' then return t.url end
+  local read, webhook = pcall(cjson.decode, d[WEBHOOK] or '')
+  return read and type(webhook) == 'table' and webhook.url or nil
+end
+
+for nth, id in ipairs(call('ZRANGEBYSCORE', DELIVER, '-inf', now_text, 'LIMIT', 0, LOOKED_AT)) do
+  if #taken >= most or nth == LOOKED_AT then
+    left = true
+    break
+  end
+  local d = look(id)
+  if not d or d[STATE] == 'delivered' or d[STATE] == 'failed' then
+    call('ZREM', DELIVER, id)
+  else
+    local t = target(d[TARGET], d[ENDPOINT])
+    local url = url_of(d, t)
+    if t.dead or not url then
+      conclude(id, d, 'failed', t.dead or 'invalid_url', retention)
+    elseif passes(id, d, t) and is_its_turn(id, d, url) then
+      take(id, d, t, url)
+    end
+  end
+end
+ring_deliverers()
+local upcoming = call('ZRANGEBYSCORE', DELIVER, '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+return { upcoming and math.max(0, math.ceil(tonumber(upcoming) - now)) or -1, left and 1 or 0, unpack(taken) }

@@ -1,0 +1,106 @@
+-- Stands before every script on deliveries, behind `common` and `outbox`. KEYS[1] is `darkroom:deliver`; see keys.py.
+-- Who may be called now is a question to the target, an endpoint or a job's own URL: so many at once, and while it fails one at a
+-- time, at growing intervals. A delivery that may not go waits in the target's lane, where it holds no slot and is not looked at.
+local WAITS, COUNTS = DELIVER .. ':waits', DELIVER .. ':counts'
+local FAILURES, STEPS = 5, 6 -- failures in a row that open a breaker; doublings until it stays open longest
+local TARGET_TTL_MS, GONE_TTL_MS = '604800000', '86400000'
+
+local function delivery_key(id) return 'darkroom:delivery:' .. id end
+local function endpoint_key(id) return 'darkroom:endpoint:' .. id end
+local function target_key(name) return DELIVER .. ':target:' .. name end
+local function held_key(name) return DELIVER .. ':held:' .. name end
+local function wait_key(name) return DELIVER .. ':wait:' .. name end
+
+-- Positions of what `look` returns; an absent one is false.
+local STATE, ACCOUNT, FENCE, ATTEMPTS, BASE, TARGET, ENDPOINT, CREATED, SINCE, TURN, WEBHOOK, EVENT, TYPE, SUBJECT =
+  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
+
+local function look(id)
+  local d = redis.pcall('HMGET', delivery_key(id), 'state', 'account', 'fence', 'attempts', 'base', 'target', 'endpoint',
+    'created_ms', 'since_ms', 'turn', 'webhook', 'event', 'type', 'subject')
+  local sound = not d.err and d[STATE] and d[ACCOUNT] and d[TARGET] and d[ENDPOINT] and d[EVENT] and d[TYPE] and d[SUBJECT]
+  return sound and tonumber(d[FENCE]) and tonumber(d[ATTEMPTS]) and tonumber(d[CREATED]) and d or nil
+end
+
+-- What is known of a target; read once in a script. `dead` is why it is not called at all.
+local targets = {}
+local function target(name, endpoint)
+  local t = targets[name]
+  if t then return t end
+  local seen = call('HMGET', target_key(name), 'failures', 'opens_ms', 'probe', 'gone')
+  t = { name = name, failures = tonumber(seen[1] or 0), opens = tonumber(seen[2] or 0), probe = seen[3] or '',
+    held = call('SCARD', held_key(name)), dead = seen[4] and 'gone' }
+  if endpoint ~= '' then
+    local e = call('HMGET', endpoint_key(endpoint), 'state', 'url', 'secret', 'old_secret', 'old_until_ms', 'failing_ms')
+    t.url, t.secret, t.failing = e[2], e[3], tonumber(e[6] or nil)
+    t.old_secret = e[4] and tonumber(e[5] or 0) > now and e[4] or ''
+    t.dead = not e[1] and 'endpoint_deleted' or e[1] ~= 'enabled' and 'endpoint_disabled' or nil
+  end
+  targets[name] = t
+  return t
+end
+
+-- Whether the one that tries an open breaker is still about.
+local function is_probing(t) return t.probe ~= '' and call('ZSCORE', DELIVER, t.probe) and true end
+
+local function probe_with(t, id)
+  t.probe = id
+  call('HSET', target_key(t.name), 'probe', id)
+end
+
+-- Send as many as may go from a target's lane, first come first. Others that are due may be faster: then they are sent back.
+local MOST_WOKEN = 100
+local function wake(t, most)
+  local lane = wait_key(t.name)
+  local room = most - t.held
+  if t.dead then
+    room = MOST_WOKEN
+  elseif t.failures >= FAILURES then
+    room = is_probing(t) and 0 or 1
+  end
+  local ids = room > 0 and call('ZRANGE', lane, 0, math.min(room, MOST_WOKEN) - 1) or {}
+  for _, id in ipairs(ids) do
+    local due = now
+    if not t.dead and t.failures >= FAILURES then
+      due = math.max(now, t.opens)
+      probe_with(t, id)
+    end
+    call('ZREM', lane, id)
+    call('ZADD', DELIVER, whole(due), id)
+    rang = rang or due <= now
+  end
+  if call('EXISTS', lane) == 0 then call('SREM', WAITS, t.name) end
+end
+
+-- Who comes last stands last, so that not always the same one tries a receiver that fails.
+local function set_aside(id, d)
+  call('ZREM', DELIVER, id)
+  call('ZADD', wait_key(d[TARGET]), now_text, id)
+  call('SADD', WAITS, d[TARGET])
+end
+
+local function drop_held(t, id)
+  if call('SREM', held_key(t.name), id) == 1 then t.held = t.held - 1 end
+end
+
+-- The end of a delivery, until somebody asks for it again. `reason` is '' where it arrived.
+local function conclude(id, d, state, reason, retention)
+  call('HSET', delivery_key(id), 'state', state, 'reason', reason, 'completed_ms', now_text)
+  call('HDEL', delivery_key(id), 'turn')
+  call('PEXPIRE', delivery_key(id), retention)
+  call('ZREM', DELIVER, id)
+  drop_held(target(d[TARGET], d[ENDPOINT]), id)
+  call('HINCRBY', COUNTS, reason == '' and state or reason, 1)
+end
+
+-- Take an endpoint out of service; the account's others are told, and whoever listens to its events.
+local function disable(account, id, reason)
+  call('HSET', endpoint_key(id), 'state', 'disabled', 'reason', reason, 'disabled_ms', now_text)
+  call('HDEL', endpoint_key(id), 'failing_ms')
+  call('HDEL', 'darkroom:endpoints:' .. account, id)
+  if targets[id] then targets[id].dead = 'endpoint_disabled' end
+  heard[account] = nil -- it hears no more
+  tell(account, 'endpoint', id, 'state', 'disabled')
+  announce(account, id, 'endpoint.disabled', '', false, now_text)
+end
+

@@ -1,0 +1,103 @@
+-- Write down what attempts came to. ARGV 1 retention ms, 2 most at once per target, 3 longest that a breaker is open (ms), 4 after
+-- how long of nothing but failures an endpoint is disabled (ms), 5 how long a listing is kept (ms), 6 the
+-- longest that an unsuccessful delivery is tried (ms); then per delivery:
+--   id, fence, what is next (delivered | again | exhausted | gone | back), the wait before the next attempt (ms), the log's line
+-- `back` gives a delivery back as if it had not been claimed. Idempotent for its own fence.
+-- Returns per delivery 1 written, 0 refused (fenced off).
+local retention, most, longest, disable_after = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local patience = tonumber(ARGV[6])
+local REASONS = { delivered = '', again = 'exhausted', exhausted = 'exhausted', gone = 'gone' }
+local answers, accounts, seen = {}, {}, {}
+
+local function went_well(t, endpoint)
+  if t.failures > 0 then call('DEL', target_key(t.name)) end
+  t.failures, t.opens, t.probe = 0, 0, ''
+  if t.failing then call('HDEL', endpoint_key(endpoint), 'failing_ms') end
+  t.failing = nil
+end
+
+local function went_wrong(t, id)
+  local was_probe = t.probe == id
+  if t.failures >= FAILURES and not was_probe then return end -- begun before the breaker opened: says nothing new
+  t.failures = t.failures + 1
+  if was_probe then t.probe = '' end
+  if t.failures >= FAILURES then t.opens = now + longest / 2 ^ math.max(0, STEPS - (t.failures - FAILURES)) end
+  call('HSET', target_key(t.name), 'failures', whole(t.failures), 'opens_ms', whole(t.opens), 'probe', t.probe)
+  call('PEXPIRE', target_key(t.name), TARGET_TTL_MS)
+end
+
+-- An endpoint that says it is gone, or has said nothing good for days, hears no more.
+local function judge(t, d, is_gone)
+  local endpoint = d[ENDPOINT]
+  if endpoint == '' then
+    if is_gone then
+      call('HSET', target_key(t.name), 'gone', '1')
+      call('PEXPIRE', target_key(t.name), GONE_TTL_MS)
+      t.dead = 'gone'
+    end
+  elseif t.dead then
+    return
+  elseif is_gone then
+    disable(d[ACCOUNT], endpoint, 'gone')
+  elseif not t.failing then
+    t.failing = now
+    call('HSET', endpoint_key(endpoint), 'failing_ms', now_text)
+  elseif now - t.failing > disable_after then
+    disable(d[ACCOUNT], endpoint, 'failing')
+  end
+end
+
+local function settle(id, d, t, word, wait, line)
+  if word == 'back' then
+    call('HSET', delivery_key(id), 'state', 'pending')
+    call('ZADD', DELIVER, now_text, id)
+    drop_held(t, id)
+    rang = true
+    return
+  end
+  local n = tonumber(d[ATTEMPTS]) + 1
+  call('HSET', delivery_key(id), 'attempts', whole(n), 'log:' .. whole(n), line)
+  if word == 'delivered' then
+    went_well(t, d[ENDPOINT])
+  else
+    went_wrong(t, id)
+    judge(t, d, word == 'gone')
+  end
+  local is_old = now - tonumber(d[SINCE] or d[CREATED]) > patience
+  if word == 'again' and not is_old then
+    call('HSET', delivery_key(id), 'state', 'pending')
+    call('HDEL', delivery_key(id), 'turn')
+    call('ZADD', DELIVER, whole(now + wait), id)
+    call('HINCRBY', COUNTS, 'again', 1)
+    drop_held(t, id)
+  else
+    conclude(id, d, word == 'delivered' and word or 'failed', REASONS[word], retention)
+  end
+end
+
+for at = 7, #ARGV, 5 do
+  local id = ARGV[at]
+  local d = not seen[id] and look(id)
+  if not d or d[FENCE] ~= ARGV[at + 1] then
+    answers[#answers + 1] = 0
+  elseif d[STATE] ~= 'running' then
+    answers[#answers + 1] = 1
+  else
+    seen[id] = true
+    local t = target(d[TARGET], d[ENDPOINT])
+    settle(id, d, t, ARGV[at + 2], tonumber(ARGV[at + 3]), ARGV[at + 4])
+    accounts[d[ACCOUNT]] = true
+    answers[#answers + 1] = 1
+  end
+end
+for _, t in pairs(targets) do
+  if call('EXISTS', wait_key(t.name)) == 1 then wake(t, most) end
+end
+for account in pairs(accounts) do
+  local listing = 'darkroom:deliveries:' .. account
+  call('ZREMRANGEBYSCORE', listing, '-inf', whole(now - tonumber(ARGV[5])))
+  call('PEXPIRE', listing, ARGV[5])
+end
+ring_deliverers()
+nudge_listeners()
+return answers

@@ -1,0 +1,49 @@
+"""What an event tells: the job, batch or endpoint it is about, as `GET` gives it now.
+
+Nothing of it is kept with the delivery, so URLs of images are signed for each attempt.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+import orjson
+
+from service.core.errors import JobDeleted, NotFound
+from service.webhooks import Parcel
+
+Reader: TypeAlias = Callable[[str, str], Awaitable[dict[str, Any]]]
+"""Returns what an id of an account stands for; raises NotFound or JobDeleted."""
+
+
+class Payloads:
+    """Writes events down.
+
+    Args:
+        readers: By what the ids begin with, such as `job`.
+    """
+
+    def __init__(self, readers: Mapping[str, Reader]) -> None:
+        self._readers = readers
+
+    async def body(self, parcel: Parcel) -> bytes:
+        """Return the event as it goes over the wire.
+
+        Of what was deleted meanwhile only the id is left to tell.
+
+        Raises:
+            QueueUnavailable: Redis is away.
+        """
+        read = self._readers[parcel.subject.partition("_")[0]]
+        try:
+            data = await read(parcel.subject, parcel.account)
+        except (NotFound, JobDeleted):
+            data = {"id": parcel.subject, "deleted": True}
+        return orjson.dumps(
+            {
+                "id": parcel.event,
+                "object": "event",
+                "type": parcel.type,
+                "created_at": int(parcel.created_at.timestamp()),
+                "data": data,
+            }
+        )
