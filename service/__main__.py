@@ -12,8 +12,9 @@ import uvloop
 
 from service import logs
 from service.api.server import open_door
-from service.catalog_file import LiveCatalog, load_catalog
+from service.catalog_file import LiveCatalog
 from service.core.errors import CatalogError
+from service.hangup import on_hangup
 from service.parent import watch_parent
 from service.settings import ConfigurationError, Settings, load_settings
 
@@ -46,7 +47,7 @@ def bind(settings: Settings) -> socket.socket:
 async def serve(settings: Settings, live: LiveCatalog, sock: socket.socket) -> None:
     """Serve until SIGTERM, SIGINT or the death of the parent; then drain.
 
-    A second signal ends it at once.
+    A second signal ends it at once. SIGHUP reads the catalog anew.
     """
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -58,6 +59,7 @@ async def serve(settings: Settings, live: LiveCatalog, sock: socket.socket) -> N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave)
+    on_hangup(reload=live.reload, leave=leave)
     with watch_parent(stop.set):
         async with open_door(settings, live, sock) as door:
             await stop.wait()
@@ -68,7 +70,7 @@ def main() -> None:
     """Start, or say in one sentence why not."""
     try:
         settings = load_settings()
-        live = LiveCatalog(load_catalog(settings.catalog_file))
+        live = LiveCatalog(settings.catalog_file)
         sock = bind(settings)
         settings = settings.model_copy(update={"port": sock.getsockname()[1]})
         logs.configure(settings)

@@ -241,7 +241,11 @@ def _cost(
     said = None if made is None else made.cost_usd
     if said is not None and said.is_finite() and 0 <= said <= _MOST_USD:
         return str(said), "reported"
-    quote = worker.catalog.model(request.model).quote_for(
+    try:
+        model = worker.catalog.model(request.model)
+    except UnknownModel:  # gone from the catalog, while the job waited
+        return None, None
+    quote = model.quote_for(
         quality=request.quality,
         size=request.size,
         tier=Size(request.width, request.height).tier,

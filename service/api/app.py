@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -70,6 +71,7 @@ def make_app(
             the catalog does not know the default model.
     """
     _check_default(settings, live.current)
+    live.follow(partial(_check_default, settings))
     preset = settings.bootstrap_key
     secret = None if preset is None else checked_secret(preset.get_secret_value())
 

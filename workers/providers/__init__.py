@@ -10,6 +10,7 @@ from importlib import import_module
 import structlog
 
 from service.core.catalog import Catalog, ProviderEntry
+from service.core.errors import CatalogError
 from service.core.provider import Provider
 from service.outbound import Outbound
 from service.provider_keys import KeyMissing, api_key
@@ -32,7 +33,11 @@ def adapter(name: str) -> ProviderFactory:
 def open_providers(
     catalog: Catalog, outbound: Outbound, environ: Mapping[str, str]
 ) -> dict[str, Provider]:
-    """Return the providers of `catalog` by name; one without its key is left out."""
+    """Return the providers of `catalog` by name; one without its key is left out.
+
+    Raises:
+        CatalogError: What the catalog says of one is of no use to its adapter.
+    """
     providers = {}
     for name, entry in catalog.providers.items():
         try:
@@ -40,5 +45,8 @@ def open_providers(
         except KeyMissing as exc:
             log.info("provider.skipped", provider=name, reason=str(exc))
             continue
-        providers[name] = adapter(entry.adapter)(entry, outbound, key)
+        try:
+            providers[name] = adapter(entry.adapter)(entry, outbound, key)
+        except (OSError, ValueError) as exc:  # such as a workflow that is not JSON
+            raise CatalogError(f"providers.{name} cannot be opened: {exc}") from exc
     return providers
