@@ -8,6 +8,7 @@ from datetime import timedelta
 from redis.asyncio import Redis
 
 from service.accounts import Accounts
+from service.batches import Batches
 from service.files import Files
 from service.image_store import ImageStore
 from service.image_store.opening import open_image_store
@@ -25,6 +26,7 @@ class Backends:
     accounts: Accounts
     images: ImageStore
     files: Files
+    batches: Batches
 
 
 @asynccontextmanager
@@ -52,4 +54,11 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
             Accounts(redis, settings.limits),
             images,
             Files(redis, images, idempotency=timedelta(seconds=settings.idempotency_s)),
+            Batches(
+                redis,
+                images,
+                window=settings.limits.batch_window,
+                retention=timedelta(seconds=settings.retention_s),
+                idempotency=timedelta(seconds=settings.idempotency_s),
+            ),
         )

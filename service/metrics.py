@@ -5,7 +5,7 @@ increment, would cost a busy front door as much as reading the request does.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 
 from prometheus_client import (
@@ -15,6 +15,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import (
     CounterMetricFamily,
+    GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
 )
@@ -28,11 +29,17 @@ class Metrics:
     """Counts the front door's requests; for one thread.
 
     Label values are route templates and known methods, never what a caller made up.
+
+    Args:
+        open_streams: Counts who follows events just now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, open_streams: Callable[[], int] = lambda: 0) -> None:
+        self._open_streams = open_streams
         self._requests: dict[tuple[str, str, int], _Histogram] = {}
         self._made = self._joined = 0
+        self._deliveries: dict[str, int] = {}
+        self._late_s = 0.0
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -50,6 +57,15 @@ class Metrics:
             self._joined += 1
         else:
             self._made += 1
+
+    def delivering(self, counts: Mapping[str, int], *, late_s: float) -> None:
+        """Take in how deliveries went so far, over the whole fleet.
+
+        Args:
+            counts: By outcome: an end, or `again` for an attempt with another to come.
+            late_s: How late the oldest that is due is.
+        """
+        self._deliveries, self._late_s = dict(counts), late_s
 
     def collect(self) -> Iterator[Metric]:
         """Yield all figures, as prometheus-client asks for them."""
@@ -70,6 +86,27 @@ class Metrics:
         jobs.add_metric(("made",), self._made)
         jobs.add_metric(("joined",), self._joined)
         yield jobs
+        yield from self._collect_deliveries()
+        yield GaugeMetricFamily(
+            "darkroom_event_streams",
+            "Streams of events that are open.",
+            value=self._open_streams(),
+        )
+
+    def _collect_deliveries(self) -> Iterator[Metric]:
+        attempts = CounterMetricFamily(
+            "darkroom_deliveries",
+            "Ends of deliveries by outcome, and attempts with another to come.",
+            labels=("outcome",),
+        )
+        for outcome, count in sorted(self._deliveries.items()):
+            attempts.add_metric((outcome,), count)
+        yield attempts
+        yield GaugeMetricFamily(
+            "darkroom_delivery_late_seconds",
+            "How late the oldest delivery that is due is.",
+            value=self._late_s,
+        )
 
     def page(self) -> tuple[bytes, str]:
         """Return all figures and their content type."""

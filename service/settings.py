@@ -103,6 +103,8 @@ class Limits(_Section):
     json_bytes: int = Field(default=262_144, ge=1024)
     body_s: float = Field(default=30, gt=0)
     """A request body must have arrived whole by then."""
+    streams: int = Field(default=100, ge=1)
+    """Streams of events one key may follow at one front door."""
     write_s: float = Field(default=30, gt=0)
     """Whoever takes nothing of an answer for so long is cut off."""
     file_bytes: int = Field(default=20 * 2**20, ge=1024)
@@ -117,6 +119,8 @@ class Limits(_Section):
     """Largest batch that is sent line by line."""
     batch_lines: int = Field(default=1_000_000, ge=1)
     """Most lines of one."""
+    batch_window: int = Field(default=1000, ge=1, le=100_000)
+    """Lines of one batch that have unfinished jobs; the others wait in the store."""
     upload_bytes_per_s: int = Field(default=32 * 1024, ge=1)
     """How fast such a file or batch must come, in the long run: who sends it may keep
     us waiting for `body_s`, and a second more for so many bytes that came."""
@@ -143,8 +147,8 @@ class Webhooks(_Section):
     """A receiver must have answered by then."""
     max_in_flight: int = Field(default=10, ge=1, le=1000)
     """Deliveries on their way to one receiver at once; the others wait."""
-    host_per_minute: int | None = Field(default=6000, ge=1)
-    """Calls of one host a minute, whoever wants them."""
+    host_per_minute: int = Field(default=6000, ge=0)
+    """Calls of one host a minute, whoever wants them; 0: no limit."""
     slots: int = Field(default=100, ge=1, le=10_000)
     """Deliveries in work at once in one worker process, beside its jobs."""
     breaker_s: float = Field(default=300, gt=0)

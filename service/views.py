@@ -20,6 +20,8 @@ _ECHOED = (
     "user",
 )
 
+_KNOWN_PROGRESS = {JobState.QUEUED: 0.0, JobState.SUCCEEDED: 1.0}
+
 
 def etag_of(job: Job) -> str:
     """Return the job's ETag; weak, because URLs differ from reading to reading."""
@@ -51,7 +53,7 @@ class JobViews:
             view["queue"] = None
         view.update(
             status=job.state,
-            progress=1.0 if job.state is JobState.SUCCEEDED else job.progress,
+            progress=_KNOWN_PROGRESS.get(job.state, job.progress),
             created_at=_seconds(job.created_at),
             started_at=_seconds(job.started_at),
             completed_at=_seconds(job.completed_at),
@@ -63,6 +65,7 @@ class JobViews:
             cost=None if job.cost_usd is None else float(job.cost_usd),
             cost_source=job.cost_source,
             metadata=job.metadata,
+            alias=job.alias,
             retry_of=job.retry_of,
             batch_id=job.batch,
             custom_id=job.custom_id,
@@ -113,6 +116,7 @@ class JobViews:
             "cost": None,
             "cost_source": None,
             "metadata": {},
+            "alias": None,
             "retry_of": None,
             "batch_id": None,
             "custom_id": None,

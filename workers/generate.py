@@ -11,7 +11,7 @@ store and the commit has bought nothing in vain.
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,6 +38,7 @@ from service.job_store.records import Later, Outcome
 from workers.inputs import AS_SENT, Inputs
 from workers.keeping import keep_images
 from workers.partials import Partials
+from workers.progress import Progress
 from workers.receipts import find_receipt, put_receipt
 from workers.tasks import Tasks
 from workers.verdicts import after_failure, failed, goes_on, ms_since, unroutable
@@ -151,15 +152,36 @@ async def _generated(
     provider = worker.providers[route.provider]
     style = getattr(provider, "mask_style", AS_SENT)
     async with worker.inputs.of(request, mask_style=style) as loaded:
+        progress = Progress(worker.leases, lease)
         call = Call(
             attempt=lease.attempts + 1,
             images=loaded.images,
             mask=loaded.mask,
-            partial=worker.partials.of(lease, request),
+            partial=_partials(worker, lease, request, progress),
+            progress=progress.note,
             kept_tasks=tasks.known,
             keep_tasks=tasks.keep,
         )
-        return await _call(worker, route, request, call)
+        try:
+            return await _call(worker, route, request, call)
+        finally:
+            progress.close()
+
+
+def _partials(
+    worker: WorkerContext,
+    lease: Lease,
+    request: GenerationRequest,
+    progress: Progress,
+) -> Callable[[bytes, int], Awaitable[None]]:
+    """Return what shows an unfinished image; each is a step towards the finished."""
+    show = worker.partials.of(lease, request)
+
+    async def partial(data: bytes, index: int) -> None:
+        progress.note((index + 1) / (request.partial_images + 1))
+        await show(data, index)
+
+    return partial
 
 
 def _route(lease: Lease, routes: Sequence[Route]) -> Route | None:

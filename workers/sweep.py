@@ -14,6 +14,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
+from service.batches import Endings
 from service.core.errors import Unavailable
 from service.files import Files
 from service.image_store import ImageStore
@@ -45,6 +46,7 @@ class Sweep:
     ) -> None:
         self._redis, self._images = redis, images
         self._files = Files(redis, images)
+        self._batches = Endings(redis, images, retention=retention)
         self._retention_ms = retention // timedelta(milliseconds=1)
         self._expire = script(redis, "expire")
         self._audit = script(redis, "audit")
@@ -56,6 +58,8 @@ class Sweep:
             _Chore("expire", timedelta(seconds=1), self.expire),
             _Chore("repair", timedelta(seconds=5), self.repair),
             _Chore("retain", timedelta(seconds=60), self.forget_old),
+            _Chore("batches", timedelta(seconds=1), self.end_batches),
+            _Chore("segments", timedelta(seconds=60), self.forget_batches),
             _Chore("files", timedelta(seconds=60), self.forget_files),
             _Chore("purge", timedelta(seconds=15), self.purge_delivered),
             _Chore("mourn", timedelta(seconds=60), self.forget_workers),
@@ -118,6 +122,16 @@ class Sweep:
         """Delete files that have expired, and uploads that nobody finished."""
         while gone := await self._files.forget_due():
             log.info("files.forgotten", files=gone)
+
+    async def end_batches(self) -> None:
+        """Expire batches whose time is over; go on with what is called off."""
+        if seen := await self._batches.end_due():
+            log.info("batches.ending", batches=seen)
+
+    async def forget_batches(self) -> None:
+        """Delete batches whose retention is over, and what was cut on its way in."""
+        while gone := await self._batches.forget_due():
+            log.info("batches.forgotten", batches=gone)
 
     async def purge_delivered(self) -> None:
         """Remove what is left of ephemeral jobs nobody came for any more."""

@@ -14,6 +14,7 @@ from service.api import (
     around,
     deliveries,
     endpoints,
+    event_streams,
     files,
     health,
     images,
@@ -32,6 +33,7 @@ from service.backends import open_backends
 from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
 from service.core.errors import FileNotFound, QueueUnavailable, UnknownModel
+from service.events import EventHub
 from service.files import File
 from service.imaging import Imaging
 from service.intake import Intake
@@ -85,6 +87,13 @@ def make_app(
             stack.push_async_callback(copying.close)
             waiters = Waiters(backends.redis, backends.jobs)
             fleet = Fleet(backends.redis)
+            views = Views(backends.images, base_url=settings.base_url)
+            hub = EventHub(
+                backends.redis,
+                event_streams.shown_with_the_end(backends.jobs, views),
+                heartbeat_s=settings.heartbeat_s,
+                write_s=settings.limits.write_s,
+            )
             pulse = Pulse(backends, fleet, live, beat_s=beat_s)
             app[FRONT] = Front(
                 settings=settings,
@@ -93,6 +102,7 @@ def make_app(
                 fleet=fleet,
                 waiters=await stack.enter_async_context(waiters),
                 partials=await stack.enter_async_context(Partials(backends.redis)),
+                hub=await stack.enter_async_context(hub),
                 intake=Intake(
                     live=live,
                     fleet=fleet,
@@ -111,8 +121,8 @@ def make_app(
                     ),
                 ),
                 pulse=await stack.enter_async_context(pulse),
-                views=Views(backends.images, base_url=settings.base_url),
-                metrics=Metrics(),
+                views=views,
+                metrics=Metrics(open_streams=lambda: hub.count),
                 imaging=imaging,
                 derivatives=Derivatives(backends.images, copying, backends.jobs),
                 uploads=Turns(
@@ -140,6 +150,7 @@ def make_app(
         health,
         jobs,
         files,
+        event_streams,
         images,
         models,
         usage,

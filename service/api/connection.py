@@ -5,8 +5,6 @@ a cycle of objects: the collector looks for those too seldom to keep up with ima
 """
 
 import asyncio
-import socket
-import struct
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +17,7 @@ from aiohttp.payload import Payload
 from service.api.context import TRACE
 from service.api.gate import SERVER, request_id_of
 from service.api.problems import INTERNAL, MALFORMED, Problem
+from service.sockets import cut_off
 
 log = structlog.get_logger()
 
@@ -34,8 +33,6 @@ _TOO_LONG = Problem(
 SLICE = 65_536
 """aiohttp waits for the caller to take what was written beyond so many bytes."""
 
-_NO_LINGER = struct.pack("ii", 1, 0)
-
 
 class Connection(web.RequestHandler):
     """One connection; overrides parts of aiohttp 3.14.
@@ -48,6 +45,7 @@ class Connection(web.RequestHandler):
     def __init__(self, *aiohttp: Any, write_s: float, **options: Any) -> None:
         super().__init__(*aiohttp, **options)
         self._write_s = write_s
+        self._is_given = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take every byte for a reason to wait that is not the kernel's yet."""
@@ -87,11 +85,25 @@ class Connection(web.RequestHandler):
 
     def _reset(self) -> None:
         """Cut the caller off, and let the kernel forget what it holds for him."""
-        if self.transport is None:
-            return
-        sock = self.transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        self.transport.abort()
+        if self.transport is not None:
+            cut_off(self.transport)
+
+    def hand_over(self, taker: asyncio.Protocol) -> asyncio.Transport:
+        """Give the socket to somebody else; for aiohttp the caller went away.
+
+        What a connection costs (a task, the request, a parser) is given back, which
+        is ten times what one costs that only is written to now and then.
+
+        Raises:
+            ConnectionError: There is no caller any more.
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the caller went away")
+        self._is_given, self.transport = True, None
+        transport.set_protocol(taker)
+        self.connection_lost(None)
+        return transport
 
     def handle_error(
         self,
@@ -122,6 +134,8 @@ class Connection(web.RequestHandler):
         start_time: float | None,
     ) -> tuple[web.StreamResponse, bool]:
         """Write the answer; tell who wants to know when it went out whole."""
+        if self._is_given:
+            return resp, True
         if isinstance(resp, web.Response):
             body = resp.body
             if isinstance(body, bytes) and len(body) > SLICE:

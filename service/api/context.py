@@ -15,6 +15,7 @@ from service.backends import Backends
 from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
 from service.core.jobs import JobId
+from service.events import EventHub
 from service.files import Outputs
 from service.imaging import Imaging
 from service.intake import Intake
@@ -39,6 +40,7 @@ class Front:
     fleet: Fleet
     waiters: Waiters
     partials: Partials
+    hub: EventHub
     intake: Intake
     pulse: Pulse
     views: Views

@@ -86,7 +86,7 @@ async def delete_endpoint(request: web.Request) -> web.Response:
 async def rotate_endpoint(request: web.Request) -> web.Response:
     """Give the endpoint another secret; the old one signs as well for a while."""
     key = await authorized(request)
-    wish = await _read(request, Rotation, empty=True)
+    wish = await _read(request, Rotation)
     endpoint = await request.app[FRONT].endpoints.change(
         _id(request),
         account=key.account,
@@ -114,10 +114,8 @@ async def get_default_secret(request: web.Request) -> web.Response:
     return answer({"key": secret}, headers={"Cache-Control": "no-store"})
 
 
-async def _read(request: web.Request, kind: type[_B], *, empty: bool = False) -> _B:
+async def _read(request: web.Request, kind: type[_B]) -> _B:
     limits = request.app[FRONT].settings.limits
-    if empty and not request.can_read_body:
-        return kind()
     fields = await read_json(
         request, most_bytes=limits.json_bytes, within_s=limits.body_s
     )

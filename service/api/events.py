@@ -13,7 +13,7 @@ from service.api.connection import SLICE
 from service.api.context import FRONT, TRACE
 from service.api.gate import sign
 
-_HEADERS = {
+HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # proxies that collect answers let this one through
@@ -34,7 +34,7 @@ class EventStream:
 
     def __init__(self, request: web.Request, *, hung_up: Callable[[], None]) -> None:
         self._request = request
-        self.response = web.StreamResponse(headers=_HEADERS)
+        self.response = web.StreamResponse(headers=HEADERS)
         request[TRACE].hung_up = hung_up
 
     @property

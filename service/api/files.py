@@ -18,7 +18,7 @@ from service.api.listing import bad_page, read_limit
 from service.api.serving import HARMLESS
 from service.api.wishes import idempotency_name, refuse_unknown
 from service.core.errors import FileNotFound, InvalidRequest
-from service.files import File, FileKind, Order
+from service.files import File, FileKind, Order, Terms
 from service.intake.draft import DRAFT_CONFIG
 from service.intake.fields import read_fields
 
@@ -79,13 +79,14 @@ async def upload_file(request: web.Request) -> web.Response:
         async with files.writing() as writing:
             form = await read_large_form(request, writing, limits=front.settings.limits)
             draft = read_fields(FileDraft, form.fields, text=True)
-            kept = await writing.keep(
+            terms = Terms(
                 account=key.account,
                 filename=form.filename,
                 purpose=draft.purpose,
                 expires_after=draft.life,
                 name=name,
             )
+            kept = await writing.keep(terms)
     if kept.joined:
         request[TRACE].headers["Idempotent-Replayed"] = "true"
     return answer(_shown(await files.get(kept.file_id, account=key.account)))

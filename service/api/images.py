@@ -11,6 +11,7 @@ from service.api import limits
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
 from service.api.derivatives import WIDTHS, Shape
+from service.api.references import job_id_of
 from service.api.serving import Kept, serve, serve_image
 from service.api.wishes import refuse_unknown
 from service.core.errors import InvalidRequest, JobNotFound
@@ -39,7 +40,8 @@ async def get_image(request: web.Request) -> web.Response:
     shape = _shape(request)
     front = request.app[FRONT]
     backends = front.backends
-    job = await backends.jobs.get(request.match_info["job_id"], account=key.account)
+    job_id = await job_id_of(request, key)
+    job = await backends.jobs.get(job_id, account=key.account)
     request[TRACE].job_id = job.id
     image = _find(job, request.match_info["index"])
     count = functools.partial(limits.count, request, key)

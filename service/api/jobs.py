@@ -12,6 +12,7 @@ from service.api.answers import answer
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
 from service.api.listing import read_query
+from service.api.references import job_id_of
 from service.api.submitting import read_submission, submit
 from service.api.wishes import (
     idempotency_name,
@@ -19,8 +20,8 @@ from service.api.wishes import (
     preference,
     refuse_unknown,
 )
-from service.core.errors import AlreadyFinished, JobNotFound
-from service.core.jobs import Job, JobId, JobState
+from service.core.errors import AlreadyFinished, InvalidRequest, JobNotFound
+from service.core.jobs import Job, JobState, is_alias
 from service.core.requests import Priority
 from service.intake import Terms
 from service.intake.draft import Draft, Metadata
@@ -54,6 +55,24 @@ class JobDraft(Draft):
 @routes.post("/v1/jobs")
 async def submit_job(request: web.Request) -> web.Response:
     """Accept a job; answer before any of it is done."""
+    return await _submitted(request, alias=None)
+
+
+@routes.put("/v1/jobs/{job_id}")
+async def put_job(request: web.Request) -> web.Response:
+    """Accept a job under an id of the caller's; again, it is the same job."""
+    alias = request.match_info["job_id"]
+    if not is_alias(alias):
+        raise InvalidRequest(
+            "an id of your own is 1 to 128 letters, digits, dots, colons, dashes or "
+            "underscores, begins with a letter or digit, and not with job_",
+            code="invalid_id",
+            param="id",
+        )
+    return await _submitted(request, alias=alias)
+
+
+async def _submitted(request: web.Request, *, alias: str | None) -> web.Response:
     key, draft, uploads = await read_submission(request, JobDraft)
     operation = draft.operation or ("edit" if uploads.images else "generate")
     front = request.app[FRONT]
@@ -63,6 +82,7 @@ async def submit_job(request: web.Request) -> web.Response:
         metadata=draft.metadata,
         start_within=_duration(draft.deadline_s),
         idempotency_name=idempotency_name(request),
+        alias=alias,
         webhook=None if told is None else webhook_of(told, front.urls),
     )
     if draft.dry_run:
@@ -113,7 +133,7 @@ async def get_job(request: web.Request) -> web.Response:
     """Answer with the job as it stands, or as soon as it is final."""
     key = await authorized(request)
     refuse_unknown(request, "wait")
-    front, job_id = request.app[FRONT], request.match_info["job_id"]
+    front, job_id = request.app[FRONT], await job_id_of(request, key)
     held_s = long_poll_s(request)
     if held_s is None:
         job = await front.backends.jobs.get(job_id, account=key.account)
@@ -130,21 +150,39 @@ async def cancel_job(request: web.Request) -> web.Response:
     """Make the job canceled; twice is the same as once."""
     key = await authorized(request)
     front = request.app[FRONT]
-    job_id = request.match_info["job_id"]
+    job_id = await job_id_of(request, key)
     try:
         job = await front.intake.cancel(job_id, account=key.account)
     except AlreadyFinished:
-        request[TRACE].job_id = JobId(job_id)
+        request[TRACE].job_id = job_id
         raise
     request[TRACE].job_id = job.id
     return answer(front.views.job(job))
+
+
+@routes.post("/v1/jobs/{job_id}/retry")
+async def retry_job(request: web.Request) -> web.Response:
+    """Make a new job with the request of one that is final."""
+    key = await authorized(request)
+    await limits.count(request, key)
+    front, trace = request.app[FRONT], request[TRACE]
+    job_id = await job_id_of(request, key)
+    job = await front.backends.jobs.get(job_id, account=key.account)
+    name = idempotency_name(request)
+    accepted = await front.intake.retry(job, key=key, name=name)
+    await limits.tell_quota(request, key)
+    trace.job_id = accepted.job.id
+    front.metrics.submitted(joined=accepted.joined)
+    if accepted.joined:
+        trace.headers["Idempotent-Replayed"] = "true"
+    return answer(front.views.accepted(accepted), status=HTTPStatus.ACCEPTED)
 
 
 @routes.delete("/v1/jobs/{job_id}")
 async def delete_job(request: web.Request) -> web.Response:
     """Remove the job and its images; it answers 410 from then on."""
     key = await authorized(request)
-    job_id = request.match_info["job_id"]
+    job_id = await job_id_of(request, key)
     await request.app[FRONT].intake.delete(job_id, account=key.account)
     return web.Response(status=HTTPStatus.NO_CONTENT)
 

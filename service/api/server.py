@@ -57,7 +57,7 @@ class Door:
         return self._runner.app[FRONT]
 
     async def drain(self, *, hurry: asyncio.Event) -> None:
-        """Turn `/readyz` red and let requests under way finish.
+        """Turn `/readyz` red, end streams of events, and let requests finish.
 
         New ones are still served meanwhile, each on its connection's last turn, so
         that a balancer that has not noticed yet does no harm.
@@ -68,8 +68,9 @@ class Door:
         gate = self._runner.gate
         self.front.pulse.draining = gate.draining = True
         self.front.waiters.drain()
+        self.front.hub.drain()
         log.info("door.draining")
-        waits = [asyncio.create_task(gate.drained()), asyncio.create_task(hurry.wait())]
+        waits = [asyncio.create_task(self._idle()), asyncio.create_task(hurry.wait())]
         await asyncio.wait(
             waits,
             timeout=self._settings.drain_s,
@@ -77,6 +78,10 @@ class Door:
         )
         for wait in waits:
             wait.cancel()
+
+    async def _idle(self) -> None:
+        await self._runner.gate.drained()
+        await self.front.hub.drained()
 
 
 @contextlib.asynccontextmanager

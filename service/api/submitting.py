@@ -115,6 +115,6 @@ async def submit(
     front.metrics.submitted(joined=accepted.joined)
     if draft.cache:
         trace.headers["X-Cache"] = "HIT" if accepted.joined else "MISS"
-    if accepted.joined and (terms.idempotency_name or terms.sdk_retry):
+    if accepted.joined and (terms.has_name or terms.sdk_retry):
         trace.headers["Idempotent-Replayed"] = "true"
     return accepted

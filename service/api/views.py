@@ -22,6 +22,7 @@ class Views(JobViews):
             return self.job(job, dropped=dropped)
         view = self._new(job.id, job.request, job.priority, dropped)
         view["created_at"] = int(time.time())
+        view.update(alias=job.alias, retry_of=job.retry_of)
         if job.metadata:
             view["metadata"] = job.metadata
         return view

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import secrets
 import sys
 import tempfile
 from collections.abc import Callable
@@ -18,8 +17,8 @@ from service.cli.output import emit, say
 from service.cli.target import Url, find_target
 
 if TYPE_CHECKING:
-    from service.cli.api import Api
     from service.cli.target import Target
+    from service.client import AsyncDarkroom, Job
 
 _PATIENCE_S = 30.0
 _FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
@@ -58,48 +57,47 @@ def generate(
     if json:
         emit(
             {
-                "job_id": job["id"],
-                "status": job["status"],
+                "job_id": job.id,
+                "status": job.status,
                 "images": files,
-                "error": job["error"],
+                "error": job.raw["error"],
             }
         )
     else:
         for file in files:
             print(file["file"])
-    if error := job["error"]:  # beside images too, when some could not be made
-        raise Failure(f"{error['code']}: {error['message']}")
+    if error := job.error:  # beside images too, when some could not be made
+        raise Failure(f"{error.code}: {error.message}")
     if not files:
-        raise Failure(f"{job['id']} is {job['status']}")
+        raise Failure(f"{job.id} is {job.status}")
 
 
 async def _run(
     target: "Target", body: dict[str, Any], path_of: Callable[[str, int, str], Path]
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    from service.cli.api import Api
+) -> tuple["Job", list[dict[str, Any]]]:
+    from service.cli.api import connected
     from service.cli.images import ImageLost, save_images
-    from service.cli.trouble import Refused
 
-    async with Api(target, patience_s=_PATIENCE_S, say=say) as api:
+    async with connected(target, patience_s=_PATIENCE_S) as client:
+        with _waiting():
+            job = await client.submit(body)
+            job = await _finished(client, job)
+        if job.status != "succeeded":
+            return job, []
+        naming = functools.partial(path_of, job.id)
         try:
-            with _waiting():
-                job = await api.submit(body, idempotency_key=secrets.token_hex(16))
-                job = await _finished(api, job)
-            if job["status"] != "succeeded":
-                return job, []
-            naming = functools.partial(path_of, job["id"])
-            return job, await save_images(api, job, naming)
-        except Refused as exc:
-            raise Failure(f"{exc.code}: {exc}") from exc
+            return job, await save_images(client, job, naming)
         except ImageLost as exc:
             raise Failure(str(exc)) from exc
 
 
-async def _finished(api: "Api", job: dict[str, Any]) -> dict[str, Any]:
+async def _finished(client: "AsyncDarkroom", job: "Job") -> "Job":
+    from service.client import DarkroomError
+
     try:
-        return await api.finished(job)
-    except (asyncio.CancelledError, Failure):
-        say(f"{job['id']} goes on; `darkroom jobs show` or `cancel` takes its id")
+        return await client.wait(job)
+    except (asyncio.CancelledError, DarkroomError):
+        say(f"{job.id} goes on; `darkroom jobs show` or `cancel` takes its id")
         raise
 
 

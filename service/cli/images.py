@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from service.cli.api import Api
 from service.cli.failure import Failure
-from service.cli.trouble import Refused
+from service.client import AsyncDarkroom, Image, Job, Refused
 
 _SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+_KEPT = ("sha256", "width", "height", "content_type")
 _TRIES = 4
 
 
@@ -20,7 +20,7 @@ class ImageLost(Exception):
 
 
 async def save_images(
-    api: Api, job: dict[str, Any], path_of: Callable[[int, str], Path]
+    client: AsyncDarkroom, job: Job, path_of: Callable[[int, str], Path]
 ) -> list[dict[str, Any]]:
     """Write each image of a succeeded job where `path_of` its number and suffix says.
 
@@ -32,36 +32,36 @@ async def save_images(
 
     Raises:
         ImageLost: It cannot be had.
-        Failure: The front door was away too long, or the disk takes no more.
+        DarkroomError: The front door was away too long.
+        Failure: The disk takes no more.
     """
     saved = []
-    for number in range(len(job["result"]["data"])):
-        image, data = await _fetched(api, job, number)
-        path = path_of(number, _SUFFIXES.get(image["content_type"], "bin"))
+    for number in range(len(job.images)):
+        image, data = await _fetched(client, job, number)
+        path = path_of(number, _SUFFIXES.get(image.content_type, "bin"))
         await asyncio.to_thread(write, path, data)
-        wanted = ("sha256", "width", "height", "content_type")
-        saved.append({"file": os.fspath(path)} | {name: image[name] for name in wanted})
+        saved.append({"file": os.fspath(path)} | {n: getattr(image, n) for n in _KEPT})
     return saved
 
 
-async def _fetched(
-    api: Api, job: dict[str, Any], number: int
-) -> tuple[dict[str, Any], bytes]:
+async def _fetched(client: AsyncDarkroom, job: Job, number: int) -> tuple[Image, bytes]:
     problem = ""
     for again in range(_TRIES):
         try:
             if again:  # its URL may have expired meanwhile; each reading signs anew
                 await asyncio.sleep(0.5 * again)
-                job = await api.job(job["id"])
-            image: dict[str, Any] = job["result"]["data"][number]
-            data = await api.download(image["url"])
+                job = await client.job(job.id)
+            image = job.images[number]
+            data = await client.download(image.url)
         except Refused as exc:
+            if exc.may_pass:
+                raise
             problem = str(exc)
             continue
-        if hashlib.sha256(data).hexdigest() == image["sha256"]:
+        if hashlib.sha256(data).hexdigest() == image.sha256:
             return image, data
         problem = "its bytes are not those that were stored"
-    raise ImageLost(f"image {number} of {job['id']} cannot be downloaded: {problem}")
+    raise ImageLost(f"image {number} of {job.id} cannot be downloaded: {problem}")
 
 
 def write(path: Path, data: bytes) -> None:

@@ -2,26 +2,24 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from service.cli.context import AsJson, DataDir
-from service.cli.failure import Failure
-from service.cli.output import emit, print_facts, print_table, say
+from service.cli.output import emit, print_facts, print_table
 from service.cli.target import Url, find_target
 
 if TYPE_CHECKING:
-    from service.cli.api import Api
+    from service.client import AsyncDarkroom, Attempt, Job
 
-app = typer.Typer(help="List, show and cancel jobs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, cancel and retry jobs.", no_args_is_help=True)
 
 _T = TypeVar("_T")
 
 _PATIENCE_S = 5.0
-_PAGE = 100
 _PROMPT_WIDTH = 50
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="job_...")]
@@ -39,19 +37,19 @@ def list_jobs(
     json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    jobs = _ask(url, data_dir, lambda api: _listed(api, status, limit))
+    jobs = _ask(url, data_dir, lambda client: _listed(client, status, limit))
     if json:
-        emit(jobs)
+        emit([job.raw for job in jobs])
         return
     print_table(
         ["ID", "STATUS", "CREATED", "MODEL", "PROMPT"],
         [
             (
-                job["id"],
-                job["status"],
-                _when(job["created_at"]),
-                job["request"]["model"],
-                _cut(job["request"]["prompt"]),
+                job.id,
+                job.status,
+                _when(job.created_at),
+                job.request["model"],
+                _cut(job.request["prompt"]),
             )
             for job in jobs
         ],
@@ -63,23 +61,22 @@ def show(
     job_id: JobId, url: Url = None, data_dir: DataDir = None, json: AsJson = False
 ) -> None:
     """Show one job, with fresh URLs of its images."""
-    job = _ask(url, data_dir, lambda api: api.job(job_id))
+    job = _ask(url, data_dir, lambda client: client.job(job_id))
     if json:
-        emit(job)
+        emit(job.raw)
         return
-    request, error = job["request"], job["error"]
-    images = (job["result"] or {}).get("data", [])
+    request, error = job.request, job.error
     facts = [
-        ("id", job["id"]),
-        ("status", job["status"]),
+        ("id", job.id),
+        ("status", job.status),
         ("model", request["model"]),
         ("size", request["size"]),
         ("prompt", request["prompt"]),
-        ("created", _when(job["created_at"])),
-        ("completed", _when(job["completed_at"])),
-        *((f"attempt {i}", _attempt(a)) for i, a in enumerate(job["attempts"], 1)),
-        *([("error", f"{error['code']}: {error['message']}")] if error else []),
-        *(("image", image["url"]) for image in images),
+        ("created", _when(job.created_at)),
+        ("completed", _when(job.completed_at)),
+        *((f"attempt {i}", _attempt(a)) for i, a in enumerate(job.attempts, 1)),
+        *([("error", f"{error.code}: {error.message}")] if error else []),
+        *(("image", image.url) for image in job.images),
     ]
     print_facts(facts)
 
@@ -89,59 +86,60 @@ def cancel(
     job_id: JobId, url: Url = None, data_dir: DataDir = None, json: AsJson = False
 ) -> None:
     """Cancel a job that is not finished, a running one too."""
-    job = _ask(url, data_dir, lambda api: api.cancel(job_id))
+    job = _ask(url, data_dir, lambda client: client.cancel(job_id))
     if json:
-        emit(job)
+        emit(job.raw)
     else:
-        print(f"{job['id']} is {job['status']}")
+        print(f"{job.id} is {job.status}")
+
+
+@app.command()
+def retry(
+    job_id: JobId, url: Url = None, data_dir: DataDir = None, json: AsJson = False
+) -> None:
+    """Make a new job with the request of one that is final."""
+    job = _ask(url, data_dir, lambda client: client.retry(job_id))
+    if json:
+        emit(job.raw)
+    else:
+        print(f"{job.id} is {job.status}")
 
 
 def _ask(
-    url: str | None, data_dir: Path | None, work: Callable[["Api"], Awaitable[_T]]
+    url: str | None,
+    data_dir: Path | None,
+    work: Callable[["AsyncDarkroom"], Awaitable[_T]],
 ) -> _T:
-    from service.cli.api import Api
-    from service.cli.trouble import Refused
+    from service.cli.api import connected
 
     target = find_target(url, data_dir)
 
     async def asked() -> _T:
-        async with Api(target, patience_s=_PATIENCE_S, say=say) as api:
-            return await work(api)
+        async with connected(target, patience_s=_PATIENCE_S) as client:
+            return await work(client)
 
-    try:
-        return asyncio.run(asked())
-    except Refused as exc:
-        raise Failure(f"{exc.code}: {exc}") from exc
+    return asyncio.run(asked())
 
 
-async def _listed(api: "Api", status: str | None, limit: int) -> list[dict[str, Any]]:
-    jobs: list[dict[str, Any]] = []
-    params: dict[str, str | int] = {} if status is None else {"status": status}
-    while len(jobs) < limit:
-        params["limit"] = min(_PAGE, limit - len(jobs))
-        page = await api.get("/v1/jobs", params=params)
-        jobs += page["data"]
-        if not page["has_more"]:
-            break
-        params["after"] = page["last_id"]
-    return jobs
+async def _listed(
+    client: "AsyncDarkroom", status: str | None, limit: int
+) -> list["Job"]:
+    return [job async for job in client.jobs(status=status, limit=limit)]
 
 
-def _attempt(attempt: dict[str, Any]) -> str:
-    where = f"{attempt['provider']}/{attempt['provider_model']}"
-    code = "" if attempt["error_code"] is None else f" ({attempt['error_code']})"
-    took = "" if attempt["ms"] is None else f" after {attempt['ms']} ms"
-    cost = "" if attempt["cost"] is None else f" ${attempt['cost']:g}"
-    source = f" ({attempt['cost_source']})" if cost else ""
-    paid = {True: "billed", False: "not billed"}.get(attempt["billed"], "bill unknown")
-    when = _when(attempt["started_at"])
-    return f"{when} {where} {attempt['outcome']}{code}{took}, {paid}{cost}{source}"
+def _attempt(attempt: "Attempt") -> str:
+    where = f"{attempt.provider}/{attempt.provider_model}"
+    code = "" if attempt.error_code is None else f" ({attempt.error_code})"
+    took = "" if attempt.ms is None else f" after {attempt.ms} ms"
+    cost = "" if attempt.cost is None else f" ${attempt.cost:g}"
+    source = f" ({attempt.cost_source})" if cost else ""
+    paid = {True: "billed", False: "not billed", None: "bill unknown"}[attempt.billed]
+    when = _when(attempt.started_at)
+    return f"{when} {where} {attempt.outcome}{code}{took}, {paid}{cost}{source}"
 
 
-def _when(seconds: int | None) -> str | None:
-    if seconds is None:
-        return None
-    return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+def _when(at: datetime | None) -> str | None:
+    return None if at is None else f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _cut(text: str) -> str:

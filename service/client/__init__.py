@@ -37,8 +37,11 @@ from service.client.objects import (
     Event,
     Image,
     Job,
+    LineError,
+    LineErrors,
     Queue,
     Result,
+    Summary,
 )
 from service.client.signatures import verify_webhook
 
@@ -67,6 +70,8 @@ __all__ = [
     "JobFailed",
     "JobFields",
     "Line",
+    "LineError",
+    "LineErrors",
     "LineSource",
     "NotDarkroom",
     "NotFound",
@@ -75,6 +80,7 @@ __all__ = [
     "Refused",
     "Result",
     "StillRunning",
+    "Summary",
     "Unauthenticated",
     "Unavailable",
     "Unreachable",

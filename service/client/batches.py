@@ -9,7 +9,7 @@ import httpx
 
 from service.client.bodies import Lines, LineSource
 from service.client.errors import NotDarkroom, StillRunning, Unreachable
-from service.client.fields import Webhook, named, webhook_of
+from service.client.fields import named
 from service.client.frames import SplitLines
 from service.client.objects import Batch, BatchResult
 from service.client.patience import jittered_s
@@ -40,7 +40,7 @@ def submit_batch(
     lines: LineSource,
     *,
     model: str | None = None,
-    webhook: str | Webhook | None = None,
+    webhook: str | None = None,
     metadata: Mapping[str, str] | None = None,
     window_s: int | None = None,
     idempotency_key: str | None = None,
@@ -54,7 +54,7 @@ def submit_batch(
         lines: A path, or whatever yields fields, prompts or lines of JSON. What yields
             them only once cannot be sent again by this call.
         model: Of lines that name none.
-        webhook: Who is told, once, when all is done.
+        webhook: The URL that is told when it ends, and of each step before.
         metadata: Your own notes.
         window_s: Lines that have not begun by then expire.
         idempotency_key: Your own name for it; None: one is made for this call.
@@ -66,7 +66,7 @@ def submit_batch(
     params = {
         "model": model,
         "window_s": window_s,
-        "webhook": None if webhook is None else _flat(webhook),
+        "webhook": webhook,
         **pairs,
     }
     request = Request(
@@ -86,7 +86,7 @@ def batch(batch_id: str) -> Flow[Batch]:
 
 
 def batches(*, limit: int | None = None) -> Feed[Batch]:
-    """Yield batches, newest first; None: all."""
+    """Yield batches, newest first, at most `limit`; None: all."""
     return listed(Batch, route("batches"), limit=limit)
 
 
@@ -190,11 +190,6 @@ def retry_failed(
     path = route("batches", _id_of(batch), "retry-failed")
     headers = named(idempotency_key)
     return asked(Batch, Request(method="POST", path=path, headers=headers))
-
-
-def _flat(webhook: str | Webhook) -> str:
-    """Return a webhook as it stands in a query: its URL, or JSON that says more."""
-    return webhook if isinstance(webhook, str) else json.dumps(webhook_of(webhook))
 
 
 def _id_of(batch: Batch | str) -> str:

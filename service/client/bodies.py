@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-ImageSource = bytes | str | os.PathLike[str]
-"""An image's bytes, its URL, or the path of a file that holds it."""
+ImageSource = bytes | os.PathLike[str] | str
+"""An image's bytes, the `Path` of a file with them, or its URL; a `str` is that."""
 
 Line = Mapping[str, Any] | str | bytes
 """A request's fields, its prompt alone, or a line of JSON as it stands."""
@@ -28,7 +28,6 @@ LineSource = str | os.PathLike[str] | Iterable[Line] | AsyncIterable[Line]
 """The path of a JSONL file, or lines from anywhere."""
 
 _CHUNK_BYTES = 65_536
-_REMOTE = ("http://", "https://", "data:")
 _MAGIC = (
     (b"\x89PNG\r\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -143,26 +142,23 @@ def encoded_line(line: Line) -> bytes:
 
 
 def with_images(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a request, with files and bytes as data URLs."""
-    sent = dict(fields)
-    if "images" in sent:
-        sent["images"] = [image_url(image) for image in sent["images"]]
-    if sent.get("mask") is not None:
-        sent["mask"] = image_url(sent["mask"])
-    return sent
+    """Return the fields of a request, with files and bytes as data URLs.
 
-
-def image_url(source: ImageSource) -> Any:
-    """Return what stands for an image in JSON: its URL, or all of it as one.
-
-    What is neither bytes nor a path goes as it is: the front door knows more forms.
+    A text is never taken for a path: it may be somebody else's.
 
     Raises:
         OSError: A file cannot be read.
     """
-    if isinstance(source, str) and source.lower().startswith(_REMOTE):
-        return source
-    if isinstance(source, str | os.PathLike):
+    sent = dict(fields)
+    if isinstance(sent.get("images"), list | tuple):
+        sent["images"] = [_image_url(image) for image in sent["images"]]
+    if "mask" in sent:
+        sent["mask"] = _image_url(sent["mask"])
+    return sent
+
+
+def _image_url(source: Any) -> Any:
+    if isinstance(source, os.PathLike):
         source = Path(source).read_bytes()
     if not isinstance(source, bytes):
         return source

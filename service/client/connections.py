@@ -60,7 +60,7 @@ class Target:
             headers["Authorization"] = self._authorization
         options["headers"] = headers
         options["timeout"] = httpx.Timeout(
-            _ANSWER_S, connect=_CONNECT_S, read=_ANSWER_S + request.held_s, pool=None
+            _ANSWER_S + request.held_s, connect=_CONNECT_S, pool=None
         )
         return options
 
@@ -147,7 +147,7 @@ def _host(url: str) -> str:
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise DarkroomError(f"{url} is no http:// or https:// URL")
-    return parts.netloc
+    return parts.netloc.rpartition("@")[2]
 
 
 @cache

@@ -58,7 +58,10 @@ class Refused(DarkroomError):
         request_id: What to ask the operator about.
         retry_after_s: After how long it may work, where it said so.
         job_id: The job that the call made or found all the same.
+        may_pass: The same call may work later; there was no patience left.
     """
+
+    may_pass = False
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
-from service.client.bodies import ImageSource
+from service.client.bodies import ImageSource, Json, with_images
 
 
 class Webhook(TypedDict, total=False):
@@ -19,13 +19,18 @@ class Webhook(TypedDict, total=False):
     secret: str
 
 
-class JobFields(TypedDict, total=False):
-    """Everything besides the prompt; docs/client.md and `/docs` tell more.
+Wish = str | Mapping[str, Any]
+"""A prompt alone, or all the fields of a request."""
 
-    `images` and `mask` are bytes, paths or URLs; `webhook` may be a mere URL;
+
+class JobFields(TypedDict, total=False):
+    """What may be said by name; `/docs` of a front door tells more of each.
+
+    `images` and `mask` are bytes, Paths or URLs; `webhook` may be a mere URL;
     `deadline_s` is how soon the job must have started.
     """
 
+    prompt: str
     model: str
     operation: Literal["generate", "edit", "variation"]
     n: int
@@ -55,9 +60,13 @@ class JobFields(TypedDict, total=False):
     strict: bool
 
 
-def webhook_of(given: str | Webhook) -> dict[str, Any]:
-    """Return a webhook as it is sent."""
-    return {"url": given} if isinstance(given, str) else dict(given)
+def body_of(wish: Wish | None, fields: JobFields) -> Json:
+    """Return a request as it is sent."""
+    told = {"prompt": wish} if isinstance(wish, str) else wish or {}
+    body = with_images({**told, **fields})
+    if isinstance(body.get("webhook"), str):
+        body["webhook"] = {"url": body["webhook"]}
+    return Json(body)
 
 
 def named(key: str | None) -> Mapping[str, str]:

@@ -65,7 +65,7 @@ def file(file_id: str) -> Flow[File]:
 
 
 def files(*, purpose: str | None = None, limit: int | None = None) -> Feed[File]:
-    """Yield files, newest first, `limit` at most."""
+    """Yield files, newest first, at most `limit`; None: all."""
     return listed(File, route("files"), params={"purpose": purpose}, limit=limit)
 
 

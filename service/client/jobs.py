@@ -3,13 +3,14 @@
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Unpack
 
 import httpx
 
-from service.client.bodies import Json, with_images
-from service.client.errors import JobFailed, StillRunning
-from service.client.fields import JobFields, named, webhook_of
+from service.client.bodies import Json
+from service.client.errors import Deleted, JobFailed, StillRunning
+from service.client.fields import JobFields, Wish, body_of, named
 from service.client.objects import Job
 from service.client.steps import (
     Feed,
@@ -27,47 +28,54 @@ _AT_ONCE_S = 0.25
 
 
 def submit(
-    prompt: str | None = None,
+    wish: Wish | None = None,
+    /,
     *,
     idempotency_key: str | None = None,
     **fields: Unpack[JobFields],
 ) -> Flow[Job]:
     """Submit a job; the answer comes before any of it is done.
 
-    Sending it again after silence joins the job that the first try made. Your own
-    `idempotency_key` does the same for your own tries.
+    Args:
+        wish: The prompt, or all fields; by name they are said as well.
+        idempotency_key: Your own name for it, under which your own tries, too, join
+            the job that the first one made; None: one is made for this call.
+        fields: See `JobFields`.
 
     Raises:
         DarkroomError: It was refused, or no answer came.
     """
-    body = _body(prompt, fields)
+    body = body_of(wish, fields)
     headers = named(idempotency_key)
     return asked(
         Job, Request(method="POST", path=route("jobs"), headers=headers, body=body)
     )
 
 
-def put(name: str, prompt: str | None = None, **fields: Unpack[JobFields]) -> Flow[Job]:
+def put(
+    name: str, wish: Wish | None = None, /, **fields: Unpack[JobFields]
+) -> Flow[Job]:
     """Submit a job under an id of your own; again, it is the same job.
 
     Raises:
         DarkroomError: As `submit`.
     """
-    body = _body(prompt, fields)
+    body = body_of(wish, fields)
     return asked(Job, Request(method="PUT", path=route("jobs", name), body=body))
 
 
 def preview(
-    prompt: str | None = None, **fields: Unpack[JobFields]
+    wish: Wish | None = None, /, **fields: Unpack[JobFields]
 ) -> Flow[Mapping[str, Any]]:
     """Return what a job would cost and where it would go; nothing is made."""
-    body = Json({**_body(prompt, fields).value, "dry_run": True})
+    body = Json({**body_of(wish, fields).value, "dry_run": True})
     response = yield Request(method="POST", path=route("jobs"), body=body)
     return json_of(response)
 
 
 def generate(
-    prompt: str | None = None,
+    wish: Wish | None = None,
+    /,
     *,
     timeout_s: float | None = None,
     idempotency_key: str | None = None,
@@ -80,7 +88,7 @@ def generate(
         StillRunning: `timeout_s` was over before; `wait` goes on waiting.
         DarkroomError: As `submit`.
     """
-    made = yield from submit(prompt, idempotency_key=idempotency_key, **fields)
+    made = yield from submit(wish, idempotency_key=idempotency_key, **fields)
     done = yield from wait(made, timeout_s=timeout_s)
     if done.status != "succeeded":
         raise JobFailed(done)
@@ -162,8 +170,9 @@ def release(job: Job | str) -> Flow[Job]:
 
 
 def delete(job: Job | str) -> Flow[None]:
-    """Remove a job and its images; it is `Deleted` from then on."""
-    yield Request(method="DELETE", path=route("jobs", _id_of(job)))
+    """Remove a job and its images; twice is the same as once."""
+    with suppress(Deleted):
+        yield Request(method="DELETE", path=route("jobs", _id_of(job)))
 
 
 def image(
@@ -191,15 +200,6 @@ def download(url: str) -> Flow[bytes]:
     """Return what a signed URL reads; the API key does not go there."""
     response: httpx.Response = yield Request(path=url)
     return response.content
-
-
-def _body(prompt: str | None, fields: JobFields) -> Json:
-    body = with_images(fields)
-    if prompt is not None:
-        body["prompt"] = prompt
-    if "webhook" in fields:
-        body["webhook"] = webhook_of(fields["webhook"])
-    return Json(body)
 
 
 def _id_of(job: Job | str) -> str:

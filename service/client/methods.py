@@ -28,7 +28,6 @@ class Call(Generic[_P, _T]):
 
     def __init__(self, flow: Callable[_P, Flow[_T]]) -> None:
         self._flow = flow
-        self.__doc__ = flow.__doc__
 
     @overload
     def __get__(self, client: _Blocking, kind: object = ...) -> Callable[_P, _T]: ...
@@ -39,8 +38,8 @@ class Call(Generic[_P, _T]):
     ) -> Callable[_P, Coroutine[Any, Any, _T]]: ...
 
     def __get__(self, client: Any, kind: object = None) -> Any:
-        """Bind it to a client."""
-        return self if client is None else _bound(client.runner.run, self._flow)
+        """Bind it to a client; of the class it is the flow, for `help`."""
+        return self._flow if client is None else _bound(client.runner.run, self._flow)
 
 
 class Stream(Generic[_P, _T]):
@@ -48,7 +47,6 @@ class Stream(Generic[_P, _T]):
 
     def __init__(self, feed: Callable[_P, Feed[_T]]) -> None:
         self._feed = feed
-        self.__doc__ = feed.__doc__
 
     @overload
     def __get__(
@@ -61,8 +59,10 @@ class Stream(Generic[_P, _T]):
     ) -> Callable[_P, AsyncGenerator[_T, None]]: ...
 
     def __get__(self, client: Any, kind: object = None) -> Any:
-        """Bind it to a client."""
-        return self if client is None else _bound(client.runner.stream, self._feed)
+        """Bind it to a client; of the class it is the feed, for `help`."""
+        if client is None:
+            return self._feed
+        return _bound(client.runner.stream, self._feed)
 
 
 def _bound(run: Callable[[Any], Any], flow: Callable[_P, Any]) -> Callable[_P, Any]:

@@ -75,11 +75,18 @@ class Attempt(Object):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue(Object):
-    """A queued job's place: how many are before it, and a guess of the seconds."""
+    """A queued job's place.
+
+    Attributes:
+        position: How many are before it, over all accounts.
+        eta_s: A guess of the seconds until it starts.
+        held: It starts when it is released; see `Darkroom.release`.
+    """
 
     position: int | None = None
     eta_s: int | None = None
     priority: str = "normal"
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +101,7 @@ class Job(Object):
         request: What was asked for, as it was understood.
         error: Why there are no images, or what is missing from them.
         cost: US dollars, over all attempts.
+        alias: The id of your own that it was put under.
         retry_of: The job whose request this one repeats.
         batch_id: The batch it belongs to, where it is `custom_id`.
     """
@@ -114,6 +122,7 @@ class Job(Object):
     cost: float | None = None
     cost_source: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    alias: str | None = None
     retry_of: str | None = None
     batch_id: str | None = None
     custom_id: str | None = None
@@ -131,11 +140,40 @@ class Job(Object):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts(Object):
-    """Lines of a batch."""
+    """Lines of a batch, by how they ended."""
 
     total: int = 0
     completed: int = 0
     failed: int = 0
+    canceled: int = 0
+    expired: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary(Object):
+    """What a batch came to so far; `cost` is in US dollars, times are of its jobs."""
+
+    images: int = 0
+    cost: float = 0.0
+    p50_ms: int | None = None
+    p95_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineError(Object):
+    """What is wrong with a line of a batch, or with all of it."""
+
+    code: str = ""
+    message: str = ""
+    line: int | None = None
+    param: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineErrors(Object):
+    """The first of them."""
+
+    data: tuple[LineError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,27 +183,31 @@ class Batch(Object):
     Attributes:
         status: `validating`, `in_progress`, `finalizing`, `cancelling`, and finally
             `completed`, `failed`, `expired` or `cancelled`.
-        summary: Images, cost in US dollars, and milliseconds per job.
+        expires_at: Lines that have not begun by then do so no more.
+        retry_of: The batch whose failed lines these are.
     """
 
     id: str
     status: str
     endpoint: str | None = None
+    completion_window: str | None = None
     request_counts: Counts = field(default_factory=Counts)
-    summary: Mapping[str, Any] = field(default_factory=dict)
-    errors: Mapping[str, Any] | None = None
+    summary: Summary = field(default_factory=Summary)
+    errors: LineErrors = field(default_factory=LineErrors)
     input_file_id: str | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None
     created_at: datetime | None = None
     in_progress_at: datetime | None = None
+    finalizing_at: datetime | None = None
     completed_at: datetime | None = None
     failed_at: datetime | None = None
     expires_at: datetime | None = None
     expired_at: datetime | None = None
     cancelling_at: datetime | None = None
     cancelled_at: datetime | None = None
-    metadata: Mapping[str, str] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    retry_of: str | None = None
 
     @property
     def is_final(self) -> bool:
@@ -178,22 +220,25 @@ class BatchResult(Object):
     """What became of one line of a batch.
 
     Attributes:
-        line: From 0, as it stood in the upload.
-        job_id: None: no job was made of it.
+        line: Where it stood, counted as editors do, from 1.
+        job: The job that was made of it.
+        error: Why none was, or why it is not there any more.
     """
 
     line: int = 0
     custom_id: str | None = None
-    job_id: str | None = None
-    status: str = ""
-    result: Result | None = None
+    job: Job | None = None
     error: Error | None = None
-    cost: float | None = None
 
     @property
     def images(self) -> tuple[Image, ...]:
         """What was made of it."""
-        return self.result.data if self.result else ()
+        return self.job.images if self.job else ()
+
+    @property
+    def problem(self) -> Error | None:
+        """Why there are no images, or not all of them."""
+        return self.job.error if self.job else self.error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

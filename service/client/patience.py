@@ -14,6 +14,11 @@ from service.client.steps import Request
 _LATER = frozenset({408, 425, 429, 502, 503, 504})
 _NOT_BEGUN = frozenset({429, 503})
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
+_OUR_FAULT = (
+    httpx.LocalProtocolError,
+    httpx.TooManyRedirects,
+    httpx.UnsupportedProtocol,
+)
 _TOO_MANY = 429
 _FAULT = 500
 _MOST_FAULTS = 5
@@ -72,7 +77,8 @@ class Trouble:
         reason = f"does not answer ({str(exc) or type(exc).__name__})"
         error = Unreachable(f"{self._patience.host} {reason}")
         error.__cause__ = exc
-        if self._request.is_once and not isinstance(exc, _NEVER_SENT):
+        may_be_done = self._request.is_once and not isinstance(exc, _NEVER_SENT)
+        if may_be_done or isinstance(exc, _OUR_FAULT):
             raise error
         return self._wait_s(error, reason)
 
@@ -86,6 +92,7 @@ class Trouble:
         self._faults += error.status == _FAULT
         if not self._may_pass(error, response.headers.get("x-should-retry")):
             raise error
+        error.may_pass = True
         if error.status == _TOO_MANY:  # it is there, only busy
             self._away_since = time.monotonic()
         return self._wait_s(error, f"says: {error}", error.retry_after_s or 0.0)

@@ -12,7 +12,10 @@
     * NotFound                nothing of that id, or somebody else's
       * JobNotFound
       * FileNotFound
-    * JobDeleted
+      * BatchNotFound
+    * Deleted                 it was the caller's, and it is gone
+      * JobDeleted
+      * BatchDeleted
     * AlreadyFinished
     * EndpointDisabled        it hears of nothing until it is enabled
     * IdempotencyMismatch     the key was used for other content
@@ -136,16 +139,40 @@ class FileNotFound(NotFound):
     """Never made, somebody else's, deleted or expired: all look the same."""
 
 
-class JobDeleted(RequestError):
+class BatchNotFound(NotFound):
+    """There is no such batch, or it is somebody else's."""
+
+
+class Deleted(RequestError):
     """It was the caller's, and it is gone."""
 
     code = "deleted"
+
+
+class JobDeleted(Deleted):
+    """The job was removed, by its owner or by its age."""
+
+
+class BatchDeleted(Deleted):
+    """The batch was removed by its age."""
 
 
 class AlreadyFinished(RequestError):
     """The job is final; what was asked would change that."""
 
     code = "already_finished"
+
+
+class NotFinished(RequestError):
+    """The job is under way; what was asked is for those that are final."""
+
+    code = "not_finished"
+
+
+class RequestGone(RequestError):
+    """The job is there, and what it was to draw, or from what, is not kept any more."""
+
+    code = "request_gone"
 
 
 class BatchOver(RequestError):

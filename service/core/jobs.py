@@ -65,16 +65,27 @@ STEPS: Mapping[JobState, frozenset[JobState]] = {
 _DIGITS = b"0123456789abcdefghjkmnpqrstvwxyz" * 8
 """From a random byte to one of 32 digits, all equally likely."""
 _FORM = re.compile(r"job_[0-9a-hjkmnp-tv-z]{26}")
+_ALIAS = re.compile(r"(?!job_)[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 def new_job_id() -> JobId:
     """Return `job_` and 26 random characters (130 bits): unguessable, URL-safe."""
-    return JobId("job_" + secrets.token_bytes(26).translate(_DIGITS).decode())
+    return job_id_of(secrets.token_bytes(26))
+
+
+def job_id_of(noise: bytes) -> JobId:
+    """Return the id that follows from 26 bytes or more of a digest, or of noise."""
+    return JobId("job_" + noise[:26].translate(_DIGITS).decode())
 
 
 def is_job_id(text: str) -> bool:
     """Whether `text` has the form of a job id, so that it may become a key."""
     return _FORM.fullmatch(text) is not None
+
+
+def is_alias(text: str) -> bool:
+    """Whether `text` may be what a caller calls a job; no id of ours looks like it."""
+    return _ALIAS.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

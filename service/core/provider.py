@@ -54,6 +54,11 @@ async def _nobody_looks(data: bytes, index: int) -> None:
     _ = data, index
 
 
+def _nobody_asks(progress: float) -> None:
+    """Forget how far a call has come."""
+    _ = progress
+
+
 async def _not_kept(tasks: Sequence[str]) -> None:
     """Forget upstream tasks."""
     _ = tasks
@@ -67,6 +72,9 @@ class Call:
         attempt: Which attempt of the job this is, from 1.
         images: The bytes of `request.images`, in that order.
         mask: The bytes of `request.mask`.
+        partial: Shows an image on its way, and which of `request.partial_images` it
+            is, from 0.
+        progress: Says how far the call has come, from 0 to 1; as often as one likes.
         kept_tasks: Handles of upstream tasks that an earlier claim of the job
             submitted on this route.
         keep_tasks: Puts all handles so far (each of up to 2,000 characters) on record.
@@ -76,6 +84,7 @@ class Call:
     images: Sequence[InputBytes] = ()
     mask: InputBytes | None = None
     partial: Callable[[bytes, int], Awaitable[None]] = _nobody_looks
+    progress: Callable[[float], None] = _nobody_asks
     kept_tasks: Sequence[str] = ()
     keep_tasks: Callable[[Sequence[str]], Awaitable[None]] = _not_kept
 

@@ -26,16 +26,17 @@ from service.files.lines import Line, lines_in
 from service.files.records import (
     File,
     FileKind,
+    fields_of,
     file_id_of,
     folder_of,
     is_file_id,
     read_file,
 )
-from service.files.writing import DUE, Writing, listing, record, script
+from service.files.writing import DUE, Terms, Writing, listing, record, script
 from service.image_store import ImageStore
 from service.job_store.answers import ms, within
 
-__all__ = ["File", "FileKind", "Files", "Line", "Order", "Outputs", "Page"]
+__all__ = ["File", "FileKind", "Files", "Line", "Order", "Outputs", "Page", "Terms"]
 
 Order = Literal["asc", "desc"]
 
@@ -170,22 +171,16 @@ class Files:
         A batch has one of a kind: twice is the same as once.
         """
         file_id = file_id_of(batch, kind)
-        fields = {
-            "account": account,
-            "kind": kind.value,
-            "purpose": "batch_output",
-            "filename": filename,
-            "batch": batch,
-            "size_bytes": 0,
-            "parts": 0,
-        }
-        expires_ms = 0 if expires_at is None else int(expires_at.timestamp() * 1000)
-        await within(
-            self._render(
-                keys=[record(file_id), listing(account), DUE],
-                args=[file_id, expires_ms, *(x for f in fields.items() for x in f)],
-            )
+        fields = fields_of(
+            account=account,
+            kind=kind,
+            purpose="batch_output",
+            filename=filename,
+            batch=batch,
         )
+        expires_ms = 0 if expires_at is None else int(expires_at.timestamp() * 1000)
+        keys = [record(file_id), listing(account), DUE]
+        await within(self._render(keys=keys, args=[file_id, expires_ms, *fields]))
         return file_id
 
     async def read(self, file: File) -> AsyncIterator[bytes]:

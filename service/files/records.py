@@ -78,6 +78,29 @@ def is_file_id(text: str) -> bool:
     return _FORM.fullmatch(text) is not None
 
 
+def fields_of(
+    *,
+    account: str,
+    kind: FileKind,
+    purpose: str,
+    filename: str,
+    size_bytes: int = 0,
+    parts: int = 0,
+    batch: str | None = None,
+) -> list[str | int]:
+    """Return a record as names and values in turn; Redis adds the times."""
+    fields = {
+        "account": account,
+        "kind": kind.value,
+        "purpose": purpose,
+        "filename": filename,
+        "size_bytes": size_bytes,
+        "parts": parts,
+        **({} if batch is None else {"batch": batch}),
+    }
+    return [word for pair in fields.items() for word in pair]
+
+
 def read_file(
     file_id: str, stored: Mapping[bytes, bytes], *, now_ms: int
 ) -> File | None:

@@ -6,6 +6,7 @@ process that dies leaves nothing for ever.
 """
 
 import hashlib
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 
 from service.core.errors import IdempotencyMismatch, Unavailable
-from service.files.records import FileKind, new_file_id, part_key
+from service.files.records import FileKind, fields_of, new_file_id, part_key
 from service.image_store import ImageStore
 from service.job_store.answers import ms, within
 
@@ -23,6 +24,30 @@ DUE = "darkroom:file:due"
 
 _BINARY = "application/octet-stream"
 _PROMISED_WITHIN = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On which a file is kept.
+
+    Attributes:
+        account: Whose it is.
+        filename: Safe to show.
+        purpose: See `File`.
+        expires_after: From when it is kept; None: it stays until it is deleted.
+        name: The caller's, by which a repeat finds this file again.
+    """
+
+    account: str
+    filename: str
+    purpose: str
+    expires_after: timedelta | None
+    name: str | None = None
+
+    @property
+    def life_ms(self) -> int:
+        """How long it stays; 0: until it is deleted."""
+        return 0 if self.expires_after is None else ms(self.expires_after)
 
 
 class Kept(NamedTuple):
@@ -47,7 +72,7 @@ class Writing:
         self, redis: Redis, images: ImageStore, *, idempotency: timedelta
     ) -> None:
         self._redis, self._images = redis, images
-        self.file_idempotency = idempotency
+        self._idempotency = idempotency
         self._keep = script(redis, "keep")
         self.file_id, self.parts = new_file_id(), 0
         self._buffer, self._digest = bytearray(), hashlib.sha256()
@@ -62,23 +87,8 @@ class Writing:
         while len(self._buffer) >= PART_BYTES:
             await self._put(PART_BYTES)
 
-    async def keep(
-        self,
-        *,
-        account: str,
-        filename: str,
-        purpose: str,
-        expires_after: timedelta | None,
-        name: str | None = None,
-    ) -> Kept:
+    async def keep(self, terms: Terms) -> Kept:
         """Write the file down, now that all of it, at least one byte, is there.
-
-        Args:
-            account: Whose it is.
-            filename: Safe to show.
-            purpose: See `File`.
-            expires_after: From now on; None: it stays until it is deleted.
-            name: The caller's, for a repeat that is to find this file again.
 
         Raises:
             IdempotencyMismatch: The name was used for another file.
@@ -86,30 +96,23 @@ class Writing:
         """
         if self._buffer:
             await self._put(len(self._buffer))
-        life_ms = 0 if expires_after is None else ms(expires_after)
-        fields = {
-            "account": account,
-            "kind": FileKind.UPLOAD.value,
-            "purpose": purpose,
-            "filename": filename,
-            "size_bytes": self.size,
-            "parts": self.parts,
-        }
-        said = f"{self._digest.hexdigest()} {purpose} {life_ms} {filename}"
-        content = hashlib.sha256(said.encode()).hexdigest()
-        known = f"darkroom:upload:{account}:{name or ''}"
-        code, *found = await within(
-            self._keep(
-                keys=[record(self.file_id), listing(account), DUE, known],
-                args=[
-                    self.file_id,
-                    life_ms,
-                    "" if name is None else content,
-                    ms(self.file_idempotency),
-                    *(x for field in fields.items() for x in field),
-                ],
-            )
+        known = f"darkroom:upload:{terms.account}:{terms.name or ''}"
+        fields = fields_of(
+            account=terms.account,
+            kind=FileKind.UPLOAD,
+            purpose=terms.purpose,
+            filename=terms.filename,
+            size_bytes=self.size,
+            parts=self.parts,
         )
+        args = [
+            self.file_id,
+            terms.life_ms,
+            "" if terms.name is None else self._content(terms),
+            ms(self._idempotency),
+        ]
+        keys = [record(self.file_id), listing(terms.account), DUE, known]
+        code, *found = await within(self._keep(keys=keys, args=[*args, *fields]))
         if code == b"mismatch":
             raise IdempotencyMismatch(
                 "this Idempotency-Key was used for a request with other content"
@@ -118,6 +121,11 @@ class Writing:
             raise Unavailable("the upload took longer than a day")
         self.is_kept = code == b"kept"
         return Kept(found[0].decode(), joined=not self.is_kept)
+
+    def _content(self, terms: Terms) -> str:
+        """Return a hash of all that makes two uploads the same."""
+        said = (self._digest.hexdigest(), terms.purpose, terms.life_ms, terms.filename)
+        return hashlib.sha256(repr(said).encode()).hexdigest()
 
     async def _put(self, size: int) -> None:
         if not self.parts:

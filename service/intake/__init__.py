@@ -2,41 +2,49 @@
 
 import asyncio
 import contextlib
+import functools
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from service.accounts import ApiKey
+from service.batches import line_job_id
 from service.catalog_file import LiveCatalog
+from service.core.catalog import Catalog
 from service.core.errors import (
     AlreadyFinished,
     JobDeleted,
     JobNotFound,
     NoRoute,
+    NotFinished,
     QueueUnavailable,
     RequestError,
+    RequestGone,
     ServiceError,
     StoreUnavailable,
 )
 from service.core.jobs import Job, new_job_id
 from service.core.requests import Priority
 from service.image_store import ImageStore
-from service.intake.compose import Composed, compose
+from service.intake.compose import Composed, compose, recompose
 from service.intake.digests import cache_key_of, content_of
 from service.intake.draft import Draft
-from service.intake.inputs import Inputs
+from service.intake.inputs import Inputs, Stored
 from service.intake.repeats import Repeats
 from service.intake.routing import gated
 from service.intake.uploads import NO_UPLOADS, Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore, Submitted
 from service.job_store.fleet import Fleet
-from service.job_store.records import NewJob, Webhook
+from service.job_store.records import NewJob, Place, Webhook
 
 __all__ = ["Accepted", "Intake", "Terms"]
 
 _LOOK_AGAIN = timedelta(seconds=5)
 """About as often as the fleet is looked at."""
+_Store: TypeAlias = Callable[[], Awaitable[Stored]]
+"""Puts what a job starts from into the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +65,9 @@ class Terms:
         ephemeral: Nothing of it is kept once the answer has gone out.
         partial_images: How many unfinished states of the image are shown meanwhile.
         webhook: Whom the job tells itself; None: only the account's endpoints.
+        alias: What the caller calls the job; a call under the same one joins it.
+        retry_of: The job that is made anew.
+        place: Which line of which batch it is, which decides its id; None: of none.
     """
 
     priority: Priority = Priority.NORMAL
@@ -69,6 +80,14 @@ class Terms:
     ephemeral: bool = False
     partial_images: int = 0
     webhook: Webhook | None = None
+    alias: str | None = None
+    retry_of: str | None = None
+    place: Place | None = None
+
+    @property
+    def has_name(self) -> bool:
+        """Whether the caller gave the call a name by which a repeat is known."""
+        return self.idempotency_name is not None or self.alias is not None
 
     @property
     def conditions(self) -> tuple[object, ...]:
@@ -152,29 +171,72 @@ class Intake:
         if draft.cache:
             terms = replace(terms, cache_key=cache_key_of(composed.request, uploads))
         counts = terms.sdk_retry is not None and terms.idempotency_name is None
-        repeatable = counts or terms.idempotency_name is not None
         content = ""
-        if repeatable:
+        if counts or terms.has_name:
             content = content_of(composed.request, uploads, *terms.conditions)
         job = None
         if counts and terms.sdk_retry:
             job = await self._earlier(key, content, terms.sdk_retry)
-        in_vain = self.fleet.waits_for_nobody(composed.routes)
+        in_vain = self._in_vain(composed, terms)
         if job is None and (uploads.images or in_vain):
             job = await self._known(key, terms, content)
         if job is None and in_vain:
-            raise NoRoute(
-                "no worker can call a provider of this model", retry_after=_LOOK_AGAIN
-            )
+            raise _no_route()
         if job is None:
-            new = _new_job(composed, key=key, terms=terms, content=content)
-            model = catalog.model(composed.request.model)
-            new = replace(new, routes=gated(composed.routes, model, catalog))
-            new, submitted = await self._written(new, uploads, counts=counts)
+            new = _new_job(
+                composed, key=key, terms=terms, content=content, catalog=catalog
+            )
+            store = functools.partial(
+                self.inputs.store, new.id, uploads, account=key.account
+            )
+            new, submitted = await self._written(
+                new, store if uploads.images else None, counts=counts
+            )
             if not submitted.joined:
                 return Accepted(new, content, composed.dropped)
             job = await self.jobs.get(submitted.job_id, account=key.account)
         return Accepted(job, content, composed.dropped)
+
+    async def retry(self, job: Job, *, key: ApiKey, name: str | None) -> Accepted:
+        """Make a new job with the request of one that is final.
+
+        Args:
+            job: Whose request it is.
+            key: Who calls.
+            name: The caller's `Idempotency-Key`.
+
+        Raises:
+            NotFinished: It is under way.
+            RequestGone: Its request is not kept any more.
+            RequestError: See `submit`.
+        """
+        if not job.state.is_final:
+            raise NotFinished("the job is under way; cancel it, or wait for its end")
+        if job.ephemeral:
+            raise RequestGone("nothing of the job's request was kept")
+        terms = Terms(
+            priority=job.priority,
+            metadata=job.metadata or None,
+            idempotency_name=name,
+            retry_of=job.id,
+        )
+        content = content_of(job.request, NO_UPLOADS, job.id)
+        catalog = self.live.current
+        composed = recompose(job.request, key=key, catalog=catalog)
+        if self._in_vain(composed, terms):
+            known = await self._known(key, terms, content)
+            if known is None:
+                raise _no_route()
+            return Accepted(known, content, ())
+        new = _new_job(composed, key=key, terms=terms, content=content, catalog=catalog)
+        copy = functools.partial(self.inputs.copy, new.id, job.request)
+        new, submitted = await self._written(
+            new, copy if job.request.images else None, counts=False
+        )
+        if not submitted.joined:
+            return Accepted(new, content, ())
+        known = await self.jobs.get(submitted.job_id, account=key.account)
+        return Accepted(known, content, ())
 
     async def cancel(self, job_id: str, *, account: str) -> Job:
         """Make the job canceled, running or not; twice is the same as once.
@@ -214,12 +276,16 @@ class Intake:
                 await self.images.delete(key)
             await self.jobs.purge(job_id)
 
+    def _in_vain(self, composed: Composed, terms: Terms) -> bool:
+        """Whether nobody could run the job; lines of a batch are accepted already."""
+        return terms.place is None and self.fleet.waits_for_nobody(composed.routes)
+
     async def _written(
-        self, new: NewJob, uploads: Uploads, *, counts: bool
+        self, new: NewJob, store: _Store | None, *, counts: bool
     ) -> tuple[NewJob, Submitted]:
         """Submit, the images first: a worker must never meet a job without them."""
-        if uploads.images:
-            new = await self._with_inputs(new, uploads)
+        if store is not None:
+            new = await self._with_inputs(new, store)
         submission = self.jobs.submit(new)
         try:
             if counts:
@@ -238,10 +304,10 @@ class Intake:
             await self._without_inputs(new)
         return new, submitted
 
-    async def _with_inputs(self, new: NewJob, uploads: Uploads) -> NewJob:
+    async def _with_inputs(self, new: NewJob, store: _Store) -> NewJob:
         await self.jobs.announce(new.id)
         try:
-            stored = await self.inputs.store(new.id, uploads, account=new.account)
+            stored = await store()
         except ServiceError:
             await self._without_inputs(new)
             raise
@@ -249,17 +315,30 @@ class Intake:
         return replace(new, request=request)
 
     async def _without_inputs(self, new: NewJob) -> None:
+        if new.place is not None:  # somebody else may have made a job of the line
+            return
         with contextlib.suppress(StoreUnavailable):  # the sweep finds what is left
             await self.inputs.drop(new.id)
 
     async def _known(self, key: ApiKey, terms: Terms, content: str) -> Job | None:
         """Return the job that would be joined; nothing needs to be stored for that."""
+        if terms.place is not None:
+            return await self._line(terms.place, key)
         job = None
         if terms.idempotency_name is not None:
             job = await self.jobs.named(key.account, terms.idempotency_name, content)
+        if job is None and terms.alias is not None:
+            job = await self.jobs.aliased(key.account, terms.alias, content)
         if job is None and terms.cache_key is not None and not terms.ephemeral:
             job = await self.jobs.cached(key.account, terms.cache_key)
         return job
+
+    async def _line(self, place: Place, key: ApiKey) -> Job | None:
+        """Return the job that was made of a line before; a deleted one was, too."""
+        job_id = line_job_id(place.batch_id, place.line)
+        with contextlib.suppress(JobNotFound):
+            return await self.jobs.get(job_id, account=key.account)
+        return None
 
     async def _earlier(self, key: ApiKey, content: str, count: int) -> Job | None:
         job_id = await self.repeats.join(key_id=key.id, content=content, count=count)
@@ -271,16 +350,27 @@ class Intake:
             return None
 
 
-def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> NewJob:
+def _no_route() -> NoRoute:
+    return NoRoute(
+        "no worker can call a provider of this model", retry_after=_LOOK_AGAIN
+    )
+
+
+def _new_job(
+    composed: Composed, *, key: ApiKey, terms: Terms, content: str, catalog: Catalog
+) -> NewJob:
     request = composed.request
+    model = catalog.model(request.model)
     if terms.partial_images:
         request = replace(request, partial_images=terms.partial_images)
+    place = terms.place
     return NewJob(
-        id=new_job_id(),
+        id=line_job_id(place.batch_id, place.line) if place else new_job_id(),
         account=key.account,
         key_id=key.id,
         priority=Priority.INTERACTIVE if terms.awaited else terms.priority,
         request=request,
+        routes=gated(composed.routes, model, catalog),
         weight=key.weight,
         units=composed.units,
         quota=key.quota_units,
@@ -293,4 +383,7 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
         cache_key=terms.cache_key,
         ephemeral=terms.ephemeral,
         webhook=terms.webhook,
+        place=place,
+        alias=terms.alias,
+        retry_of=terms.retry_of,
     )

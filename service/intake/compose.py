@@ -8,7 +8,7 @@ from service.accounts import ApiKey
 from service.core.catalog import Catalog, Model, Quote, Route
 from service.core.errors import Forbidden, InvalidRequest, UnknownModel
 from service.core.requests import GenerationRequest
-from service.core.sizing import Sized, Sizing, resolve
+from service.core.sizing import Size, Sized, Sizing, resolve
 from service.intake.draft import Draft
 from service.intake.routing import routes_for
 from service.intake.uploads import NO_UPLOADS, Uploads, check_uploads
@@ -95,6 +95,27 @@ def compose(
         units=units,
         price=price,
         dropped=dropped,
+        routes=routes_for(draft, request, model, catalog),
+    )
+
+
+def recompose(request: GenerationRequest, *, key: ApiKey, catalog: Catalog) -> Composed:
+    """Check a request of earlier against the catalog and the key as they are now.
+
+    Raises:
+        UnknownModel: The catalog has no such model any more.
+        Forbidden: The key may not ask for it.
+        InvalidRequest: No route is left that can do it.
+    """
+    draft = Draft(model=request.model)
+    model = _permitted(draft, key, catalog, request.operation)
+    tier = Size(request.width, request.height).tier
+    price = model.quote_for(quality=request.quality, size=request.size, tier=tier)
+    return Composed(
+        request,
+        units=model.units_for(tier) * request.n,
+        price=price,
+        dropped=(),
         routes=routes_for(draft, request, model, catalog),
     )
 

@@ -8,11 +8,17 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from service.core.errors import BadImage, InvalidReference, InvalidRequest
+from service.core.errors import (
+    BadImage,
+    InvalidReference,
+    InvalidRequest,
+    RequestGone,
+)
 from service.core.jobs import JobId
-from service.core.requests import InputImage
+from service.core.requests import GenerationRequest, InputImage
 from service.image_store import ImageStore
 from service.imaging import ImageFacts, Imaging, sniff
 from service.intake.links import Links
@@ -83,6 +89,26 @@ class Inputs:
             return Stored(stored, None)
         _check_mask(uploads.mask, checked[-1], stored[0])
         return Stored(stored[:-1], stored[-1])
+
+    async def copy(self, job_id: JobId, request: GenerationRequest) -> Stored:
+        """Put what an earlier job started from under `jobs/{job id}/inputs/`, too.
+
+        Raises:
+            RequestGone: Some of it is not there any more.
+            StoreUnavailable: Some of it may be in the store already.
+        """
+
+        async def copied(image: InputImage) -> InputImage:
+            data = await self._images.get(image.key)
+            if data is None:
+                raise RequestGone("an image that the job began with is not kept")
+            key = f"jobs/{job_id}/inputs/{image.key.rpartition('/')[2]}"
+            await self._images.put(key, data, content_type=image.content_type)
+            return replace(image, key=key)
+
+        images = [await copied(image) for image in request.images]
+        mask = None if request.mask is None else await copied(request.mask)
+        return Stored(tuple(images), mask)
 
     async def drop(self, job_id: JobId) -> None:
         """Remove all that was put there.

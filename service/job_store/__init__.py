@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from redis.asyncio import Redis
 
 from service.core.errors import AlreadyFinished, JobDeleted, JobNotFound
-from service.core.jobs import Job, JobId, JobState, is_job_id
+from service.core.jobs import Job, JobId, JobState, is_alias, is_job_id
 from service.core.requests import Priority
 from service.job_store import keys
 from service.job_store.answers import ANSWER_BUDGET_S, ms, told, within
@@ -116,20 +116,31 @@ class JobStore:
         Raises:
             IdempotencyMismatch: The name was used for a request with other content.
         """
-        stored = await within(self._redis.get(keys.named(account, name)))
-        if stored is None:
-            return None
-        job_id, _, seen = stored.decode().partition(" ")
-        found = await self._jobs([JobId(job_id)])
-        if found and seen != content_hash:
-            raise mismatch()
-        return found[0] if found else None
+        return await self._holder(keys.named(account, name), content_hash)
+
+    async def aliased(self, account: str, alias: str, content_hash: str) -> Job | None:
+        """Return the job that a submission under that alias would join; as `named`."""
+        return await self._holder(keys.alias(account, alias), content_hash)
+
+    async def resolve(self, reference: str, *, account: str) -> JobId:
+        """Return the id of a job that is called by it, or by what its caller chose.
+
+        Raises:
+            JobNotFound: It is neither.
+        """
+        if is_job_id(reference):
+            return JobId(reference)
+        if is_alias(reference):
+            stored = await within(self._redis.get(keys.alias(account, reference)))
+            if stored is not None:
+                return JobId(stored.decode().partition(" ")[0])
+        raise JobNotFound("no such job")
 
     async def announce(self, job_id: JobId) -> None:
         """Say that images of a job come before its record, an hour at most.
 
         Whatever lies in the store under an id announced and never submitted, the
-        sweep removes.
+        sweep removes. A job that is there already is kept no shorter for it.
         """
         await within(self._announce(job_id))
 
@@ -247,10 +258,20 @@ class JobStore:
         """Prove that Redis takes a write; measures its clock by the way."""
         await within(self._submissions.ping())
 
+    async def _holder(self, name: str, content_hash: str) -> Job | None:
+        stored = await within(self._redis.get(name))
+        if stored is None:
+            return None
+        job_id, _, seen = stored.decode().partition(" ")
+        found = await self._jobs([JobId(job_id)])
+        if found and seen != content_hash:
+            raise mismatch()
+        return found[0] if found else None
+
     async def _announce(self, job_id: JobId) -> None:
         seconds, _ = await self._redis.time()
         due_ms = int(seconds) * 1000 + ms(_UNWRITTEN_FOR)
-        await self._redis.zadd(keys.RETENTION, {job_id: due_ms})
+        await self._redis.zadd(keys.RETENTION, {job_id: due_ms}, gt=True)
 
     async def aclose(self) -> None:
         """Stop the shared round trips; the pool stays open."""

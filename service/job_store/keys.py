@@ -22,7 +22,7 @@
     darkroom:queue:pulse / :grace     ms      last claim or renewal / truce
     darkroom:queue:bell               list    rung when work is ready
     darkroom:claimed:{worker}         text    the worker's last claim
-    darkroom:flow:{new|retry}:{account}:{priority}  int   next tag of the flow
+    darkroom:flow:{new|retry}:{account}:{priority}[:{batch}]  int  next tag of a flow
     darkroom:use:{key id}             hash    jobs open, running; units reserved,
                                               used:{YYYY-MM} (of jobs submitted then)
     darkroom:usage:{account}:{YYYY-MM-DD}  hash  the ledger of what was submitted that
@@ -34,7 +34,9 @@
     darkroom:cache:{account}:{digest} text    job id: its images answer equal requests
     darkroom:jobs:{account}           zset    job ids by time of creation, for listing
     darkroom:deadlines                zset    queued jobs by their deadline
-    darkroom:retention:batches        zset    ended ones by when they are deleted
+    darkroom:retention:batches        zset    ended ones by when they are deleted; those
+                                              whose lines come in, by when they must
+                                              have gone on; those without a record
     darkroom:retention                zset    final jobs by the time they are deleted;
                                               ids whose images came before the record
     darkroom:ephemeral                zset    final ephemeral jobs by the time they
@@ -52,8 +54,20 @@
     darkroom:deliver:bell             list    rung when one is written
     darkroom:batch:{id}               hash    a batch (see service.batches); beside it
                                               :open (lines under way), :done (in order
-                                              of completion), :bad (never became jobs)
-    darkroom:feed                     zset    batches that want more lines submitted
+                                              of completion), :bad (zset: stretches that
+                                              never became jobs, and why, by their ends)
+    darkroom:batches:of:{account}     zset    batches by time of creation, for listing
+    darkroom:batches:active:{account} set     those in progress, which share its flow
+    darkroom:batches:name:{account}:{name}  text  batch id and content hash
+    darkroom:batches:expiry           zset    unfinished ones by when they expire, or
+                                              when to look for the end of one that was
+                                              called off
+    darkroom:file:{id}                hash    a file (see service.files, which says also
+                                              what lies in darkroom:file:due,
+                                              darkroom:files:{account} and
+                                              darkroom:upload:{account}:{name})
+    darkroom:feed                     zset    batches whose lines are to be read, or
+                                              some to be submitted, by when to look
     darkroom:key:{sha256}             hash    an API key; all: darkroom:keys
     darkroom:secret:embed             bytes   what signs embed links
     darkroom:rate:{key id}            us      when its next submission is due (GCRA)
@@ -94,6 +108,7 @@ DELIVER = "darkroom:deliver"
 DELIVER_BELL = "darkroom:deliver:bell"
 FEED = "darkroom:feed"
 BATCHES_OVER = "darkroom:retention:batches"
+BATCHES_EXPIRY = "darkroom:batches:expiry"
 CANARY = "darkroom:canary"
 _SUSPECT_LANES = 5
 
@@ -168,6 +183,11 @@ def deliveries(account: str) -> str:
 def batch(batch_id: str, part: str = "") -> str:
     """Return the key of a batch, or of its `open`, `done` or `bad` lines."""
     return f"darkroom:batch:{batch_id}{part and ':'}{part}"
+
+
+def batches_of(account: str) -> str:
+    """Return the key of an account's listing of batches."""
+    return f"darkroom:batches:of:{account}"
 
 
 def gate(provider: str) -> str:

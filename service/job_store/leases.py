@@ -60,6 +60,7 @@ class Leases:
         self._commit = script(redis, "commit", queue=queue)
         self._requeue = script(redis, "requeue", queue=queue)
         self._keep = script(redis, "keep", queue=queue)
+        self._progress = script(redis, "progress", queue=queue)
         self._commits: Gather[tuple[Any, ...], int] = Gather(
             self._send_commits, persistent=True
         )
@@ -69,6 +70,7 @@ class Leases:
         self._keeps: Gather[tuple[Any, ...], int] = Gather(
             self._send_keeps, persistent=True
         )
+        self._advances: Gather[tuple[Any, ...], int] = Gather(self._send_advances)
 
     def serve(self, gates: Mapping[str, Gate]) -> None:
         """Call these providers, and no others, from the next claim on."""
@@ -187,6 +189,21 @@ class Leases:
         told = orjson.dumps({"route": kept.route, "tasks": kept.tasks})
         return bool(await self._keeps((lease.job_id, lease.fence, told)))
 
+    async def advance(self, lease: Lease, progress: float) -> bool:
+        """Say how far the attempt has come; False: no further, or not ours any more.
+
+        Nobody's money hangs on it, so that it does not wait for a Redis that is away.
+
+        Args:
+            lease: Whose job it is.
+            progress: From 0 to 1, to three decimals.
+
+        Raises:
+            RedisError: It was not written down, as far as anybody knows.
+        """
+        line = (lease.job_id, lease.fence, f"{progress:.3f}")
+        return bool(await self._advances(line))
+
     async def retry(
         self,
         lease: Lease,
@@ -240,6 +257,7 @@ class Leases:
         await self._commits.aclose()
         await self._returns.aclose()
         await self._keeps.aclose()
+        await self._advances.aclose()
 
     async def _send_commits(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
         flat = [part for line in lines for part in line]
@@ -248,6 +266,10 @@ class Leases:
 
     async def _send_keeps(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
         answers: list[int] = await self._keep([p for line in lines for p in line])
+        return answers
+
+    async def _send_advances(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
+        answers: list[int] = await self._progress([p for line in lines for p in line])
         return answers
 
     async def _send_returns(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:

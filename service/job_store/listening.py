@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -30,9 +31,9 @@ async def messages(redis: Redis, channel: str) -> AsyncIterator[bytes]:
             await subscription.aclose()  # type: ignore[no-untyped-call]
 
 
-async def end(tasks: Sequence["asyncio.Task[None]"]) -> None:
+async def end(tasks: Sequence["asyncio.Task[Any]"]) -> None:
     """Cancel tasks until they hear it: redis-py 5.3 can lose that to a reply."""
-    running: set[asyncio.Task[None]] = set(tasks)
+    running: set[asyncio.Task[Any]] = set(tasks)
     while running:
         for task in running:
             task.cancel()

@@ -47,6 +47,11 @@ def source(name: str) -> str:
     return parts(*_SHARED, name)
 
 
+def shared() -> str:
+    """Return what all steps of jobs share, for such as lie elsewhere."""
+    return parts(*_SHARED)
+
+
 def parts(*names: str) -> str:
     """Return scripts of this package one behind the other; `common` is the first."""
     return "".join((_HERE / f"{name}.lua").read_text() for name in names)

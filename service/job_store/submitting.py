@@ -145,7 +145,7 @@ def _fields(new: NewJob, accept_until: int) -> tuple[Any, ...]:
 def mismatch() -> IdempotencyMismatch:
     """Return what is said of a name that was used for something else."""
     return IdempotencyMismatch(
-        "this Idempotency-Key was used for a request with other content"
+        "this Idempotency-Key, or id, was used for a request with other content"
     )
 
 

@@ -129,7 +129,7 @@ class DeliveryLeases:
                 most,
                 self._lease_ms,
                 self._rules.max_in_flight,
-                self._rules.host_per_minute or 0,
+                self._rules.host_per_minute,
                 self._rules.retention_s * 1000,
                 self._patience_ms,
             ]

@@ -8,27 +8,29 @@ import pytest
 from tests.conformance import npm
 from tests.conformance.house import SECRET, House
 
-_SUITE = "images.test.mjs"
-_NAMES = re.findall(r'^test\("(.+)"', (npm.SUITES / _SUITE).read_text(), re.MULTILINE)
+_SUITES = ("images.test.mjs", "files.test.mjs")
+_NAMES = {
+    suite: re.findall(r'^test\("(.+)"', (npm.SUITES / suite).read_text(), re.MULTILINE)
+    for suite in _SUITES
+}
 
 
 @pytest.fixture(scope="module")
-def told(house: House, node_home: Path) -> dict[str, str]:
-    return npm.told_by(
-        _SUITE,
-        node_home,
-        {
-            "BASE_URL": f"{house.url}/v1",
-            "KEY": SECRET,
-            "FORBIDDEN_KEY": house.knows("node", scopes=frozenset({"embed"})),
-            "POOR_KEY": house.knows("node", quota_units=0),
-            "PICTURE": str(house.here / "image.webp"),
-            "MASK": str(house.here / "mask.webp"),
-        },
-    )
+def told(house: House, node_home: Path) -> dict[str, dict[str, str]]:
+    environ = {
+        "BASE_URL": f"{house.url}/v1",
+        "KEY": SECRET,
+        "FORBIDDEN_KEY": house.knows("node", scopes=frozenset({"embed"})),
+        "POOR_KEY": house.knows("node", quota_units=0),
+        "PICTURE": str(house.here / "image.webp"),
+        "MASK": str(house.here / "mask.webp"),
+    }
+    return {suite: npm.told_by(suite, node_home, environ) for suite in _SUITES}
 
 
-@pytest.mark.parametrize("name", _NAMES)
-def test_node_finds_that(told: dict[str, str], name: str):
-    if told[name]:
-        pytest.fail(told[name], pytrace=False)
+@pytest.mark.parametrize(
+    ("suite", "name"), [(suite, name) for suite in _SUITES for name in _NAMES[suite]]
+)
+def test_node_finds_that(told: dict[str, dict[str, str]], suite: str, name: str):
+    if told[suite][name]:
+        pytest.fail(told[suite][name], pytrace=False)

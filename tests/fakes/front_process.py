@@ -26,6 +26,11 @@ class FrontProcess:
                     return record
         raise AssertionError(f"it ended without {name}")
 
+    async def drop_log(self) -> None:
+        """Read on for as long as it lives: a full pipe would stop it."""
+        while await self._process.stderr.readline():
+            pass
+
     async def ended(self, *, within_s: float = 10) -> tuple[int, str]:
         async with asyncio.timeout(within_s):
             _, rest = await self._process.communicate()

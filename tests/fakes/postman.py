@@ -21,7 +21,7 @@ def quick(**rules: Any) -> Webhooks:
         **{
             "schedule_s": [0.05],
             "timeout_s": 0.3,
-            "host_per_minute": None,
+            "host_per_minute": 0,
             "breaker_s": 3,
             **rules,
         }

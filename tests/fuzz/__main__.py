@@ -20,7 +20,7 @@ def run(here: Stand, *, examples: int, seed: int, more: list[str]) -> int:
     """Send `examples` requests to each route, and what coverage asks for."""
     document = httpx.get(f"{here.base_url}/openapi.json").json()
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(narrowed(document, jobs=here.jobs, files=here.files), file)
+        json.dump(narrowed(document, here), file)
         file.flush()
         command = [
             *(Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIG),

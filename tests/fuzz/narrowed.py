@@ -3,20 +3,23 @@
 A random name is no model's and no job's, so whoever only sends those sees 404 all day.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from tests.fakes.witness import closed
 from tests.fuzz.sending import FILES, LINKS
+from tests.fuzz.stand import Stand
 
+_ENDLESS = ("/v1/events",)
+"""Whoever waits for the end of their answers waits for ever."""
 MODELS = ("test/test", "alias", "test/refuse", "test/unknown")
 
 
-def narrowed(
-    document: dict[str, Any], *, jobs: Sequence[str], files: Sequence[str]
-) -> dict[str, Any]:
+def narrowed(document: dict[str, Any], here: Stand) -> dict[str, Any]:
     """Return a copy that names what there really is and takes no unknown field."""
     copy = closed(document)
+    for path in _ENDLESS:
+        del copy["paths"][path]
     schemas = copy["components"]["schemas"]
     for name, schema in schemas.items():
         is_draft = name.removesuffix("Form").endswith("Draft")
@@ -30,9 +33,13 @@ def narrowed(
     for parameter in parameters(copy):
         match parameter["name"]:
             case "job_id":
-                parameter["schema"] = {"enum": [*jobs, "job_unknown"]}
+                parameter["schema"] = {"enum": [*here.jobs, "job_unknown"]}
             case "file_id":
-                parameter["schema"] = {"enum": [*files, "file-unknown"]}
+                parameter["schema"] = {"enum": [*here.files, "file-unknown"]}
+            case "endpoint_id":
+                parameter["schema"] = {"enum": [*here.endpoints, "ep_unknown"]}
+            case "delivery_id":
+                parameter["schema"] = {"enum": [*here.deliveries, "dlv_unknown"]}
             case "Prefer":
                 wishes = {"enum": ["wait=1", "respond-async"]}
                 parameter["schema"] = {"anyOf": [wishes, {"type": "string"}]}

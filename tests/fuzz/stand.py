@@ -54,12 +54,16 @@ class Stand:
         base_url: Of the front door.
         jobs: Ids of jobs that are finished.
         files: Ids of files that were uploaded.
+        endpoints: Ids of endpoints, which nobody serves.
+        deliveries: Ids of deliveries to them.
         log: What the front door said.
     """
 
     base_url: str
     jobs: list[str]
     files: list[str]
+    endpoints: list[str]
+    deliveries: list[str]
     log: Path
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
@@ -98,8 +102,16 @@ def stand(*, jobs: int) -> Iterator[Stand]:
             _wait(client)
             made = [_job(client, number) for number in range(jobs)]
             files = [_file(client, number) for number in range(jobs)]
-        log = folder / "service.log"
-        yield Stand(base_url=base_url, jobs=made, files=files, log=log)
+            endpoints = [_endpoint(client) for _ in range(jobs)]
+            deliveries = [_delivery(client, name) for name in endpoints]
+        yield Stand(
+            base_url=base_url,
+            jobs=made,
+            files=files,
+            endpoints=endpoints,
+            deliveries=deliveries,
+            log=folder / "service.log",
+        )
 
 
 def _environ(folder: Path, valkey: Valkey, port: int, parent_fd: int) -> dict[str, str]:
@@ -113,6 +125,7 @@ def _environ(folder: Path, valkey: Valkey, port: int, parent_fd: int) -> dict[st
         "DARKROOM_BOOTSTRAP_KEY": SECRET,
         "DARKROOM_PARENT_FD": str(parent_fd),
         "DARKROOM_LIMITS__BODY_S": "2",
+        "DARKROOM_WEBHOOKS__ENDPOINTS": "100",
         "DARKROOM_WORKER__IMAGING_PROCESSES": "1",
     }
 
@@ -139,3 +152,12 @@ def _file(client: httpx.Client, number: int) -> str:
     sent = {"file": (f"{number}.jsonl", b"{}\n")}
     answer = client.post("/v1/files", data={"purpose": "batch"}, files=sent)
     return answer.json()["id"]
+
+
+def _endpoint(client: httpx.Client) -> str:
+    wanted = {"url": "https://hooks.invalid/", "events": ["batch.failed"]}
+    return client.post("/v1/endpoints", json=wanted).json()["id"]
+
+
+def _delivery(client: httpx.Client, endpoint_id: str) -> str:
+    return client.post(f"/v1/endpoints/{endpoint_id}/test").json()["id"]

@@ -258,3 +258,23 @@ def test_what_the_mail_package_writes_is_understood():
     head = message.as_string().strip()
 
     assert parsed(headed(head)) == [("a b", False, b"x")]
+
+
+@pytest.mark.parametrize(
+    ("params", "filename"),
+    [
+        ('filename="a.jsonl"', "a.jsonl"),
+        ('filename="größer.jsonl"', "größer.jsonl"),
+        ("filename*=UTF-8''gr%C3%B6%C3%9Fer.jsonl", "größer.jsonl"),
+        ("filename=a; filename*=utf-8'de'%C3%B6", "ö"),
+        ("filename=a; filename*=latin-1''%F6", "a"),
+        ("filename=a; filename*=nonsense", "a"),
+        ("filename*=utf-8''%FF", "\ufffd"),
+    ],
+)
+def test_name_of_a_file_is_read_in_the_charset_it_names(params: str, filename: str):
+    body = headed(f'Content-Disposition: form-data; name="a"; {params}')
+
+    head, *_ = PartsParser(TYPE).feed(body)
+
+    assert (head.is_file, head.filename) == (True, filename)

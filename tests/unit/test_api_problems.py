@@ -18,6 +18,8 @@ def example(kind: type[errors.ServiceError]) -> errors.ServiceError:
     soon = timedelta(seconds=1.2)
     if issubclass(kind, errors.TooMuch):
         return errors.TooMuch("too much", code="queue_full", retry_after=soon)
+    if issubclass(kind, errors.LineTooLong):
+        return errors.LineTooLong("too long", line=1)
     return kind("no")
 
 

@@ -81,11 +81,27 @@ def test_an_id_of_your_own_may_be_any_text():
     assert request.headers == {}
 
 
+def test_all_fields_may_stand_in_one_object_whatever_their_names():
+    wish = {"prompt": "a fox", "idempotency_key": "no field of ours", "n": 1}
+
+    played = Played(submit(wish, n=2), ok(QUEUED))
+
+    assert isinstance(played.asked[0].body, Json)
+    assert played.asked[0].body.value == wish | {"n": 2}
+
+
+def test_a_text_is_never_taken_for_a_path():
+    played = Played(submit({"images": ["/etc/passwd"], "mask": None}), ok(QUEUED))
+
+    assert isinstance(played.asked[0].body, Json)
+    assert played.asked[0].body.value == {"images": ["/etc/passwd"], "mask": None}
+
+
 def test_images_are_urls_or_become_some(tmp_path: Path):
     (tmp_path / "a.webp").write_bytes(b"RIFF0000WEBP")
 
     played = Played(
-        submit(images=["https://x/y.png", b"\x89PNG\r\n", str(tmp_path / "a.webp")]),
+        submit(images=["https://x/y.png", b"\x89PNG\r\n", tmp_path / "a.webp"]),
         ok(QUEUED),
     )
 
@@ -145,18 +161,16 @@ def test_a_batch_is_looked_at_less_and_less_often():
 
 
 def test_what_a_batch_says_of_itself_stands_in_the_query():
-    webhook = {"url": "https://x/", "events": ["batch.completed"]}
     played = Played(
-        submit_batch(["a fox"], webhook=webhook, window_s=60),  # type: ignore[arg-type]
+        submit_batch(["a fox"], webhook="https://x/", window_s=60),
         ok({"id": "batch_1", "status": "in_progress"}),
     )
 
     [request] = played.asked
     assert isinstance(request.body, Lines)
     assert list(request.body.chunks()) == [b'{"prompt":"a fox"}\n']
-    assert request.params["webhook"] == (
-        '{"url": "https://x/", "events": ["batch.completed"]}'
-    )
+    assert request.params["webhook"] == "https://x/"
+    assert request.params["window_s"] == 60
 
 
 def test_a_file_is_open_while_it_is_sent(tmp_path: Path):

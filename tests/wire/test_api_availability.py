@@ -120,6 +120,19 @@ async def test_a_repeat_finds_its_job_though_the_worker_has_gone(door, redis):
     assert other.code == "idempotency_mismatch"
 
 
+async def test_a_retry_of_a_job_is_a_new_one(door, redis):
+    job = await door.submit(model="hen")
+    await door.post(f"/v1/jobs/{job['id']}/cancel")
+    first = await door.post(f"/v1/jobs/{job['id']}/retry", **NAMED)
+    await arrive(redis, door, "near")
+
+    again = await door.post(f"/v1/jobs/{job['id']}/retry", **NAMED)
+    other = await door.post(f"/v1/jobs/{job['id']}/retry")
+
+    assert again.body["id"] == first.body["id"]
+    assert other.code == "no_route"
+
+
 async def test_a_dry_run_says_whether_anybody_could(door, redis):
     await arrive(redis, door, "near")
     dry = {"prompt": "a hen", "dry_run": True}

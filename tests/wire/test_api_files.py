@@ -200,6 +200,19 @@ async def test_form_that_ends_early_leaves_nothing_behind(door: FrontDoor, redis
     assert await door.images.list("files/") == []
 
 
+async def test_file_that_the_store_does_not_take_leaves_nothing_behind(
+    door: FrontDoor, redis: Redis
+):
+    root = door.images._folder._root
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "files").write_bytes(b"in the way")
+
+    answer = await send(door)
+
+    assert (answer.status, answer.code) == (503, "store_unavailable")
+    assert await keys(redis) == []
+
+
 async def test_what_is_no_form_is_refused(door: FrontDoor):
     answer = await door.post("/v1/files", {"purpose": "batch"})
 

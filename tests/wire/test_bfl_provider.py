@@ -1,6 +1,7 @@
 """What only Black Forest Labs does: shapes, regions, credits, kinds of status."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -151,3 +152,12 @@ async def test_a_size_that_it_does_not_draw_is_ours_to_mend():
 
     assert isinstance(error, ProviderRefused)
     assert error.code == "provider_invalid_request"
+
+
+async def test_tasks_say_together_how_far_they_have_come():
+    noted = list[float]()
+    async with speaking_to(BFLFake(takes=timedelta(seconds=0.1))) as (_, provider):
+        call, request = Call(progress=noted.append), replace(REQUEST, n=2)
+        await provider.generate(request, model="flux-2-pro", call=call)
+
+    assert noted[:2] == [0.25, 0.5]

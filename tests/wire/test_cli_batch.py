@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.cli.api import Api
+from service.cli.api import connected
 from service.cli.batch.manifest import Entry, Manifest
 from service.cli.batch.prompts import Line
 from service.cli.batch.run import Plan, run_batch
@@ -36,13 +36,13 @@ def run(door: FrontDoor, tmp_path: Path) -> Callable[..., Any]:
     """Run a batch into one folder; what an earlier run finished is left out."""
 
     async def run(*given: Line, plan: Plan = PLAN, patience_s: float = 5) -> None:
-        async with Api(
+        async with connected(
             Target(door.url, KEY), patience_s=patience_s, connections=plan.window
-        ) as api:
+        ) as client:
             with Manifest.opened(tmp_path, {}) as manifest:
                 left = [line for line in given if not manifest.is_done(line.number)]
                 await run_batch(
-                    api, left, plan=plan, manifest=manifest, on_entry=lambda _: None
+                    client, left, plan=plan, manifest=manifest, on_entry=lambda _: None
                 )
 
     return run

@@ -114,6 +114,7 @@ async def test_jobs_are_listed_ended_and_removed(client: Asker, door: FrontDoor)
     ended = await client.ask("cancel", first[0])
     again = await client.ask("cancel", ended.id)
     await client.ask("delete", ended)
+    await client.ask("delete", ended)
 
     assert [job.id for job in listed] == newest_first
     assert [job.id for job in two] == newest_first[:2]
@@ -147,6 +148,20 @@ async def test_each_refusal_says_what_and_which(
     assert (refused.value.status, refused.value.param) == (400, "n")
     assert (refused.value.request_id or "").startswith("req_")
     assert unknown.value.code == "unknown_model"
+
+
+async def test_a_job_may_bear_a_name_of_yours_and_be_made_anew(
+    client: Asker, door: FrontDoor, worker: FakeWorker
+):
+    named = await client.ask("put", "order:7", "a fox", model="test/test")
+    again = await client.ask("put", "order:7", "a fox", model="test/test")
+    done = await client.ask("wait", "order:7")
+    anew = await client.ask("retry", done)
+
+    assert (named.id, named.alias) == (again.id, "order:7")
+    assert done.id == named.id
+    assert (anew.retry_of, anew.id == done.id) == (done.id, False)
+    assert anew.request == done.request
 
 
 async def test_a_preview_makes_nothing(client: Asker, door: FrontDoor):

@@ -123,7 +123,7 @@ async def test_a_stream_of_all_events_comes_again_from_where_it_began(kind: Any)
 
 
 async def test_results_go_on_behind_the_last_line_that_came_whole(kind: Any):
-    lines = [json.dumps({"line": n, "status": "succeeded"}) + "\n" for n in range(3)]
+    lines = [json.dumps({"line": n, "job": DONE}) + "\n" for n in (2, 3, 1)]
     connections = [
         stream(lines[0], "\n", lines[1][:-5], broken=True),
         stream(lines[1]),
@@ -139,7 +139,8 @@ async def test_results_go_on_behind_the_last_line_that_came_whole(kind: Any):
     ):
         told = await client.take("results", "batch_1")
 
-    assert [result.line for result in told] == [0, 1, 2]
+    assert [result.line for result in told] == [2, 3, 1]
+    assert told[0].job.status == "succeeded"
     asked = [call.path.partition("?")[2] for call in door.calls]
     assert asked == [
         "after=0&follow=true",

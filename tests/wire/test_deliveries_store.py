@@ -19,7 +19,7 @@ from service.webhooks import Deliveries, DeliveryLeases, Endpoint, Endpoints, Pa
 from service.webhooks.leases import Ending, Settled
 
 RULES = Webhooks(
-    schedule_s=[0.05, 0.05], max_in_flight=2, host_per_minute=None, breaker_s=6.4
+    schedule_s=[0.05, 0.05], max_in_flight=2, host_per_minute=0, breaker_s=6.4
 )
 SOON = timedelta(seconds=15)
 

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(
 
 _SAY_THE_STATUS = "curl() { command curl -sS -w '%{stderr}%{http_code}' \"$@\"; }\n"
 _YOURS = "/path/to/your/image.webp"
-_NOT_HERE = ("example.com", "/images/$KEY", "<img")
-"""What leads out of the house, wants a signature, or is no command at all."""
+_NOT_HERE = ("example.com", "/images/$KEY", "<img", "/v1/events?")
+"""What leads out of the house, wants a signature, is no command, or never ends."""
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,14 @@ def variables(operation: dict[str, Any], here: Stand) -> dict[str, str]:
         job_id = here.post("/v1/jobs", slow)["id"]
     gone = operation["operationId"] == "delete_file"
     file_id = here.files.pop() if gone else here.files[0]
+    endpoint_id = here.endpoints[operation["operationId"] == "change_endpoint"]
+    if operation["operationId"] == "delete_endpoint":
+        endpoint_id = here.endpoints.pop()
     return {
         "URL": here.base_url,
         "KEY": SECRET,
         "JOB_ID": job_id,
         "FILE_ID": file_id,
+        "ENDPOINT_ID": endpoint_id,
+        "DELIVERY_ID": here.deliveries[0],
     }

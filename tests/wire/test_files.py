@@ -11,7 +11,7 @@ from service.core.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from service.files import File, FileKind, Files
+from service.files import File, FileKind, Files, Terms
 from service.files.lines import LONGEST_LINE
 from service.files.records import new_file_id
 from service.files.writing import DUE, PART_BYTES
@@ -39,7 +39,7 @@ async def upload(files: Files, *data: bytes, account: str = "ada", **more) -> Fi
     async with files.writing() as writing:
         for chunk in data:
             await writing.add(chunk)
-        kept = await writing.keep(account=account, **terms)
+        kept = await writing.keep(Terms(account=account, **terms))
     return await files.get(kept.file_id, account=account)
 
 
@@ -85,7 +85,7 @@ async def test_upload_that_is_not_kept_leaves_nothing(files, images, redis):
 async def test_upload_whose_writer_dies_is_swept_and_can_no_longer_be_kept(
     files, images, redis
 ):
-    terms = {"account": "ada", "filename": "x", "purpose": "batch"}
+    terms = Terms(account="ada", filename="x", purpose="batch", expires_after=None)
     async with files.writing() as writing:
         await writing.add(LARGE)
         early = await files.forget_due()
@@ -94,7 +94,7 @@ async def test_upload_whose_writer_dies_is_swept_and_can_no_longer_be_kept(
         late = await files.forget_due()
 
         with pytest.raises(Unavailable):
-            await writing.keep(**terms, expires_after=None)
+            await writing.keep(terms)
 
     assert (early, late, len(left)) == (0, 1, 2)
     assert await images.list("") == []

@@ -39,6 +39,15 @@ async def test_all_images_are_one_request():
     assert len(made.images) == 3
 
 
+async def test_images_that_are_finished_say_how_far_the_others_are():
+    noted = list[float]()
+    async with speaking_to(HordeFake(takes=timedelta(seconds=0.1))) as (_, provider):
+        call = Call(progress=noted.append)
+        await provider.generate(replace(REQUEST, n=4), model=MODEL, call=call)
+
+    assert noted == [0.5, 1.0]
+
+
 async def test_a_mask_makes_an_image_to_start_from_one_to_paint_in():
     async with speaking_to(HordeFake()) as (upstream, provider):
         await provider.generate(REQUEST, model=MODEL, call=Call(images=[INPUT]))

@@ -9,7 +9,7 @@ import pytest
 
 from service.core.errors import JobDeleted
 from service.core.jobs import JobState, new_job_id
-from service.files import Files
+from service.files import Files, Terms
 from service.image_store.local import LocalImageStore
 from service.job_store import JobStore, keys
 from service.job_store.leases import Leases
@@ -54,7 +54,7 @@ async def test_files_that_have_expired_are_deleted_and_others_stay(redis, images
     for end in ends:
         async with files.writing() as writing:
             await writing.add(b"bytes")
-            await writing.keep(account="ada", expires_after=end, **terms)
+            await writing.keep(Terms(account="ada", expires_after=end, **terms))
     await asyncio.sleep(0.01)
 
     await Sweep(redis, images, retention=DAY).forget_files()

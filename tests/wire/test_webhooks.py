@@ -72,6 +72,9 @@ async def test_the_end_of_a_job_is_told_as_get_tells_it_and_signed(
         told = await settled(door, job=job["id"])
         seen = (await door.get(f"/v1/jobs/{job['id']}")).body
 
+    counted = (await door.get("/metrics")).raw.decode()
+    assert 'darkroom_deliveries_total{outcome="delivered"} 1.0' in counted
+    assert "darkroom_delivery_late_seconds 0.0" in counted
     assert heard.event["type"] == "job.succeeded"
     assert (heard.event["object"], heard.event["id"]) == ("event", heard.id)
     assert bare(heard.event["data"]) == bare(seen)
@@ -132,7 +135,7 @@ async def test_while_a_secret_is_rotated_both_are_right_and_then_one(
     async with postman(door.settings):
         secrets = [made["secret"]]
         before = await verified_by()
-        rotated = (await door.post(path)).body
+        rotated = (await door.post(path, {})).body
         secrets.append(rotated["secret"])
         during = await verified_by()
         receiver.secrets = [rotated["secret"]]

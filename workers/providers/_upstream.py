@@ -236,6 +236,24 @@ class Upstream:
         )
 
 
+class Shares:
+    """How far several upstream tasks have come together, told as each says.
+
+    Args:
+        tell: See `Call.progress`.
+        tasks: Their handles.
+    """
+
+    def __init__(self, tell: Callable[[float], None], tasks: Sequence[str]) -> None:
+        self._tell, self._come = tell, dict.fromkeys(tasks, 0.0)
+
+    def note(self, task: str, progress: object) -> None:
+        """Take in what the provider says of one: a number from 0 to 1, or anything."""
+        if isinstance(progress, int | float) and 0 <= progress <= 1:
+            self._come[task] = float(progress)
+            self._tell(sum(self._come.values()) / len(self._come))
+
+
 async def all_of(calls: Iterable[Awaitable[_T]]) -> Sequence[_T]:
     """Return what calls at once came to, those left out that failed.
 

@@ -9,6 +9,7 @@ Source: docs.bfl.ai and `@ai-sdk/black-forest-labs` (source of 2026-08); there i
 official SDK for Python.
 """
 
+import functools
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ from service.core.requests import GenerationRequest
 from service.core.sizing import Size, nearest_ratio
 from service.outbound import Outbound
 from workers.providers._bodies import dollars, encoded
-from workers.providers._upstream import Reply, Upstream, task_lost
+from workers.providers._upstream import Reply, Shares, Upstream, task_lost
 
 _BY_RATIO = ("kontext", "ultra")
 _FILL = "fill"
@@ -57,17 +58,20 @@ class BFL:
             return _handle(reply)
 
         tasks = await call.tasks(request.n, submit)
-        samples = await self._upstream.finished(tasks, self._look)
+        shares = Shares(call.progress, tasks)
+        look = functools.partial(self._look, shares)
+        samples = await self._upstream.finished(tasks, look)
         return Generated(
             images=await self._upstream.fetched(samples),
             upstream_id=tasks[0].rpartition("id=")[2][:128],
             cost_usd=sum(costs, Decimal(0)) if len(costs) == len(samples) else None,
         )
 
-    async def _look(self, task: str) -> str | None:
+    async def _look(self, shares: Shares, task: str) -> str | None:
         reply = await self._upstream.peek(task)
         if reply is None:
             return None
+        shares.note(task, reply.body.get("progress"))
         match reply.body:
             case {"status": "Ready", "result": {"sample": str(sample)}}:
                 return sample

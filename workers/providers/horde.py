@@ -9,6 +9,7 @@ Source: AI Horde's server, `horde/apis` and `horde/exceptions.py` of 2026-08 (re
 not exercised; its SDK needs another `redis` than we do).
 """
 
+import functools
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ from service.core.requests import GenerationRequest
 from service.outbound import Outbound
 from workers.providers._bodies import encoded, items_of
 from workers.providers._errors import unpaid
-from workers.providers._upstream import Reply, Upstream
+from workers.providers._upstream import Reply, Shares, Upstream
 
 _BUSY = {"NoValidWorkers": 600, "MaintenanceMode": 60}
 """Errors under a 400 that pass, and their seconds."""
@@ -61,15 +62,21 @@ class Horde:
                     raise BadOutput("the provider's answer names no task")
 
         tasks = await call.tasks(1, submit)
-        [links] = await self._upstream.finished(tasks, self._look, first_pause_s=1.0)
+        look = functools.partial(self._look, request.n, Shares(call.progress, tasks))
+        [links] = await self._upstream.finished(tasks, look, first_pause_s=1.0)
         return Generated(
             images=await self._upstream.fetched(links), upstream_id=tasks[0][:128]
         )
 
-    async def _look(self, task: str) -> Sequence[object] | None:
+    async def _look(
+        self, wanted: int, shares: Shares, task: str
+    ) -> Sequence[object] | None:
         short = await self._upstream.peek(f"/v2/generate/check/{task}")
         if short is None:
             return None
+        match short.body:
+            case {"finished": int(finished)}:
+                shares.note(task, finished / wanted)
         if short.body.get("faulted"):
             raise ProviderUnavailable("the provider failed at the task")
         if short.body.get("is_possible") is False:

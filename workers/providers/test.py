@@ -30,6 +30,7 @@ POISON = "DARKROOM_TEST_POISON"
 _SLOW = re.compile(r"slow-([0-9]{1,4}(?:\.[0-9]{1,3})?)")
 _SLOWEST_S = 600
 _AT_ONCE = frozenset({"test", "half-image", "flaky", "rate-limited"})
+_SECOND = 1.0
 _PATIENCE = timedelta(seconds=1)
 
 
@@ -85,10 +86,21 @@ def _behave(model: str, attempt: int) -> None:
 async def _take_time(request: GenerationRequest, pause_s: float, call: Call) -> None:
     """Pause, and show sketches of the first image meanwhile, if they are wanted."""
     steps = request.partial_images + 1
-    for index in range(request.partial_images):
-        await asyncio.sleep(pause_s / steps)
-        await call.partial(await asyncio.to_thread(sketch, request, index, call), index)
-    await asyncio.sleep(pause_s / steps)
+    for index in range(steps):
+        await _pause(index / steps, (index + 1) / steps, pause_s, call)
+        if index < request.partial_images:
+            drawn = await asyncio.to_thread(sketch, request, index, call)
+            await call.partial(drawn, index)
+
+
+async def _pause(begin: float, end: float, whole_s: float, call: Call) -> None:
+    """Pause for that part of the whole, and say each second how far it is."""
+    left_s = (end - begin) * whole_s
+    while left_s > _SECOND:
+        await asyncio.sleep(_SECOND)
+        left_s -= _SECOND
+        call.progress(end - left_s / whole_s)
+    await asyncio.sleep(left_s)
 
 
 def _pause_s(model: str) -> float:

@@ -97,33 +97,30 @@ def submit(
 async def _run(
     target: "Target", lines: list[Line], plan: "Plan", manifest: "Manifest"
 ) -> int:
-    from service.cli.api import Api
+    from service.cli.api import connected
     from service.cli.batch.progress import shown_progress
     from service.cli.batch.run import run_batch
-    from service.cli.trouble import Refused
 
     left = [line for line in lines if not manifest.is_done(line.number)]
     done = len(lines) - len(left)
     if not left:
         return 0
-    try:  # a wrong URL or key is told at once, not after ten minutes
-        async with Api(target, patience_s=_FIRST_PATIENCE_S) as first:
-            await first.get("/v1/jobs", params={"limit": 1})
-    except Refused as exc:
-        raise Failure(f"{exc.code}: {exc}") from exc
+    # A wrong URL or key is told at once, not after ten minutes.
+    async with connected(target, patience_s=_FIRST_PATIENCE_S) as first:
+        _ = [job async for job in first.jobs(limit=1)]
     if done:
         say(f"{done:,} of {len(lines):,} are there already; going on with the rest")
     shown = shown_progress(len(lines), done=done, is_terminal=sys.stderr.isatty())
     with shown as progress:
-        api = Api(
+        opened = connected(
             target,
             patience_s=_PATIENCE_S,
             connections=plan.window,
             say=progress.say,
         )
-        async with api:
+        async with opened as client:
             await run_batch(
-                api, left, plan=plan, manifest=manifest, on_entry=progress.add
+                client, left, plan=plan, manifest=manifest, on_entry=progress.add
             )
     return len(left)
 

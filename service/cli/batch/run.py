@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.cli.api import Api
 from service.cli.batch.manifest import DOWNLOAD_FAILED, Entry, Manifest
 from service.cli.batch.prompts import Line
 from service.cli.failure import Failure
 from service.cli.images import ImageLost, save_images
-from service.cli.trouble import Refused
-
-_NOT_ALLOWED = frozenset({401, 403})
-_GONE = frozenset({404, 410})
+from service.client import (
+    AsyncDarkroom,
+    Forbidden,
+    Job,
+    NotFound,
+    Refused,
+    Unauthenticated,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ class Plan:
 
 
 async def run_batch(
-    api: Api,
+    client: AsyncDarkroom,
     lines: Iterable[Line],
     *,
     plan: Plan,
@@ -48,10 +51,11 @@ async def run_batch(
     """Bring every line to an entry of the manifest.
 
     Raises:
-        Failure: Nothing further can be done now; a later run goes on from here.
+        DarkroomError: Nothing further can be done now; a later run goes on from here.
+        Failure: Likewise.
     """
     waiting = iter(lines)
-    batch = _Batch(api, plan, manifest, on_entry)
+    batch = _Batch(client, plan, manifest, on_entry)
     try:
         async with asyncio.TaskGroup() as runners:
             for _ in range(plan.window):
@@ -64,12 +68,12 @@ async def run_batch(
 class _Batch:
     def __init__(
         self,
-        api: Api,
+        client: AsyncDarkroom,
         plan: Plan,
         manifest: Manifest,
         on_entry: Callable[[Entry], None],
     ) -> None:
-        self._api, self._plan = api, plan
+        self._client, self._plan = client, plan
         self._manifest, self._on_entry = manifest, on_entry
 
     async def work_off(self, waiting: Iterator[Line]) -> None:
@@ -92,7 +96,7 @@ class _Batch:
             return _failed(line, error, attempt=attempt)
         return await self._outcome(line, job, attempt)
 
-    async def _submitted(self, line: Line, attempt: int) -> dict[str, Any]:
+    async def _submitted(self, line: Line, attempt: int) -> Job:
         plan = self._plan
         body = {
             "priority": "batch",
@@ -102,28 +106,25 @@ class _Batch:
             "prompt": line.prompt,
         }
         name = f"{plan.fingerprint}:{line.number}:{attempt}"
-        return await self._api.submit(body, idempotency_key=name)
+        return await self._client.submit(body, idempotency_key=name)
 
-    async def _outcome(self, line: Line, job: dict[str, Any], attempt: int) -> Entry:
-        job_id: str = job["id"]
+    async def _outcome(self, line: Line, job: Job, attempt: int) -> Entry:
         images: list[dict[str, Any]] = []
         try:
-            job = await self._api.finished(job)
-            status, error = job["status"], job["error"]
+            job = await self._client.wait(job)
+            status, error = job.status, job.raw["error"]
             if status == "succeeded":
-                images = await save_images(self._api, job, self._naming(line))
+                images = await save_images(self._client, job, self._naming(line))
             elif error is None:
                 error = {"code": status, "message": f"the job is {status}"}
         except ImageLost as exc:
             status, error = "failed", {"code": DOWNLOAD_FAILED, "message": str(exc)}
-        except Refused as exc:
-            if exc.status not in _GONE:
-                raise Failure(f"{exc.code}: {exc}") from exc
+        except NotFound as exc:  # deleted meanwhile
             status, error = "failed", {"code": exc.code, "message": str(exc)}
         return Entry(
             line=line.number,
             prompt=line.prompt,
-            job_id=job_id,
+            job_id=job.id,
             status=status,
             images=[image | {"file": Path(image["file"]).name} for image in images],
             error=error,
@@ -136,10 +137,10 @@ class _Batch:
 
     def _stop_if_common(self, refused: Refused, line: Line) -> None:
         """Stop the batch over what would refuse every other line too."""
-        is_option = refused.param in self._plan.fields.keys() - line.fields.keys()
-        if is_option or refused.status in _NOT_ALLOWED:
-            code = 2 if is_option else 1
-            raise Failure(f"{refused.code}: {refused}", exit_code=code) from refused
+        if refused.may_pass or isinstance(refused, Unauthenticated | Forbidden):
+            raise refused
+        if refused.param in self._plan.fields.keys() - line.fields.keys():
+            raise Failure(f"{refused.code}: {refused}", exit_code=2) from refused
 
 
 def _failed(line: Line, error: dict[str, Any], *, attempt: int) -> Entry:

@@ -36,7 +36,7 @@ for at = 1, #ARGV, 9 do
     end
     count(use(key_id), 'running', -1)
     leave(job)
-    if job[VIA] then call('HDEL', key, 'via') end
+    call('HDEL', key, 'via', 'progress')
     left[key_id] = true
     add(removed, queue, id)
     add(scores, to, score, id)

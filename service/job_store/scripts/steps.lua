@@ -20,7 +20,10 @@ local function virtual_clock()
   return clock_read
 end
 
-local function flow_key(account, priority, kind) return 'darkroom:flow:' .. kind .. ':' .. account .. ':' .. priority end
+-- Each batch has a flow of its own, so that those of one account progress together.
+local function flow_key(account, priority, kind, batch)
+  return 'darkroom:flow:' .. kind .. ':' .. account .. ':' .. priority .. (batch and ':' .. batch or '')
+end
 local function flow_at(flow) return tags[flow] or tonumber(call('GET', flow) or FIRST_TAG) end
 
 -- Start-time fair queueing: the next tag of a flow, which advances it by `cost`.
@@ -59,7 +62,7 @@ local function finish(id, job, state, settled, retention_ms, ...)
   add(removed, queue, id)
   if job[DEADLINE] then add(removed, 'darkroom:deadlines', id) end
   if job[STATE] == 'queued' and not job[STARTED] then
-    refund(flow_key(job[ACCOUNT], job[PRIORITY], 'new'), tonumber(job[COST]))
+    refund(flow_key(job[ACCOUNT], job[PRIORITY], 'new', (place_of(job))), tonumber(job[COST]))
   end
   local sums, tally = use(key_id), row(job[ACCOUNT], key_id, job[CREATED])
   opened = opened - 1

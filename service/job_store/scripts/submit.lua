@@ -35,12 +35,15 @@ local function cached(name)
   return lives and id
 end
 
--- Whether lines of that batch may still begin.
-local runs = {}
-local function is_over(place)
-  local batch = place and string.match(place, '^%S+')
-  if batch and runs[batch] == nil then runs[batch] = call('HGET', batch_key(batch), 'state') == 'in_progress' end
-  return batch and not runs[batch]
+-- What is known of a batch: whether lines of it may still begin, which of them were dealt with, and how many batches share what
+-- its account has of the fleet.
+local batches = {}
+local function batch_of(id, account)
+  if not batches[id] then
+    local seen = call('HMGET', batch_key(id), 'state', 'cursor')
+    batches[id] = { runs = seen[1] == 'in_progress', cursor = tonumber(seen[2] or 0), share = call('SCARD', active(account)) }
+  end
+  return batches[id]
 end
 
 -- The job that a name stands for, and the hash of what was asked for under it; nil where it is free, or its job gone.
@@ -61,6 +64,8 @@ for at = 4, #ARGV, WIDTH do
   if name ~= '' then joined = holder(name_key) end
   if more.alias and not joined then joined = holder(alias_key(account, more.alias)) end
   local made = not joined and cache ~= '' and cached(cache_key)
+  local batch, line = string.match(more.batch or '', '^(%S+) (%d+)$')
+  local of = batch and batch_of(batch, account)
   local seen = known_use(key_id)
   if call('EXISTS', key) == 1 then
     answer('made', id)
@@ -71,9 +76,9 @@ for at = 4, #ARGV, WIDTH do
   elseif made then
     if name ~= '' then call('SET', name_key, made .. ' ' .. hash, 'PX', name_life) end
     answer('joined', made)
-  elseif more.batch and call('EXISTS', 'darkroom:gone:' .. id) == 1 then
-    answer('made', id) -- it was, and somebody deleted it since
-  elseif is_over(more.batch) then
+  elseif of and (tonumber(line) < of.cursor or call('EXISTS', 'darkroom:gone:' .. id) == 1) then
+    answer('made', id) -- it was, or it failed, or somebody deleted it since
+  elseif of and not of.runs then
     answer('batch_over', 0)
   elseif now > accept_until then
     answer('late', 0)
@@ -84,8 +89,9 @@ for at = 4, #ARGV, WIDTH do
   elseif quota and asked > 0 and seen[3] + seen[2] + asked > quota then
     answer('quota', seen[2] > 0 and 1 or 0)
   else
-    local tag = whole(next_tag(flow_key(account, priority, 'new'), cost))
-    local fields = { 'state', 'queued', 'account', account, 'key_id', key_id, 'priority', priority, 'cost', ARGV[at + 4],
+    if of then cost = cost * math.max(1, of.share) end
+    local tag = whole(next_tag(flow_key(account, priority, 'new', batch), cost))
+    local fields = { 'state', 'queued', 'account', account, 'key_id', key_id, 'priority', priority, 'cost', whole(cost),
       'tag', tag, 'fence', '0', 'created_ms', now_text, 'request', request }
     local function also(field, value)
       fields[#fields + 1] = field
@@ -94,6 +100,10 @@ for at = 4, #ARGV, WIDTH do
     if metadata ~= '' then also('metadata', metadata) end
     if notify ~= '' then also('notify', notify) end
     for field, value in pairs(more) do also(field, value) end
+    if more.retry_of then
+      local old = call('HMGET', job_key(more.retry_of), 'notify', 'webhook')
+      if old[1] and old[2] then also('notify', old[1]) also('webhook', old[2]) end
+    end
     if shown ~= '' then also('shown', shown) end
     if most_running ~= '' then also('most_running', most_running) end
     if ARGV[at + 18] ~= '' then also('routes', ARGV[at + 18]) end
@@ -108,7 +118,6 @@ for at = 4, #ARGV, WIDTH do
     add(scores, 'darkroom:jobs:' .. account, now_text, id)
     add(scores, lane(priority, 0), tag, id)
     if more.alias then call('SET', alias_key(account, more.alias), id .. ' ' .. hash) end
-    local batch, line = string.match(more.batch or '', '^(%S+) (%d+)$')
     if batch then call('SADD', batch_key(batch) .. ':open', line) end
     tell_of(account, id, 'queued', batch)
     seen[1], seen[2], backlog, opened = seen[1] + 1, seen[2] + asked, backlog + 1, opened + 1

@@ -116,7 +116,8 @@ class BFLFake(TaskFake):
             body: dict[str, Any] = {"id": task, "status": "Task not found"}
             return web.json_response(body, status=404)
         if outcome is None:
-            return web.json_response({"id": task, "status": "Pending", "result": None})
+            body = {"id": task, "status": "Pending", "result": None, "progress": 0.5}
+            return web.json_response(body)
         if task in self._news:
             self._news.remove(task)
             outcome = "Upscaling"

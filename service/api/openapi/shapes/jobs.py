@@ -117,6 +117,8 @@ class Job(Shape):
     cost_source: CostSource | None
     """The weakest of the attempts'."""
     metadata: dict[str, str]
+    alias: str | None
+    """What you called it, in `PUT /v1/jobs/{id}`."""
     retry_of: str | None
     """The job whose request it repeats."""
     batch_id: str | None

@@ -52,6 +52,7 @@ QUEUED: dict[str, Any] = {
     "cost": None,
     "cost_source": None,
     "metadata": {},
+    "alias": None,
     "retry_of": None,
     "batch_id": None,
     "custom_id": None,

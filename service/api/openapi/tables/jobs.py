@@ -23,10 +23,70 @@ JOB_ID = Parameter(
     text="As submitting it answered. Somebody else's is answered like an unknown one.",
 )
 _FIND = (*codes.KEY, "not_found", "deleted")
+_OWN_ID = Parameter(
+    name="job_id",
+    where="path",
+    text="Yours: 1 to 128 letters, digits, dots, colons, dashes or underscores, not "
+    "beginning with `job_`.",
+    example="calendar-2027-01",
+)
 _IF_NONE_MATCH = Parameter(
     name="If-None-Match",
     where="header",
     text="An `ETag` of an earlier answer; 304 if that is still how things stand.",
+)
+
+_DRAFT = Body(
+    name="JobDraft",
+    model=JobDraft,
+    images=Images.SOME,
+    examples={
+        "An image": {
+            "model": "test/test",
+            "prompt": "a lighthouse in fog",
+            "size": "768x512",
+        },
+        "Two images, behind everybody else": {
+            "model": "test/test",
+            "prompt": "a lighthouse at noon",
+            "n": 2,
+            "priority": "batch",
+            "deadline_s": 3600,
+            "metadata": {"project": "calendar"},
+        },
+        "A lighthouse that rings": {
+            "model": "test/test",
+            "prompt": "a lighthouse in rain",
+            "webhook": {"url": "https://hooks.example.com/images"},
+        },
+        "What it would cost": {
+            "model": "test/test",
+            "prompt": "a lighthouse at night",
+            "n": 4,
+            "dry_run": True,
+        },
+    },
+    form_examples={
+        "An edit": {
+            "model": "test/test",
+            "prompt": "a lighthouse in snow",
+            "image": "@lighthouse.png",
+        }
+    },
+)
+_ANSWERS = {
+    200: Answer(text="What a dry run came to; nothing is made.", shape=Preview),
+    202: Answer(text="The job.", shape=Job, headers=OF_A_SUBMISSION, example=QUEUED),
+}
+_REFUSALS = (
+    *codes.KEY,
+    *codes.JSON_BODY,
+    *codes.FORM_BODY,
+    *codes.IMAGES,
+    *codes.DRAFT,
+    *codes.SUBMISSION,
+    *codes.RECEIVER,
+    "invalid_metadata",
 )
 
 OPERATIONS = (
@@ -40,60 +100,9 @@ OPERATIONS = (
         "is not lost, whatever is killed. Read the job, or wait for it, at its "
         "`links.self`.",
         parameters=(IDEMPOTENCY_KEY,),
-        body=Body(
-            name="JobDraft",
-            model=JobDraft,
-            images=Images.SOME,
-            examples={
-                "An image": {
-                    "model": "test/test",
-                    "prompt": "a lighthouse in fog",
-                    "size": "768x512",
-                },
-                "Two images, behind everybody else": {
-                    "model": "test/test",
-                    "prompt": "a lighthouse at noon",
-                    "n": 2,
-                    "priority": "batch",
-                    "deadline_s": 3600,
-                    "metadata": {"project": "calendar"},
-                },
-                "A lighthouse that rings": {
-                    "model": "test/test",
-                    "prompt": "a lighthouse in rain",
-                    "webhook": {"url": "https://hooks.example.com/images"},
-                },
-                "What it would cost": {
-                    "model": "test/test",
-                    "prompt": "a lighthouse at night",
-                    "n": 4,
-                    "dry_run": True,
-                },
-            },
-            form_examples={
-                "An edit": {
-                    "model": "test/test",
-                    "prompt": "a lighthouse in snow",
-                    "image": "@lighthouse.png",
-                }
-            },
-        ),
-        answers={
-            200: Answer(text="What a dry run came to; nothing is made.", shape=Preview),
-            202: Answer(
-                text="The job.", shape=Job, headers=OF_A_SUBMISSION, example=QUEUED
-            ),
-        },
-        refuses=(
-            *codes.KEY,
-            *codes.JSON_BODY,
-            *codes.FORM_BODY,
-            *codes.IMAGES,
-            *codes.DRAFT,
-            *codes.SUBMISSION,
-            *codes.RECEIVER,
-            "invalid_metadata",
-        ),
+        body=_DRAFT,
+        answers=_ANSWERS,
+        refuses=_REFUSALS,
     ),
     Operation(
         method="GET",
@@ -152,6 +161,46 @@ OPERATIONS = (
             304: Answer(text="Nothing has changed.", headers=(*OF_A_JOB, "ETag")),
         },
         refuses=(*_FIND, *codes.QUERY, "out_of_range"),
+    ),
+    Operation(
+        method="PUT",
+        path="/v1/jobs/{job_id}",
+        id="put_job",
+        tag=TAG,
+        summary="Submit a job under an id of your own",
+        text="Sent again, it is the same job, however often; with other content it is "
+        "refused. Wherever a job's id stands in a path, yours may stand as well; the "
+        "job has one of ours besides.",
+        parameters=(_OWN_ID, IDEMPOTENCY_KEY),
+        body=_DRAFT,
+        answers=_ANSWERS,
+        refuses=(*_REFUSALS, "invalid_id"),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/jobs/{job_id}/retry",
+        id="retry_job",
+        tag=TAG,
+        summary="Make a job anew",
+        text="A new job with the request, the metadata and the webhook of one that is "
+        "final; `retry_of` names that one. It is priced and routed as things are now.",
+        parameters=(JOB_ID, IDEMPOTENCY_KEY),
+        answers={
+            202: Answer(
+                text="The new job.", shape=Job, headers=OF_A_SUBMISSION, example=QUEUED
+            )
+        },
+        refuses=(
+            *_FIND,
+            *codes.SUBMISSION,
+            "not_finished",
+            "request_gone",
+            "unknown_model",
+            "model_not_allowed",
+            "unsupported_operation",
+            "no_provider_left",
+            "store_unavailable",
+        ),
     ),
     Operation(
         method="POST",

@@ -1,0 +1,21 @@
+-- Its lines are read: let the batch begin, or fail where none is sound. ARGV 1 id, 2 who holds it ('': the request that brought
+-- its lines), 3 lines, 4 sound ones, then field and value pairs of the record.
+-- Returns 1, or 0 where it is over, or somebody else reads it.
+local id, holder, total, sound = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local key = batch_key(id)
+local seen = call('HMGET', key, 'state', 'account', 'feeder')
+if seen[1] ~= 'validating' or (seen[3] or '') ~= holder then return 0 end
+call('HSET', key, 'total', total, 'cursor', '0', unpack(ARGV, 5))
+call('ZREM', OVER, id)
+if sound == 0 then
+  call('HSET', key, 'failed', total)
+  end_batch(id, seen[2], 'failed')
+else
+  call('HSET', key, 'state', 'in_progress', 'in_progress_ms', now_text)
+  call('SADD', active(seen[2]), id)
+  call('ZADD', FEED, now_text, id)
+  call('PUBLISH', FEED, id)
+  tell_of_batch(seen[2], id, 'in_progress')
+end
+flush()
+return 1

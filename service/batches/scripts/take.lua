@@ -1,0 +1,17 @@
+-- Take a batch that wants its lines read, or more of them submitted. ARGV 1 name of who takes it, 2 ms until he speaks again.
+-- Returns its id, or false: none wants anything just now.
+local SOME = 16
+local due
+repeat
+  due = call('ZRANGEBYSCORE', FEED, '-inf', now_text, 'LIMIT', 0, SOME)
+  for _, id in ipairs(due) do
+    local state = call('HGET', batch_key(id), 'state')
+    if state == 'validating' or state == 'in_progress' then
+      call('ZADD', FEED, whole(now + tonumber(ARGV[2])), id)
+      call('HSET', batch_key(id), 'feeder', ARGV[1])
+      return id
+    end
+    call('ZREM', FEED, id)
+  end
+until #due < SOME
+return false

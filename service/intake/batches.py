@@ -1,0 +1,266 @@
+"""Batches on their way in: each line is held against catalog and key before any begins.
+
+Nothing is fetched, made or charged for that. A line with a fault in it never harms the
+others: it is kept with what is wrong with it, and fails when its turn comes.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from array import array
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from service.accounts import Accounts, ApiKey
+from service.batches import BadLine, Batch, Batches, Reading, StoredLine
+from service.batches.records import MOST_ERRORS
+from service.catalog_file import LiveCatalog
+from service.core.errors import (
+    BatchOver,
+    IdempotencyMismatch,
+    InvalidRequest,
+    LineTooLong,
+    QueueUnavailable,
+    RequestError,
+)
+from service.files import FileKind, Files, Line
+from service.intake.compose import compose
+from service.intake.holding import while_held
+from service.intake.lines import LineReader
+from service.intake.spool import Spool
+from service.intake.words import check_metadata
+
+_TURN_S = 0.002
+"""Longer than this nobody else waits for his turn."""
+_KINDS = (FileKind.OUTPUT, FileKind.ERROR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """Takes batches in.
+
+    Attributes:
+        reader: Knows how lines are written.
+        most_lines: Of one batch.
+    """
+
+    live: LiveCatalog
+    accounts: Accounts
+    batches: Batches
+    files: Files
+    reader: LineReader
+    most_lines: int
+
+    async def take(
+        self,
+        batch: Batch,
+        lines: AsyncIterator[Line],
+        *,
+        key: ApiKey,
+        model: str | None = None,
+    ) -> Batch:
+        """Take the lines that come with a request; return the batch as it is then.
+
+        It is in progress then, or has failed: none of its lines was sound. Where the
+        lines do not all come, or cannot be kept, nothing of the batch is left.
+
+        Args:
+            batch: Which was begun just now.
+            lines: Read no faster than they are dealt with.
+            key: Who sends them.
+            model: For lines that name none.
+
+        Raises:
+            RequestError: What `lines` raised; there are too many (`too_many_lines`).
+            BatchOver: It was called off, or begun anew.
+            Unavailable: Redis or the store is away.
+        """
+        work = self._take(batch, lines, key=key, model=model, holder="")
+        try:
+            await while_held(work, self.batches.feeds, batch.id)
+        except BaseException:
+            with contextlib.suppress(QueueUnavailable):  # the sweep does it, then
+                await self.batches.drop(batch.id)
+            raise
+        return await self.batches.get(batch.id, account=batch.account)
+
+    async def check_same(self, batch: Batch, lines: AsyncIterator[Line]) -> None:
+        """Refuse lines that are not those of a batch which was taken in before.
+
+        Raises:
+            IdempotencyMismatch: They differ.
+            RequestError: What `lines` raised.
+        """
+        digest = hashlib.sha256()
+        async for line in lines:
+            digest.update(line.data + b"\n")
+        if digest.hexdigest() != batch.digest:
+            raise IdempotencyMismatch(
+                "this Idempotency-Key was used for a batch with other lines"
+            )
+
+    async def read_file(self, batch: Batch, *, holder: str) -> None:
+        """Read the lines of a batch that are in a file; it begins then, or fails.
+
+        Raises:
+            BatchOver: It was called off, or somebody else reads it.
+            Unavailable: Redis or the store is away; it is as it was.
+        """
+        try:
+            file = await self.files.get(
+                batch.input_file_id or "", account=batch.account
+            )
+            key = await self.accounts.find(batch.key_id)
+            lines = self.files.lines(file)
+            await self._take(batch, lines, key=key, model=None, holder=holder)
+        except BatchOver:
+            raise
+        except RequestError as exc:
+            fault = _bad_line(exc, exc.line if isinstance(exc, LineTooLong) else None)
+            reading = Reading(errors=[fault])
+            await self.batches.feeds.opened(batch.id, reading, holder=holder)
+
+    async def _take(
+        self,
+        batch: Batch,
+        lines: AsyncIterator[Line],
+        *,
+        key: ApiKey,
+        model: str | None,
+        holder: str,
+    ) -> None:
+        reading = await self._read(batch, lines, key=key, model=model)
+        if reading.total > reading.bad:
+            await self._announce_outputs(batch)
+        await self.batches.feeds.opened(batch.id, reading, holder=holder)
+
+    async def _read(
+        self,
+        batch: Batch,
+        lines: AsyncIterator[Line],
+        *,
+        key: ApiKey,
+        model: str | None,
+    ) -> Reading:
+        writer, names = self.batches.writer(batch.id), _Names()
+        digest, errors, bad = hashlib.sha256(), list[BadLine](), 0
+        turn_ends = time.monotonic() + _TURN_S
+        async for line in lines:
+            if writer.total == self.most_lines:
+                raise InvalidRequest(
+                    f"there are more than {self.most_lines:,} lines",
+                    code="too_many_lines",
+                )
+            digest.update(line.data + b"\n")
+            stored, fault = await self._checked(batch, line, names, key, model)
+            if fault is not None:
+                bad += 1
+                errors += [_bad_line(fault, line.number)][: MOST_ERRORS - len(errors)]
+            await writer.add(stored)
+            if time.monotonic() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = time.monotonic() + _TURN_S
+        await writer.finish()
+        if not writer.total:
+            errors.append(BadLine("empty_file", "there are no lines", None, None))
+        return Reading(writer.total, writer.firsts, errors, bad, digest.hexdigest())
+
+    async def _checked(
+        self,
+        batch: Batch,
+        line: Line,
+        names: "_Names",
+        key: ApiKey,
+        model: str | None,
+    ) -> tuple[StoredLine, RequestError | None]:
+        """Return the line as it is kept, and what is wrong with it."""
+        custom_id, body, error = self.reader.read(
+            line.data, endpoint=batch.endpoint, model=model
+        )
+        fault: RequestError | None = error
+        if error is None and custom_id is not None and not names.add(custom_id):
+            fault = InvalidRequest(
+                "this custom_id was used before in this batch",
+                code="duplicate_custom_id",
+                param="custom_id",
+            )
+        if fault is None and body is not None:
+            fault = await self._fault(batch, body, key)
+        said = None if fault is None else told(fault)
+        body = body if fault is None else None
+        return StoredLine(line.number, custom_id, body, said), fault
+
+    async def _fault(
+        self, batch: Batch, body: dict[str, object], key: ApiKey
+    ) -> RequestError | None:
+        """Return why no job could be made of a body, as far as can be told by now."""
+        try:
+            with contextlib.closing(Spool()) as spool:
+                drafted = await self.reader.draft(
+                    body, endpoint=batch.endpoint, spool=spool
+                )
+                compose(
+                    drafted.draft,
+                    key=key,
+                    catalog=self.live.current,
+                    operation=drafted.operation,
+                    uploads=drafted.uploads,
+                )
+                check_metadata(drafted.metadata or {})
+        except RequestError as exc:
+            return exc
+        return None
+
+    async def _announce_outputs(self, batch: Batch) -> None:
+        """Write down the files of the results, which can be read while they come."""
+        life = batch.output_life
+        for kind in _KINDS:
+            await self.files.rendered(
+                batch.account,
+                batch=batch.id,
+                kind=kind,
+                filename=f"{batch.id}_{kind}.jsonl",
+                expires_at=None if life is None else datetime.now(UTC) + life,
+            )
+
+
+def told(fault: RequestError) -> dict[str, str | None]:
+    """Return what is said of a line of which no job can be made."""
+    return {"code": fault.code, "message": str(fault), "param": fault.param}
+
+
+def _bad_line(fault: RequestError, number: int | None) -> BadLine:
+    return BadLine(fault.code, str(fault), fault.param, number)
+
+
+class _Names:
+    """Names that occurred, by 64 bits of their hash each: a million take 32 MB at most.
+
+    Open addressing; two names are taken for one once in thirty million such batches.
+    """
+
+    def __init__(self) -> None:
+        self._slots, self._used = array("q", bytes(8 * 1024)), 0
+
+    def add(self, name: str) -> bool:
+        """Take one in; return whether it is new."""
+        if 2 * self._used >= len(self._slots):
+            old, self._slots = self._slots, array("q", bytes(16 * len(self._slots)))
+            for each in old:
+                if each:
+                    self._slots[self._place(each)] = each
+        number = hash(name) or 1
+        place = self._place(number)
+        is_new = not self._slots[place]
+        self._slots[place] = number
+        self._used += is_new
+        return is_new
+
+    def _place(self, number: int) -> int:
+        mask = len(self._slots) - 1
+        at = number & mask
+        while self._slots[at] not in {0, number}:
+            at = (at + 1) & mask
+        return at

@@ -1,0 +1,277 @@
+"""`/v1/endpoints` and `/v1/deliveries`: what they take, tell, and keep to an owner."""
+
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from service.core.errors import InvalidRequest
+from service.settings import Outbound
+from service.webhooks.urls import Urls
+from tests.fakes.door import FrontDoor
+
+URL = "https://hooks.example.com/x"
+LONG = "https://hooks.example.com/" + "x" * 2022
+"""2,048 characters."""
+
+REFUSED: list[tuple[str, str]] = [
+    ("http://hooks.example.com/", "webhook_https_required"),
+    *(
+        (url, "invalid_url")
+        for url in (
+            *("ftp://h.example/", "file:///etc/passwd", "gopher://h.example/"),
+            *("javascript:alert(1)", "//h.example", "http:///x", "https:///x", ""),
+            *("hooks.example.com", "http://example.com\\@127.0.0.1/"),
+            *("a@127.0.0.1:80#@example.com", "https://h.example/#part"),
+            *(LONG + "x", "https://h.example/\r\nX-A: b", "https://h.example/ x"),
+            *("https://h.example/\0", "https://exa mple.com/", "https://a..b/"),
+            *("https://-a.example/", "https://1.2.3.4.5/", "https://h.example:x/"),
+            *("https://[::1/", "https://h.example/ä", "https://" + "a" * 64 + ".b/"),
+        )
+    ),
+    *(
+        (url, "url_userinfo")
+        for url in ("https://user:pass@h.example/", "https://user@h.example/")
+    ),
+    *(
+        (f"https://{host}/", "url_not_allowed")
+        for host in (
+            *("localhost", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.1"),
+            *("[::1]", "0", "127.1", "2130706433", "0x7f000001", "0177.0.0.1"),
+            *("169.254.169.254", "[fd00:ec2::254]", "100.100.100.200", "192.0.0.192"),
+            *("168.63.129.16", "10.0.0.1", "172.16.0.1", "192.168.1.1", "224.0.0.1"),
+            *("[::ffff:10.0.0.1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]"),
+            *("[::127.0.0.1]", "[fec0::1]", "[fe80::1%25lo]", "[ff02::1]", "[::]"),
+            *("①②⑦.⓪.⓪.①", "127。0。0。1", "\uff11\uff12\uff17.0.0.1", "127.0.0.1."),
+            *("[3fff::1]", "[5f00::1]", "[2001:db8::1]", "255.255.255.255"),
+        )
+    ),
+    *(
+        (f"https://h.example:{port}/", "url_port")
+        for port in (0, 22, 6379, 8080, 65_536, 99_999)
+    ),
+]
+SECRETS = (
+    "whsec_" + "QUJD" * 5,  # 15 bytes
+    "whsec_" + "QUJD" * 22,  # 66 bytes
+    "whsec_no-base64-of-the-standard-alphabet_",
+    "QUJD" * 8,
+    "whsec_",
+    "whsec_ä",
+)
+
+
+async def test_a_url_that_can_never_be_right_is_refused_everywhere(
+    door: FrontDoor, redis: Redis
+):
+    told = []
+    for url, _ in REFUSED:
+        fields = {"model": "test/test", "prompt": "a fox", "webhook": {"url": url}}
+        told += [
+            (url, answer.status, answer.code, answer.body["error"]["param"])
+            for answer in (
+                await door.post("/v1/jobs", fields),
+                await door.post("/v1/endpoints", {"url": url}),
+            )
+        ]
+
+    assert told == [
+        (url, 400, code, param)
+        for url, code in REFUSED
+        for param in ("webhook.url", "url")
+    ]
+    assert not [key async for key in redis.scan_iter("darkroom:job:*")]
+    assert not [key async for key in redis.scan_iter("darkroom:endpoint*")]
+
+
+async def test_our_own_host_is_nowhere_to_send_events_to(door: FrontDoor):
+    own = door.settings.model_copy(update={"public_url": "https://images.example"})
+    urls = Urls(own.outbound, base_url=own.base_url)
+
+    with pytest.raises(InvalidRequest) as refused:
+        urls.checked("https://Images.Example./v1/jobs", param="url")
+
+    assert refused.value.code == "url_not_allowed"
+
+
+async def test_a_url_is_kept_as_it_will_be_called():
+    urls = Urls(Outbound(), base_url="http://127.0.0.1:8080")
+    called = {
+        URL: URL,
+        LONG: LONG,
+        "HTTPS://Hooks.Example.COM": "https://hooks.example.com/",
+        "https://h.example:443/a?b=c&d=%20": "https://h.example/a?b=c&d=%20",
+        "https://h.example?x": "https://h.example/?x",
+        "https://b\u00fccher.example:8443/": "https://xn--bcher-kva.example:8443/",
+        "https://93.184.216.34/": "https://93.184.216.34/",
+        "https://[2606:2800::1]/": "https://[2606:2800::1]/",
+    }
+
+    kept = {url: urls.checked(url, param="url") for url in called}
+
+    assert kept == called
+
+
+async def test_inner_receivers_are_taken_where_the_operator_lets_them_in():
+    rules = Outbound(allowed_networks=[ip_network("10.1.0.0/16")], allow_http=True)
+    urls = Urls(rules, base_url="http://127.0.0.1:8080")
+
+    kept = [
+        urls.checked(url, param="url")
+        for url in ("http://10.1.2.3:9000/", "http://hooks:9000/", "http://localhost/")
+    ]
+    with pytest.raises(InvalidRequest):
+        urls.checked("http://10.2.0.1/", param="url")
+
+    assert kept == ["http://10.1.2.3:9000/", "http://hooks:9000/", "http://localhost/"]
+
+
+async def test_a_secret_that_is_none_is_refused(door: FrontDoor):
+    made = (await door.post("/v1/endpoints", {"url": URL})).body["id"]
+
+    answers = []
+    for secret in SECRETS:
+        webhook = {"url": URL, "secret": secret}
+        fields = {"model": "test/test", "prompt": "a fox", "webhook": webhook}
+        answers += [
+            await door.post("/v1/endpoints", webhook),
+            await door.post(f"/v1/endpoints/{made}/rotate", {"secret": secret}),
+            await door.post("/v1/jobs", fields),
+        ]
+
+    assert {(a.status, a.code) for a in answers} == {(400, "invalid_secret")}
+
+
+async def test_fields_that_are_wrong_are_named(door: FrontDoor):
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({}, "missing_field"),
+        ({"url": 1}, "wrong_type"),
+        ({"url": URL, "events": []}, "wrong_type"),
+        ({"url": URL, "events": ["job.done"]}, "invalid_enum"),
+        ({"url": URL, "events": "*"}, "wrong_type"),
+        ({"url": URL, "description": "x" * 257}, "out_of_range"),
+        ({"url": URL, "account": "eve"}, "unknown_field"),
+    ]
+
+    refused = [await door.post("/v1/endpoints", fields) for fields, _ in wrong]
+
+    assert [(a.status, a.code) for a in refused] == [(400, code) for _, code in wrong]
+
+
+async def test_an_endpoint_is_made_changed_disabled_and_deleted(door: FrontDoor):
+    made = await door.post("/v1/endpoints", {"url": URL, "description": "calendar"})
+    path = f"/v1/endpoints/{made.body['id']}"
+    read = (await door.get(path)).body
+    listed = (await door.get("/v1/endpoints")).body["data"]
+    changed = await door.call(
+        "PATCH", path, json={"events": ["job.failed"], "status": "disabled"}
+    )
+    refused = await door.post(f"{path}/test")
+    untouched = await door.call("PATCH", path, json={})
+    enabled = await door.call("PATCH", path, json={"status": "enabled"})
+    gone = await door.call("DELETE", path)
+
+    assert made.status == 201
+    assert made.body["secret"].startswith("whsec_")
+    assert "secret" not in read
+    assert listed == [read]
+    assert (changed.body["events"], changed.body["status"]) == (
+        ["job.failed"],
+        "disabled",
+    )
+    assert changed.body["disabled_reason"] == "asked"
+    assert untouched.body == changed.body
+    assert (refused.status, refused.code) == (409, "endpoint_disabled")
+    assert enabled.body | {"events": ["*"]} == read
+    assert (gone.status, (await door.get(path)).status) == (204, 404)
+    assert (await door.get("/v1/endpoints")).body["data"] == []
+
+
+async def test_an_account_has_as_many_endpoints_as_it_may(door: FrontDoor):
+    answers = [await door.post("/v1/endpoints", {"url": URL}) for _ in range(6)]
+
+    assert [answer.status for answer in answers] == [201] * 5 + [400]
+    assert answers[5].code == "too_many_endpoints"
+
+
+async def test_deliveries_are_listed_by_what_is_asked_for(door: FrontDoor):
+    ids = [(await door.post("/v1/endpoints", {"url": URL})).body["id"] for _ in "ab"]
+    jobs = [(await door.submit())["id"] for _ in "abc"]
+    for job_id in jobs:
+        await door.post(f"/v1/jobs/{job_id}/cancel")
+    test = (await door.post(f"/v1/endpoints/{ids[0]}/test")).body
+
+    async def listed(query: str) -> list[dict[str, Any]]:
+        return (await door.get(f"/v1/deliveries?{query}")).body["data"]
+
+    first = (await door.get("/v1/deliveries?limit=4")).body
+    rest = (await door.get(f"/v1/deliveries?after={first['last_id']}")).body
+    assert (first["has_more"], rest["has_more"]) == (True, False)
+    every = first["data"] + rest["data"]
+    assert len({delivery["id"] for delivery in every}) == 7
+    assert {d["job_id"] for d in await listed(f"job={jobs[1]}")} == {jobs[1]}
+    assert len(await listed(f"endpoint={ids[1]}")) == 3
+    assert await listed("type=endpoint.test&status=pending") == [test]
+    assert await listed("status=failed") == []
+    assert test["next_attempt_at"] == test["created_at"]
+
+
+async def test_a_listing_that_cannot_be_is_refused(door: FrontDoor):
+    wrong = {
+        "limit=0": "invalid_pagination",
+        "after=dlv_x": "invalid_pagination",
+        "status=done": "invalid_enum",
+        "account=eve": "unknown_param",
+        "type=a&type=b": "duplicate_param",
+    }
+
+    refused = [await door.get(f"/v1/deliveries?{query}") for query in wrong]
+
+    assert [(a.status, a.code) for a in refused] == [(400, c) for c in wrong.values()]
+
+
+async def test_strangers_find_nothing_and_are_told_the_same_as_of_nothing(
+    door: FrontDoor,
+):
+    made = (await door.post("/v1/endpoints", {"url": URL})).body["id"]
+    sent = (await door.post(f"/v1/endpoints/{made}/test")).body["id"]
+    _, eve = await door.knows("eve")
+    routes = [
+        ("GET", "/v1/endpoints/{}", made, None),
+        ("PATCH", "/v1/endpoints/{}", made, {"status": "disabled"}),
+        ("DELETE", "/v1/endpoints/{}", made, None),
+        ("POST", "/v1/endpoints/{}/rotate", made, {}),
+        ("POST", "/v1/endpoints/{}/test", made, None),
+        ("GET", "/v1/deliveries/{}", sent, None),
+        ("POST", "/v1/deliveries/{}/redeliver", sent, None),
+    ]
+
+    for method, path, known, json in routes:
+        for name in (known, "ep_unknown", "%00", "..%2F", "x" * 500):
+            told = await door.call(
+                method, path.format(name), json=json, secret=eve, encoded=True
+            )
+            assert (told.status, told.code) == (404, "not_found"), (method, path)
+
+    own = (await door.get(f"/v1/endpoints/{made}")).body
+    assert own["status"] == "enabled"
+    secrets = [
+        (await door.get("/v1/webhooks/default/secret", secret=secret)).body["key"]
+        for secret in (door.secret, door.secret, eve)
+    ]
+    assert secrets[0] == secrets[1] != secrets[2]
+
+
+async def test_a_repeat_joins_only_with_the_same_webhook(door: FrontDoor):
+    named = {"Idempotency_Key": "one", "json": None}
+    body = {"model": "test/test", "prompt": "a fox", "webhook": {"url": URL}}
+    other = body | {"webhook": {"url": f"{URL}?"}}
+
+    first, same, different = [
+        await door.post("/v1/jobs", **(named | {"json": fields}))
+        for fields in (body, body, other)
+    ]
+
+    assert first.body["id"] == same.body["id"]
+    assert (different.status, different.code) == (422, "idempotency_mismatch")
