@@ -5,7 +5,6 @@ PING as if nothing were wrong.
 """
 
 import asyncio
-import contextlib
 import time
 from typing import Any, Self
 
@@ -17,6 +16,7 @@ from service.catalog_file import LiveCatalog
 from service.core.errors import QueueUnavailable, StoreUnavailable
 from service.job_store import keys
 from service.job_store.fleet import Fleet
+from service.job_store.listening import end
 
 log = structlog.get_logger()
 
@@ -57,10 +57,7 @@ class Pulse:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(self._tasks)
 
     @property
     def takes_writes(self) -> bool:

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from service.core.errors import BatchOver
+from service.intake import Terms
+from service.intake.draft import Draft
 from service.job_store import keys
 from service.job_store.gates import Gate, tell_gates
+from service.job_store.records import Place
 from tests.fakes.door import FrontDoor, front_door
 from tests.fakes.valkey import Valkey
 
@@ -131,6 +135,16 @@ async def test_a_retry_of_a_job_is_a_new_one(door, redis):
 
     assert again.body["id"] == first.body["id"]
     assert other.code == "no_route"
+
+
+async def test_a_line_of_a_batch_gets_as_far_as_its_batch(door, redis):
+    key, _ = await door.knows("ada")
+    await arrive(redis, door, "near")
+    draft = Draft.model_validate({"model": "hen", "prompt": "a hen"})
+    terms = Terms(place=Place(batch_id="batch_none", line=0))
+
+    with pytest.raises(BatchOver):
+        await door.door.front.intake.submit(draft, key=key, terms=terms)
 
 
 async def test_a_dry_run_says_whether_anybody_could(door, redis):
