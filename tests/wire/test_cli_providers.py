@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,6 +83,21 @@ async def test_what_a_provider_says_instead_is_told_with_its_code(tmp_path: Path
     assert ran.returncode == 1
     assert json.loads(ran.stdout)["error"]["code"] == "provider_auth"
     assert "darkroom: provider_auth: " in ran.stderr
+
+
+def test_who_gives_up_is_told_that_it_may_cost_all_the_same():
+    command = [sys.executable, "-m", "workers", "test", "test", "--model"]
+    with subprocess.Popen(
+        [*command, "test/slow-60"], stderr=subprocess.PIPE, text=True
+    ) as trial:
+        assert trial.stderr is not None
+        asked = trial.stderr.readline()
+        trial.send_signal(signal.SIGINT)
+        _, rest = trial.communicate()
+
+    assert asked == "asking test/slow-60 for an image of 16x16, free\n"
+    assert rest == "darkroom: given up; the provider may bill it all the same\n"
+    assert trial.returncode == 130
 
 
 @pytest.mark.parametrize(

@@ -37,18 +37,18 @@ from workers.keeping import as_asked
 from workers.providers import adapter
 from workers.trial.plan import NotTestable, Plan, plan_for
 
+_INTERRUPTED = 130
+"""As a shell counts it."""
 _PROMPT = "a small red fox on white ground"
 _FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Test as the arguments say; return 0, 1 (it did not work) or 2 (it cannot be)."""
-    parser = argparse.ArgumentParser(prog="python -m workers test", description=__doc__)
-    parser.add_argument("provider")
-    parser.add_argument("--model")
-    parser.add_argument("--prompt", default=_PROMPT)
-    parser.add_argument("--output", type=Path)
-    given = parser.parse_args(arguments)
+    """Test as the arguments say; return the exit code.
+
+    0: there is an image; 1: it did not work; 2: there was nothing to ask for.
+    """
+    given = _read(arguments)
     try:
         settings = load_settings()
         logs.configure(settings.model_copy(update={"log_level": "warning"}))
@@ -70,8 +70,20 @@ def main(arguments: Sequence[str]) -> int:
     except (Unavailable, OSError) as exc:
         _say(f"darkroom: {exc}")
         return 1
+    except KeyboardInterrupt:
+        _say("darkroom: given up; the provider may bill it all the same")
+        return _INTERRUPTED
     print(json.dumps(result, ensure_ascii=False))  # noqa: T201 - the result
     return 0 if result["error"] is None else 1
+
+
+def _read(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m workers test", description=__doc__)
+    parser.add_argument("provider")
+    parser.add_argument("--model")
+    parser.add_argument("--prompt", default=_PROMPT)
+    parser.add_argument("--output", type=Path)
+    return parser.parse_args(arguments)
 
 
 async def _attempt(
