@@ -11,6 +11,8 @@ from typing import Any
 
 from arq.connections import ArqRedis
 
+from service.batch_views import shown_batch
+from service.batches import Batches
 from service.image_store.opening import open_image_store
 from service.job_store import JobStore
 from service.job_store.pool import redis_pool
@@ -43,7 +45,11 @@ async def make_deliverer(
         stack.push_async_callback(jobs.aclose)
         views = JobViews(images, base_url=settings.base_url)
         endpoints = Endpoints(redis, most=own.endpoints)
-        readers = {"job": _jobs(jobs, views), "ep": _endpoints(endpoints)}
+        readers = {
+            "job": _jobs(jobs, views),
+            "batch": _batches(Batches(redis, images), settings.base_url),
+            "ep": _endpoints(endpoints),
+        }
         worker: LeaseWorker[Parcel] = LeaseWorker(
             deliver,
             name=name,
@@ -71,6 +77,14 @@ async def make_deliverer(
 def _jobs(jobs: JobStore, views: JobViews) -> Reader:
     async def read(job_id: str, account: str) -> dict[str, Any]:
         return views.job(await jobs.get(job_id, account=account))
+
+    return read
+
+
+def _batches(batches: Batches, base_url: str) -> Reader:
+    async def read(batch_id: str, account: str) -> dict[str, Any]:
+        batch = await batches.get(batch_id, account=account)
+        return shown_batch(batch, base_url=base_url)
 
     return read
 

@@ -1,8 +1,11 @@
 """What an event tells: the job, batch or endpoint it is about, as `GET` gives it now.
 
 Nothing of it is kept with the delivery, so URLs of images are signed for each attempt.
+Only those who are told of an event at the same time share one copy of it.
 """
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -14,6 +17,9 @@ from service.webhooks import Parcel
 Reader: TypeAlias = Callable[[str, str], Awaitable[dict[str, Any]]]
 """Returns what an id of an account stands for; raises NotFound or JobDeleted."""
 
+_SHARED_S = 1.0
+_MOST_SHARED = 1000
+
 
 class Payloads:
     """Writes events down.
@@ -24,6 +30,7 @@ class Payloads:
 
     def __init__(self, readers: Mapping[str, Reader]) -> None:
         self._readers = readers
+        self._shared: dict[str, tuple[asyncio.Task[bytes], float]] = {}
 
     async def body(self, parcel: Parcel) -> bytes:
         """Return the event as it goes over the wire.
@@ -33,6 +40,17 @@ class Payloads:
         Raises:
             QueueUnavailable: Redis is away.
         """
+        now = time.monotonic()
+        writing, until = self._shared.get(parcel.event, (None, 0.0))
+        if writing is None or until < now:
+            if len(self._shared) >= _MOST_SHARED:
+                self._shared.clear()
+            writing = asyncio.create_task(self._write(parcel))
+            self._shared[parcel.event] = writing, now + _SHARED_S
+        # One that is given back must not take the others' copy along.
+        return await asyncio.shield(writing)
+
+    async def _write(self, parcel: Parcel) -> bytes:
         read = self._readers[parcel.subject.partition("_")[0]]
         try:
             data = await read(parcel.subject, parcel.account)

@@ -12,6 +12,8 @@ from aiohttp import web
 from service.accounts import Accounts, Grant, Scope, checked_secret
 from service.api import (
     around,
+    batch_creation,
+    batches,
     deliveries,
     endpoints,
     event_streams,
@@ -22,9 +24,11 @@ from service.api import (
     models,
     usage,
 )
+from service.api.batch_lines import BatchLines
 from service.api.context import FRONT, Front
 from service.api.derivatives import Derivatives
 from service.api.dialects import chat, embed, imagerouter, openai
+from service.api.followed import shown_with_the_end
 from service.api.openapi import documents
 from service.api.pulse import Pulse
 from service.api.turns import Turns
@@ -32,11 +36,12 @@ from service.api.views import Views
 from service.backends import open_backends
 from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
-from service.core.errors import FileNotFound, QueueUnavailable, UnknownModel
+from service.core.errors import QueueUnavailable, UnknownModel
 from service.events import EventHub
-from service.files import File
 from service.imaging import Imaging
 from service.intake import Intake
+from service.intake.batches import Acceptance
+from service.intake.feeding import Feeder
 from service.intake.inputs import Inputs
 from service.intake.links import Links
 from service.intake.repeats import Repeats
@@ -90,7 +95,12 @@ def make_app(
             views = Views(backends.images, base_url=settings.base_url)
             hub = EventHub(
                 backends.redis,
-                event_streams.shown_with_the_end(backends.jobs, views),
+                shown_with_the_end(
+                    backends.jobs,
+                    backends.batches,
+                    views,
+                    base_url=settings.base_url,
+                ),
                 heartbeat_s=settings.heartbeat_s,
                 write_s=settings.limits.write_s,
             )
@@ -120,9 +130,19 @@ def make_app(
                         ),
                     ),
                 ),
+                acceptance=Acceptance(
+                    catalog=catalog,
+                    accounts=backends.accounts,
+                    batches=backends.batches,
+                    files=backends.files,
+                    reader=BatchLines(
+                        settings.limits, default_model=settings.default_model
+                    ),
+                    most_lines=settings.limits.batch_lines,
+                ),
                 pulse=await stack.enter_async_context(pulse),
                 views=views,
-                metrics=Metrics(open_streams=lambda: hub.count),
+                metrics=Metrics(open_streams=lambda: len(hub.followers)),
                 imaging=imaging,
                 derivatives=Derivatives(backends.images, copying, backends.jobs),
                 uploads=Turns(
@@ -130,12 +150,13 @@ def make_app(
                     refusal=f"{files.MOST_UPLOADS} files of this account are on their "
                     "way already",
                 ),
-                outputs=_NoOutputs(),
                 outbound=outbound,
                 endpoints=Endpoints(backends.redis, most=settings.webhooks.endpoints),
                 deliveries=Deliveries(backends.redis),
                 urls=Urls(settings.outbound, base_url=settings.base_url),
             )
+            feeder = Feeder(app[FRONT].intake, app[FRONT].acceptance, backends.redis)
+            await stack.enter_async_context(feeder)
             if secret is not None:
                 adoption = asyncio.create_task(_adopt(backends.accounts, secret))
                 stack.push_async_callback(end, [adoption])
@@ -151,6 +172,8 @@ def make_app(
         jobs,
         files,
         event_streams,
+        batches,
+        batch_creation,
         images,
         models,
         usage,
@@ -185,11 +208,3 @@ async def _adopt(accounts: Accounts, secret: str) -> None:
         else:
             log.info("key.adopted", key_id=key.id, account=key.account)
             return
-
-
-class _NoOutputs:
-    """Knows of no batch."""
-
-    async def render(self, file: File) -> AsyncIterator[bytes]:
-        yield b""
-        raise FileNotFound(f"no batch made {file.id}")

@@ -102,6 +102,8 @@ class Connection(web.RequestHandler):
             raise ConnectionResetError("the caller went away")
         self._is_given, self.transport = True, None
         transport.set_protocol(taker)
+        if not transport.is_reading():  # or nobody would see him hang up
+            transport.resume_reading()
         self.connection_lost(None)
         return transport
 

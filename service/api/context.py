@@ -16,9 +16,9 @@ from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
 from service.core.jobs import JobId
 from service.events import EventHub
-from service.files import Outputs
 from service.imaging import Imaging
 from service.intake import Intake
+from service.intake.batches import Acceptance
 from service.intake.spool import Spool
 from service.job_store.fleet import Fleet
 from service.metrics import Metrics
@@ -42,13 +42,13 @@ class Front:
     partials: Partials
     hub: EventHub
     intake: Intake
+    acceptance: Acceptance
     pulse: Pulse
     views: Views
     metrics: Metrics
     imaging: Imaging
     derivatives: Derivatives
     uploads: Turns
-    outputs: Outputs
     outbound: Outbound
     endpoints: Endpoints
     deliveries: Deliveries

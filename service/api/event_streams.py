@@ -7,8 +7,6 @@ is written then; another, `stream.ended`, when the stream is over.
 
 import contextlib
 import time
-from collections.abc import Mapping
-from datetime import datetime
 from http import HTTPStatus
 from typing import NamedTuple, cast
 
@@ -19,26 +17,21 @@ from service.api.auth import authorized
 from service.api.connection import Connection
 from service.api.context import FRONT, TRACE, Front
 from service.api.events import HEADERS
+from service.api.followed import Followed, followed_batch, followed_job
 from service.api.gate import sign
 from service.api.references import job_id_of
-from service.api.views import Views
 from service.api.wishes import refuse_unknown
-from service.core.errors import InvalidRequest, JobDeleted
-from service.core.jobs import Job
+from service.core.errors import InvalidRequest
 from service.events import (
     TYPES,
     Caller,
     Follower,
     Interest,
     Position,
-    Show,
     id_of,
-    job_word,
     position_of,
     told,
 )
-from service.job_store import JobStore, keys
-from service.job_store.records import read_job
 
 routes = web.RouteTableDef()
 
@@ -60,15 +53,6 @@ class Beginning(NamedTuple):
     is_all: bool = False
 
 
-def shown_with_the_end(jobs: JobStore, views: Views) -> Show:
-    """Return what reads the job that is sent with its last event."""
-
-    async def show(account: str, job_id: str) -> Mapping[str, object]:
-        return {"job": views.job(await jobs.get(job_id, account=account))}
-
-    return show
-
-
 @routes.get("/v1/jobs/{job_id}/events")
 async def follow_job(request: web.Request) -> web.StreamResponse:
     """Tell what happens to a job, from how it stands to its end."""
@@ -78,16 +62,18 @@ async def follow_job(request: web.Request) -> web.StreamResponse:
     job_id = await job_id_of(request, key)
     job = await front.backends.jobs.get(job_id, account=key.account)
     request[TRACE].job_id = job.id
-    place = _place(request)
-    if place is None:
-        beginning = await _snapshot(front, job)
-    elif await _is_lost(front, key.account, place):
-        beginning = await _snapshot(front, job, name="snapshot")
-    elif await _knows_the_end(front, job, place):
-        return web.Response(status=HTTPStatus.NO_CONTENT)
-    else:
-        beginning = Beginning(place, b"")
-    return await _begun(request, key, Interest(key.account, job.id), beginning)
+    return await _follow(request, key, followed_job(job, front.views))
+
+
+@routes.get("/v1/batches/{batch_id}/events")
+async def follow_batch(request: web.Request) -> web.StreamResponse:
+    """Tell what happens to a batch and its jobs, from how it stands to its end."""
+    key = await authorized(request)
+    refuse_unknown(request, "after")
+    front, batch_id = request.app[FRONT], request.match_info["batch_id"]
+    batch = await front.backends.batches.get(batch_id, account=key.account)
+    subject = followed_batch(batch, base_url=front.settings.base_url)
+    return await _follow(request, key, subject)
 
 
 @routes.get("/v1/events")
@@ -107,6 +93,21 @@ async def follow_account(request: web.Request) -> web.StreamResponse:
     else:
         beginning = Beginning(place, b"")
     return await _begun(request, key, interest, beginning)
+
+
+async def _follow(
+    request: web.Request, key: ApiKey, subject: Followed
+) -> web.StreamResponse:
+    front, place = request.app[FRONT], _place(request)
+    if place is None:
+        beginning = await _snapshot(front, subject)
+    elif await _is_lost(front, key.account, place):
+        beginning = await _snapshot(front, subject, name="snapshot")
+    elif await _knows_the_end(front, subject, place):
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+    else:
+        beginning = Beginning(place, b"")
+    return await _begun(request, key, Interest(key.account, subject.id), beginning)
 
 
 async def _begun(
@@ -138,35 +139,28 @@ async def _begun(
     return response
 
 
-async def _snapshot(front: Front, job: Job, *, name: str | None = None) -> Beginning:
-    """Begin with the job as it stands, under its own type of event or `name`.
+async def _snapshot(
+    front: Front, subject: Followed, *, name: str | None = None
+) -> Beginning:
+    """Begin with the subject as it stands, under its own type of event or `name`.
 
     Raises:
-        JobDeleted: Just now.
+        Deleted: It went a moment ago.
     """
-    record, newest = await front.hub.log.beside(job.account, keys.job(job.id))
+    record, newest = await front.hub.log.beside(subject.account, subject.record)
     if not record:
-        raise JobDeleted("this job was deleted")
-    job = read_job(job.id, record)
-    view = front.views.job(job)
-    text = told(
-        name or f"job.{job_word(job.state)}",
-        newest,
-        job_id=job.id,
-        batch_id=job.batch,
-        status=job.state,
-        progress=view["progress"],
-        job=view,
-    )
-    return Beginning(newest, text, is_all=job.state.is_final)
+        raise subject.gone
+    text, is_all = subject.event(record, newest, name)
+    return Beginning(newest, text, is_all=is_all)
 
 
-async def _knows_the_end(front: Front, job: Job, place: Position) -> bool:
+async def _knows_the_end(front: Front, subject: Followed, place: Position) -> bool:
     """Whether a follower who knows all up to `place` waits in vain."""
-    if not job.state.is_final:
+    if subject.ended_at is None:
         return False
-    ended = cast("datetime", job.completed_at)
-    return await front.hub.log.has_ended(job.account, job.id, ended=ended, by=place)
+    return await front.hub.log.has_ended(
+        subject.account, subject.id, ended=subject.ended_at, by=place
+    )
 
 
 async def _is_lost(front: Front, account: str, place: Position) -> bool:

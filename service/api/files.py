@@ -15,6 +15,7 @@ from service.api.context import FRONT, TRACE
 from service.api.downloads import send
 from service.api.large_forms import read_large_form
 from service.api.listing import bad_page, read_limit
+from service.api.outputs import render
 from service.api.serving import HARMLESS
 from service.api.wishes import idempotency_name, refuse_unknown
 from service.core.errors import FileNotFound, InvalidRequest
@@ -147,7 +148,7 @@ async def get_content(request: web.Request) -> web.StreamResponse:
     if file.kind is FileKind.UPLOAD:
         pieces = front.backends.files.read(file)
         return await send(request, pieces, headers=headers, size=file.size_bytes)
-    pieces = front.outputs.render(file)
+    pieces = render(front, file)
     return await send(request, pieces, headers=headers, size=None)
 
 

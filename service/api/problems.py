@@ -28,6 +28,7 @@ _STATUS: Mapping[type[errors.ServiceError], int] = {
     errors.Deleted: HTTPStatus.GONE,
     errors.AlreadyFinished: HTTPStatus.CONFLICT,
     errors.NotFinished: HTTPStatus.CONFLICT,
+    errors.BatchOver: HTTPStatus.CONFLICT,
     errors.RequestGone: HTTPStatus.CONFLICT,
     errors.EndpointDisabled: HTTPStatus.CONFLICT,
     errors.InvalidReference: HTTPStatus.UNPROCESSABLE_ENTITY,

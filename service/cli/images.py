@@ -49,7 +49,7 @@ async def _fetched(client: AsyncDarkroom, job: Job, number: int) -> tuple[Image,
     for again in range(_TRIES):
         try:
             if again:  # its URL may have expired meanwhile; each reading signs anew
-                await asyncio.sleep(0.5 * again)
+                await asyncio.sleep(0.5 * (again - 1))
                 job = await client.job(job.id)
             image = job.images[number]
             data = await client.download(image.url)

@@ -1,25 +1,19 @@
 """`darkroom jobs`: what became of requests, and calling one off."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.asking import ask
 from service.cli.context import AsJson, DataDir
-from service.cli.output import emit, print_facts, print_table
-from service.cli.target import Url, find_target
+from service.cli.output import emit, print_facts, print_table, when
+from service.cli.target import Url
 
 if TYPE_CHECKING:
     from service.client import AsyncDarkroom, Attempt, Job
 
 app = typer.Typer(help="List, show, cancel and retry jobs.", no_args_is_help=True)
 
-_T = TypeVar("_T")
-
-_PATIENCE_S = 5.0
 _PROMPT_WIDTH = 50
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="job_...")]
@@ -37,7 +31,7 @@ def list_jobs(
     json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    jobs = _ask(url, data_dir, lambda client: _listed(client, status, limit))
+    jobs = ask(url, data_dir, lambda client: _listed(client, status, limit))
     if json:
         emit([job.raw for job in jobs])
         return
@@ -47,7 +41,7 @@ def list_jobs(
             (
                 job.id,
                 job.status,
-                _when(job.created_at),
+                when(job.created_at),
                 job.request["model"],
                 _cut(job.request["prompt"]),
             )
@@ -61,7 +55,7 @@ def show(
     job_id: JobId, url: Url = None, data_dir: DataDir = None, json: AsJson = False
 ) -> None:
     """Show one job, with fresh URLs of its images."""
-    job = _ask(url, data_dir, lambda client: client.job(job_id))
+    job = ask(url, data_dir, lambda client: client.job(job_id))
     if json:
         emit(job.raw)
         return
@@ -72,8 +66,8 @@ def show(
         ("model", request["model"]),
         ("size", request["size"]),
         ("prompt", request["prompt"]),
-        ("created", _when(job.created_at)),
-        ("completed", _when(job.completed_at)),
+        ("created", when(job.created_at)),
+        ("completed", when(job.completed_at)),
         *((f"attempt {i}", _attempt(a)) for i, a in enumerate(job.attempts, 1)),
         *([("error", f"{error.code}: {error.message}")] if error else []),
         *(("image", image.url) for image in job.images),
@@ -86,7 +80,7 @@ def cancel(
     job_id: JobId, url: Url = None, data_dir: DataDir = None, json: AsJson = False
 ) -> None:
     """Cancel a job that is not finished, a running one too."""
-    job = _ask(url, data_dir, lambda client: client.cancel(job_id))
+    job = ask(url, data_dir, lambda client: client.cancel(job_id))
     if json:
         emit(job.raw)
     else:
@@ -98,27 +92,11 @@ def retry(
     job_id: JobId, url: Url = None, data_dir: DataDir = None, json: AsJson = False
 ) -> None:
     """Make a new job with the request of one that is final."""
-    job = _ask(url, data_dir, lambda client: client.retry(job_id))
+    job = ask(url, data_dir, lambda client: client.retry(job_id))
     if json:
         emit(job.raw)
     else:
         print(f"{job.id} is {job.status}")
-
-
-def _ask(
-    url: str | None,
-    data_dir: Path | None,
-    work: Callable[["AsyncDarkroom"], Awaitable[_T]],
-) -> _T:
-    from service.cli.api import connected
-
-    target = find_target(url, data_dir)
-
-    async def asked() -> _T:
-        async with connected(target, patience_s=_PATIENCE_S) as client:
-            return await work(client)
-
-    return asyncio.run(asked())
 
 
 async def _listed(
@@ -134,12 +112,8 @@ def _attempt(attempt: "Attempt") -> str:
     cost = "" if attempt.cost is None else f" ${attempt.cost:g}"
     source = f" ({attempt.cost_source})" if cost else ""
     paid = {True: "billed", False: "not billed", None: "bill unknown"}[attempt.billed]
-    when = _when(attempt.started_at)
-    return f"{when} {where} {attempt.outcome}{code}{took}, {paid}{cost}{source}"
-
-
-def _when(at: datetime | None) -> str | None:
-    return None if at is None else f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+    began = when(attempt.started_at)
+    return f"{began} {where} {attempt.outcome}{code}{took}, {paid}{cost}{source}"
 
 
 def _cut(text: str) -> str:

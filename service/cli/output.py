@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 
@@ -32,6 +33,16 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
     """Print names and values, one pair a line."""
     for name, value in facts:
         print(f"{name + ':':12}{_text(value)}")
+
+
+def print_row(*cells: object) -> None:
+    """Print what belongs together on one line, at once."""
+    print("  ".join(_text(cell) for cell in cells if cell), flush=True)
+
+
+def when(at: datetime | None) -> str | None:
+    """Return a time as the clock on the wall here shows it."""
+    return None if at is None else f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _text(cell: object) -> str:

@@ -45,7 +45,7 @@ def submit_batch(
     window_s: int | None = None,
     idempotency_key: str | None = None,
 ) -> Flow[Batch]:
-    """Upload a batch line by line; it begins while the last lines are on their way.
+    """Upload a batch line by line; it begins once the last one has come.
 
     Never much of it is in memory. With an `idempotency_key` of your own, sending it
     again after silence or a crash makes nothing twice.

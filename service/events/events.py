@@ -7,26 +7,16 @@ from typing import Any, Self
 import orjson
 
 from service.core.jobs import JobState
+from service.core.webhooks import BATCH_STEPS, DISABLED, JOB_ENDS, JOB_STEPS
 from service.events.positions import Position, id_of, milliseconds_of
 
+_ENDED_JOBS = frozenset(state.value for state in JobState if state.is_final)
 _ENDED_BATCHES = frozenset({"completed", "failed", "expired", "cancelled"})
-_OF_JOBS: Mapping[JobState, str] = {JobState.RUNNING: "started"}
-TYPES = frozenset(
-    {
-        *(f"job.{_OF_JOBS.get(state, state)}" for state in JobState),
-        "job.progress",
-        "batch.in_progress",
-        "batch.completed",
-        "batch.failed",
-        "batch.expired",
-        "batch.cancelling",
-        "batch.cancelled",
-        "endpoint.disabled",
-    }
-)
-"""All that may happen."""
+_STARTED = JobState.RUNNING.value
+_KNOWN_PROGRESS = {JobState.QUEUED.value: 0.0, JobState.SUCCEEDED.value: 1.0}
 
-_KNOWN_PROGRESS = {JobState.QUEUED: 0.0, JobState.SUCCEEDED: 1.0}
+TYPES = frozenset({"job.queued", *JOB_STEPS, *JOB_ENDS, *BATCH_STEPS, DISABLED})
+"""All that may happen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +42,14 @@ class Event:
 
     @classmethod
     def read(cls, position: Position, entry: Mapping[bytes, bytes]) -> Self:
-        """Read what a script wrote; see `darkroom:events` in `job_store.keys`."""
-        fields = {name.decode(): value.decode() for name, value in entry.items()}
+        """Read what a script wrote; see `darkroom:events` in `job_store.keys`.
+
+        One of a version to come may hold words that are not known yet.
+        """
+        fields = {
+            name.decode(): value.decode(errors="replace")
+            for name, value in entry.items()
+        }
         status = fields.get("state", "")
         job_id, batch_id = fields.get("job"), fields.get("batch")
         kind = "job" if job_id else "batch" if batch_id else "endpoint"
@@ -76,7 +72,7 @@ class Event:
     def ends(self) -> str | None:
         """The job or batch that nothing more happens to; None: something may."""
         if self.job_id is not None:
-            return self.job_id if JobState(self.status).is_final else None
+            return self.job_id if self.status in _ENDED_JOBS else None
         return self.batch_id if self.status in _ENDED_BATCHES else None
 
     def text(self, **more: Any) -> bytes:
@@ -94,7 +90,7 @@ class Event:
 
 def job_word(state: str) -> str:
     """Return what comes behind `job.` where a job is in that state."""
-    return _OF_JOBS.get(JobState(state), state)
+    return "started" if state == _STARTED else state
 
 
 def told(name: str, position: Position, **data: Any) -> bytes:
@@ -112,6 +108,7 @@ def told(name: str, position: Position, **data: Any) -> bytes:
 
 
 def _progress(given: str | None, status: str) -> float | None:
-    if given is not None:
-        return float(given)
-    return _KNOWN_PROGRESS.get(JobState(status))
+    try:
+        return _KNOWN_PROGRESS.get(status) if given is None else float(given)
+    except ValueError:
+        return None

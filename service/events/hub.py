@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Self
 
@@ -74,9 +75,16 @@ class EventHub:
             follower.cut(Reason.DRAINING)
 
     @property
-    def count(self) -> int:
-        """How many follow just now."""
-        return len(self._followers)
+    def followers(self) -> Collection[Follower]:
+        """Everybody who follows just now."""
+        return self._followers
+
+    def watched(self, account: str) -> AbstractContextManager[asyncio.Event]:
+        """Set the event whenever something happened in the account.
+
+        A lost publish is not healed: look once in a while, too.
+        """
+        return self._reader.watched(account)
 
     @contextlib.contextmanager
     def seat(self, key_id: str, *, most: int) -> Iterator[Seat]:

@@ -7,7 +7,8 @@ because all followed accounts are looked at again that often.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import structlog
 from redis.asyncio import Redis
@@ -39,6 +40,19 @@ class Reader:
         self._topics: dict[str, Topic] = {}
         self._stirred: set[str] = set()
         self._stir = asyncio.Event()
+        self._watched: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+
+    @contextlib.contextmanager
+    def watched(self, account: str) -> Iterator[asyncio.Event]:
+        """Set the event whenever something happened in the account."""
+        happened = asyncio.Event()
+        self._watched[account].add(happened)
+        try:
+            yield happened
+        finally:
+            self._watched[account].discard(happened)
+            if not self._watched[account]:
+                del self._watched[account]
 
     def join(self, follower: Follower) -> None:
         """Tell the follower, too."""
@@ -68,6 +82,8 @@ class Reader:
             for account in told:
                 if account in self._topics:
                     self.look_at(account)
+                for happened in self._watched.get(account, ()):
+                    happened.set()
 
     async def read(self) -> None:
         """Read and tell; never ends."""
@@ -85,6 +101,9 @@ class Reader:
                 await self._look(stirred)
             except QueueUnavailable:
                 self._stirred |= stirred
+                await asyncio.sleep(_PAUSE_S)
+            except Exception:  # the others are still to be told
+                log.exception("events.unreadable")
                 await asyncio.sleep(_PAUSE_S)
 
     async def _look(self, accounts: set[str]) -> None:

@@ -17,7 +17,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 from redis.asyncio import Redis
 
@@ -36,7 +36,7 @@ from service.files.writing import DUE, Terms, Writing, listing, record, script
 from service.image_store import ImageStore
 from service.job_store.answers import ms, within
 
-__all__ = ["File", "FileKind", "Files", "Line", "Order", "Outputs", "Page", "Terms"]
+__all__ = ["File", "FileKind", "Files", "Line", "Order", "Page", "Terms"]
 
 Order = Literal["asc", "desc"]
 
@@ -44,17 +44,6 @@ _STEP = 500
 _MOST_LOOKED_AT = 20_000
 _SOME = 100
 _KNOWN_FOR = timedelta(days=1)
-
-
-class Outputs(Protocol):
-    """Writes out what batches made, whenever somebody reads it."""
-
-    def render(self, file: File) -> AsyncIterator[bytes]:
-        """Yield the content of a file whose kind is not `upload`.
-
-        May raise a ServiceError before its first piece.
-        """
-        ...
 
 
 class Page(NamedTuple):
@@ -166,7 +155,7 @@ class Files:
         filename: str,
         expires_at: datetime | None,
     ) -> str:
-        """Write down a file whose content `Outputs` writes; return its id.
+        """Write down a file whose content is written out anew by each reading.
 
         A batch has one of a kind: twice is the same as once.
         """

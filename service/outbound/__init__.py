@@ -68,12 +68,16 @@ class Outbound:
         self._rules = rules
         self._trusted: aiohttp.ClientSession
         self._guarded: aiohttp.ClientSession
+        self._telling: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
         self._trusted = open_session(aiohttp.TCPConnector(limit=0))
         guard = Guard(tuple(self._rules.allowed_networks))
         self._guarded = open_session(
             aiohttp.TCPConnector(limit=0, socket_factory=guard)
+        )
+        self._telling = open_session(
+            aiohttp.TCPConnector(limit=0, socket_factory=guard), traced=False
         )
         return self
 
@@ -85,6 +89,7 @@ class Outbound:
     ) -> None:
         await self._trusted.close()
         await self._guarded.close()
+        await self._telling.close()
 
     async def post_json(
         self,
@@ -236,12 +241,12 @@ class Outbound:
         """
         try:
             target = URL(url, encoded=True)
-            session = self._session_for(target, None)
+            self._check(target)
         except (ValueError, NotAllowed) as exc:
             raise Untold("blocked_address") from exc
         deadline = _deadline(within)
         return await tell(
-            session, target, headers=headers, body=body, deadline=deadline
+            self._telling, target, headers=headers, body=body, deadline=deadline
         )
 
     async def download(
@@ -318,10 +323,13 @@ class Outbound:
     def _session_for(self, url: URL, trusted: URL | None) -> aiohttp.ClientSession:
         if trusted is not None and url.is_absolute() and url.origin() == trusted:
             return self._trusted
+        self._check(url)
+        return self._guarded
+
+    def _check(self, url: URL) -> None:
         schemes = {"https", "http"} if self._rules.allow_http else {"https"}
         if url.scheme not in schemes or not url.host or url.user or url.password:
             raise NotAllowed("the URL is not one that may be called")
-        return self._guarded
 
 
 def _deadline(within: timedelta) -> float:

@@ -21,8 +21,15 @@ Sink: TypeAlias = Callable[[bytes], Awaitable[None]]
 """Takes the body of an answer that went well, chunk by chunk."""
 
 
-def open_session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    """Return a session without cookies, retries or limits of its own."""
+def open_session(
+    connector: aiohttp.TCPConnector, *, traced: bool = True
+) -> aiohttp.ClientSession:
+    """Return a session without cookies, retries or limits of its own.
+
+    Args:
+        connector: Makes its connections.
+        traced: Whether `call` can tell what was sent; that costs a little each time.
+    """
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_mark_sent)
     return aiohttp.ClientSession(
@@ -30,7 +37,7 @@ def open_session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=_HEADERS,
         timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_S),
-        trace_configs=[trace],
+        trace_configs=[trace] if traced else None,
     )
 
 

@@ -7,7 +7,6 @@ beginning of it is enough, and the rest is not even read.
 import asyncio
 import ssl
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Literal
 
 import aiohttp
@@ -48,7 +47,7 @@ async def tell(
     if the rest of it does not.
 
     Args:
-        session: Opened by `calling.open_session`.
+        session: Behind the guard; what was sent of a call that failed is no matter.
         url: Where to.
         headers: Beside those of the session.
         body: What to send.
@@ -61,14 +60,12 @@ async def tell(
         async with (
             asyncio.timeout_at(deadline),
             session.post(
-                url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                trace_request_ctx=SimpleNamespace(sent=False),
+                url, data=body, headers=headers, allow_redirects=False
             ) as response,
         ):
-            content = await _beginning(response, deadline)
+            content = b""
+            if not response.content.at_eof():
+                content = await _beginning(response, deadline)
             return Answer(response.status, response.headers, content)
     except (aiohttp.ClientError, OSError, ValueError) as exc:
         raise Untold(_trouble(exc)) from exc

@@ -39,7 +39,7 @@ Overlap = Annotated[int, Field(ge=0, le=7 * 86_400)]
 
 
 class WebhookDraft(BaseModel):
-    """Who is told of this one."""
+    """Who is told of this one; a call that joins an earlier one tells nobody anew."""
 
     model_config = _CONFIG
 

@@ -3,7 +3,8 @@
 python -m tests.chaos.drive --jobs 1632 --seed 7
 python -m tests.chaos.drive --scenario fairness|poison|outage|stock-arq|freeze
 python -m tests.chaos.drive --scenario embeds|quota|cut
-python -m tests.chaos.drive --scenario resume|failover|permits
+python -m tests.chaos.drive --scenario resume|failover|permits|webhooks|batches
+python -m tests.chaos.drive --scenario followers
 """
 
 import argparse
@@ -14,10 +15,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.chaos import (
+    batches,
     cut,
     embeds,
     failover,
     fairness,
+    followers,
     freeze,
     kills,
     outage,
@@ -26,6 +29,7 @@ from tests.chaos import (
     quota,
     resume,
     stock_arq,
+    webhooks,
 )
 from tests.chaos.report import Report
 from tests.chaos.stage import Cast, end_on_sigterm
@@ -33,7 +37,7 @@ from tests.chaos.stage import Cast, end_on_sigterm
 _SCENARIOS = (
     *("kills", "fairness", "poison", "outage", "stock-arq", "freeze"),
     *("embeds", "quota", "cut"),
-    *("resume", "failover", "permits"),
+    *("resume", "failover", "permits", "webhooks", "batches", "followers"),
 )
 
 
@@ -85,6 +89,23 @@ async def _reports(arguments: argparse.Namespace) -> AsyncIterator[Report]:
         case "permits":
             wide = Cast(workers=5, slots=100, latency_ms=200)
             yield await permits.run(jobs=500, narrow_ms=400, cast=wide)
+        case "batches":
+            wide = Cast(workers=2, slots=50, latency_ms=200)
+            prompts = kills.read_prompts(arguments.prompts, arguments.jobs)
+            yield await batches.run(prompts, cast=wide)
+            yield await batches.many(lines=100_000, runs=40, start_ms=100, cast=wide)
+        case "followers":
+            pair = Cast(workers=2, slots=10, latency_ms=500)
+            yield await followers.run(jobs=200, cast=pair)
+        case "webhooks":
+            two = Cast(workers=2, slots=10, lease_s=2)
+            yield await webhooks.outage(
+                events=1000, hour_s=20, seed=arguments.seed, cast=two
+            )
+            yield await webhooks.between(jobs=5, cast=Cast(workers=1, lease_s=2))
+            yield await webhooks.hanging(
+                good=99, jobs=10, rounds=15, most=1.2, cast=Cast(workers=2)
+            )
 
 
 async def _play(arguments: argparse.Namespace) -> bool:

@@ -43,6 +43,12 @@ class Program:
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    def memory_bytes(self) -> int:
+        """Return what it has in memory just now."""
+        assert self._process is not None
+        command = ("ps", "-o", "rss=", "-p", str(self._process.pid))
+        return int(subprocess.check_output(command)) * 1024
+
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         if self._process is not None:

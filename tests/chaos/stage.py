@@ -162,6 +162,7 @@ async def on_stage(
     folder: Path | None = None,
     others: Mapping[str, Sequence[str]] = MappingProxyType({}),
     catalog: str = "",
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Stage]:
     """Start everything, yield it ready, and leave no process behind.
 
@@ -172,6 +173,7 @@ async def on_stage(
             stands for the folder. The first line each writes is its URL.
         catalog: What is written behind the usual one; `{name}` stands for an
             upstream's URL.
+        settings: Variables of front door and workers, beside the usual ones.
     """
     async with contextlib.AsyncExitStack() as stack:
         if folder is None:
@@ -194,8 +196,10 @@ async def on_stage(
         stack.callback(valkey.close)
         redis = Redis.from_url(valkey.url)
         stack.push_async_callback(redis.aclose)
-        environ = _environ(cast, folder, valkey, port) | {
-            "DARKROOM_PARENT_FD": str(read_end)
+        environ = {
+            **_environ(cast, folder, valkey, port),
+            **settings,
+            "DARKROOM_PARENT_FD": str(read_end),
         }
 
         def program(name: str, *command: str | Path, **variables: str) -> Program:

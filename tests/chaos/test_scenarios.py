@@ -3,17 +3,21 @@
 import pytest
 
 from tests.chaos import (
+    batches,
     cut,
     embeds,
     failover,
     fairness,
+    followers,
     freeze,
+    kills,
     outage,
     permits,
     poison,
     quota,
     resume,
     stock_arq,
+    webhooks,
 )
 from tests.chaos.stage import Cast
 
@@ -108,5 +112,51 @@ async def test_a_narrow_provider_holds_up_nobody_else():
     cast = Cast(workers=2, slots=50, latency_ms=100)
 
     report = await permits.run(jobs=100, narrow_ms=200, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_followers_hear_everything_once_whoever_is_killed():
+    cast = Cast(workers=2, slots=10, latency_ms=200)
+
+    report = await followers.run(jobs=200, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_webhooks_outlive_their_receivers_and_their_senders():
+    cast = Cast(workers=2, slots=10, lease_s=1)
+
+    report = await webhooks.outage(events=200, hour_s=4, seed=7, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_sender_that_dies_unanswered_is_followed_by_one_that_says_it_again():
+    report = await webhooks.between(jobs=3, cast=Cast(workers=1, lease_s=1))
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_receiver_that_hangs_holds_up_nobody_else():
+    cast = Cast(workers=1, slots=10)
+
+    report = await webhooks.hanging(good=20, jobs=10, rounds=3, most=2, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_batches_are_made_once_and_joined_to_their_prompts():
+    cast = Cast(workers=2, slots=10, latency_ms=50)
+
+    report = await batches.run(kills.read_prompts(kills.PROMPTS, 60), cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_large_batch_is_not_felt():
+    cast = Cast(workers=2, slots=10, latency_ms=100)
+
+    report = await batches.many(lines=3000, runs=3, start_ms=1000, cast=cast)
 
     assert report.is_good, report.as_table()

@@ -6,6 +6,7 @@ ways of their own (`/hang`, `/away`, `/drip`, `/cut`, `/410`).
 """
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from types import TracebackType
@@ -106,7 +107,9 @@ class Receiver:
     async def _answer(self, request: web.Request, path: str) -> web.StreamResponse:
         assert request.transport is not None
         if self.takes_s:
-            await asyncio.sleep(self.takes_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.takes_s):
+                    await self._ended.wait()
         if path == "hang":
             await self._ended.wait()
         if path == "cut" or self.status == 0:

@@ -36,6 +36,8 @@ def narrowed(document: dict[str, Any], here: Stand) -> dict[str, Any]:
                 parameter["schema"] = {"enum": [*here.jobs, "job_unknown"]}
             case "file_id":
                 parameter["schema"] = {"enum": [*here.files, "file-unknown"]}
+            case "batch_id":
+                parameter["schema"] = {"enum": [*here.batches, "batch_unknown"]}
             case "endpoint_id":
                 parameter["schema"] = {"enum": [*here.endpoints, "ep_unknown"]}
             case "delivery_id":

@@ -1,6 +1,7 @@
 """A front door and a worker as processes of their own, with jobs to ask about."""
 
 import contextlib
+import json
 import os
 import tempfile
 import time
@@ -56,6 +57,7 @@ class Stand:
         files: Ids of files that were uploaded.
         endpoints: Ids of endpoints, which nobody serves.
         deliveries: Ids of deliveries to them.
+        batches: Ids of batches that have ended, with a line that failed.
         log: What the front door said.
     """
 
@@ -64,11 +66,17 @@ class Stand:
     files: list[str]
     endpoints: list[str]
     deliveries: list[str]
+    batches: list[str]
     log: Path
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """Send a request; return the answer's JSON."""
         return httpx.post(f"{self.base_url}{path}", json=body, headers=HEADERS).json()
+
+    def slow_batch(self) -> str:
+        """Make a batch that takes its time; return its id."""
+        with httpx.Client(base_url=self.base_url, headers=HEADERS) as client:
+            return _lines(client, "test/slow-30")["id"]
 
 
 @contextlib.contextmanager
@@ -104,12 +112,14 @@ def stand(*, jobs: int) -> Iterator[Stand]:
             files = [_file(client, number) for number in range(jobs)]
             endpoints = [_endpoint(client) for _ in range(jobs)]
             deliveries = [_delivery(client, name) for name in endpoints]
+            batches = [_batch(client) for _ in range(2)]
         yield Stand(
             base_url=base_url,
             jobs=made,
             files=files,
             endpoints=endpoints,
             deliveries=deliveries,
+            batches=batches,
             log=folder / "service.log",
         )
 
@@ -161,3 +171,19 @@ def _endpoint(client: httpx.Client) -> str:
 
 def _delivery(client: httpx.Client, endpoint_id: str) -> str:
     return client.post(f"/v1/endpoints/{endpoint_id}/test").json()["id"]
+
+
+def _batch(client: httpx.Client) -> str:
+    """Make a batch of which one line fails, and wait for its end."""
+    batch = _lines(client, "test/test", "test/refuse")
+    path = f"/v1/batches/{batch['id']}"
+    client.get(f"{path}/results", params={"follow": "true"}, timeout=START_WITHIN_S)
+    assert client.get(path).json()["status"] == "completed"
+    return batch["id"]
+
+
+def _lines(client: httpx.Client, *models: str) -> dict[str, Any]:
+    lines = (json.dumps({"model": name, "prompt": "a fox"}) for name in models)
+    headers = {"Content-Type": "application/x-ndjson"}
+    sent = client.post("/v1/batches", content="\n".join(lines), headers=headers)
+    return sent.json()

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.cli.batch.manifest import DOWNLOAD_FAILED, Entry, Manifest
+from service.cli.batch.entries import DOWNLOAD_FAILED, Entry, Sent
+from service.cli.batch.manifest import Manifest
 from service.cli.failure import Failure
 
 IDENTITY = {"sha256": "abc", "options": {"model": "test/test"}}
@@ -57,7 +58,7 @@ def test_an_image_that_is_gone_is_fetched_again(tmp_path: Path):
         manifest.add(entry(1))
 
         assert not manifest.is_done(1)
-        assert manifest.attempt(1) == 1
+        assert manifest.entries[1].was_made
 
 
 def test_half_a_line_at_the_end_is_dropped(tmp_path: Path):
@@ -76,7 +77,7 @@ def test_a_prompt_tried_again_keeps_its_last_line_only(tmp_path: Path):
     with Manifest.opened(tmp_path, IDENTITY) as manifest:
         manifest.add(failed(1))
         manifest.add(entry(2))
-        manifest.add(entry(1, attempt=2))
+        manifest.add(entry(1, batch="batch_2"))
         assert len(lines_of(tmp_path)) == 3
 
     assert [(e["line"], e["status"]) for e in lines_of(tmp_path)] == [
@@ -85,23 +86,44 @@ def test_a_prompt_tried_again_keeps_its_last_line_only(tmp_path: Path):
     ]
 
 
-@pytest.mark.parametrize(
-    ("before", "attempt"),
-    [
-        (failed(1), 2),
-        (failed(1, attempt=2), 3),
-        (entry(1, status="canceled", images=[]), 2),
-        (failed(1, code="bad_line", job_id=None), 1),
-        (failed(1, code=DOWNLOAD_FAILED), 1),
-    ],
-)
-def test_only_a_job_that_has_ended_is_submitted_anew(
-    tmp_path: Path, before: Entry, attempt: int
-):
-    with Manifest.opened(tmp_path, IDENTITY) as manifest:
-        manifest.add(before)
+def test_only_what_was_made_needs_no_more_than_to_be_fetched():
+    assert failed(code=DOWNLOAD_FAILED).was_made
+    assert not failed().was_made
 
-        assert manifest.attempt(1) == attempt
+
+def test_the_results_of_a_batch_go_on_behind_those_that_are_here(tmp_path: Path):
+    with Manifest.opened(tmp_path, IDENTITY) as manifest:
+        manifest.remember(Sent("batch_1", [1, 2]))
+        manifest.add(failed(1, batch="batch_1"))
+        manifest.add(entry(2, batch="batch_1"))
+        manifest.remember(Sent("batch_2", [1]))
+
+    with Manifest.opened(tmp_path, IDENTITY) as again:
+        assert again.sent == Sent("batch_2", [1])
+        assert again.taken("batch_2") == 0
+        again.add(entry(1, batch="batch_2"))
+        assert (again.taken("batch_1"), again.taken("batch_2")) == (1, 1)
+
+
+def test_what_another_version_wrote_is_let_be(tmp_path: Path):
+    with Manifest.opened(tmp_path, IDENTITY):
+        pass
+    stored = json.loads(entry(1).to_json()) | {"attempt": 2}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(stored) + "\n")
+
+    with Manifest.opened(tmp_path, IDENTITY) as manifest:
+        assert manifest.entries == {1: entry(1)}
+
+
+def test_the_rest_of_a_longer_label_counts_for_nothing(tmp_path: Path):
+    with Manifest.opened(tmp_path, IDENTITY) as manifest:
+        manifest.remember(Sent("batch_1", list(range(100))))
+        manifest.remember(Sent("batch_2", [7]))
+    label = tmp_path / ".batch.json"
+    label.write_bytes(label.read_bytes() + b"8, 9]}}")
+
+    with Manifest.opened(tmp_path, IDENTITY) as again:
+        assert again.sent == Sent("batch_2", [7])
 
 
 def test_a_folder_with_results_of_something_else_is_refused(tmp_path: Path):
@@ -116,11 +138,12 @@ def test_a_folder_with_results_of_something_else_is_refused(tmp_path: Path):
 
 
 def test_a_folder_without_results_takes_other_options(tmp_path: Path):
-    with Manifest.opened(tmp_path, IDENTITY):
-        pass
+    with Manifest.opened(tmp_path, IDENTITY) as manifest:
+        manifest.remember(Sent("batch_1", [1]))
 
     with Manifest.opened(tmp_path, IDENTITY | {"sha256": "def"}) as manifest:
         assert manifest.entries == {}
+        assert manifest.sent is None
 
 
 def test_two_runs_cannot_write_to_one_folder(tmp_path: Path):

@@ -91,6 +91,7 @@ def test_json_lines_are_strings_or_objects_with_further_fields():
         (b'" "', "its prompt is empty"),
         (b'"\\ud800"', "it is not valid UTF-8"),
         (b'{"prompt": "a", "user": "\\ud800"}', "it is not valid UTF-8"),
+        (b'{"prompt": "a", "seed": NaN}', "it holds a number that is none"),
     ],
 )
 def test_a_bad_json_line_is_reported_with_its_number(line: bytes, problem: str):

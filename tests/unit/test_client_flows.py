@@ -1,6 +1,6 @@
 """Calls as flows: what they ask for, step by step, without any I/O or waiting."""
 
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from service.client import Batch, Job, StillRunning, Unreachable
-from service.client.batches import submit_batch, wait_batch
+from service.client import Batch, Job, NotDarkroom, StillRunning, Unreachable
+from service.client.batches import results, submit_batch, wait_batch
 from service.client.bodies import Form, Json, Lines
 from service.client.events import events
 from service.client.files import upload
-from service.client.jobs import jobs, put, submit, wait
+from service.client.jobs import jobs, put, release, submit, wait
 from service.client.steps import Done, Item, Opened, Pause, Reading, Request, advanced
 
 QUEUED = {"id": "job_1", "status": "queued"}
@@ -213,6 +213,32 @@ def test_a_stream_that_had_to_skip_goes_on_from_a_snapshot():
 
     assert [event.type for event in played.items] == ["snapshot", "snapshot"]
     assert played.items[-1].job.status == "failed"
+
+
+@pytest.mark.parametrize("data", ["half a {", "[]", '{"type": 1, "job": "?"}'])
+def test_an_event_that_nobody_can_read_is_said_to_be_none(data: str):
+    with pytest.raises(NotDarkroom):
+        Played(events("j"), ok({}), f"id: 1-0\ndata: {data}\n\n".encode())
+
+
+def test_a_result_that_nobody_can_read_is_said_to_be_none():
+    with pytest.raises(NotDarkroom):
+        Played(results("batch_1"), ok({}), b"<html>\n")
+
+
+def test_lines_that_have_to_be_awaited_need_who_awaits():
+    async def lines() -> AsyncIterator[str]:
+        yield "a fox"
+
+    with pytest.raises(TypeError, match="AsyncDarkroom"):
+        list(Lines(lines()).chunks())
+
+
+def test_a_job_that_is_held_is_let_go_on():
+    played = Played(release("job_1"), ok(QUEUED | {"queue": {"held": False}}))
+
+    assert played.asked[0].path == "/v1/jobs/job_1/release"
+    assert played.value.queue.held is False
 
 
 def test_what_a_newer_server_says_is_kept_and_what_is_missing_is_empty():

@@ -1,8 +1,11 @@
 """Standard Webhooks as we speak it, held to the reference library; and the schedule."""
 
 import base64
+import re
 import time
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,6 +58,25 @@ def test_what_is_old_or_from_the_future_is_not_believed(off_s: int):
 
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(b"{}", headers)
+
+
+def test_the_check_on_the_page_takes_what_is_ours_and_nothing_else():
+    page = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 - what our own page says
+    now_s = int(time.time())
+
+    other = new_secret()
+    fresh = signed(b"{}", event="evt_1", at_s=now_s, secrets=[other, SECRET])
+    stale = signed(b"{}", event="evt_1", at_s=now_s - 301, secrets=[SECRET])
+
+    assert names["is_genuine"](b"{}", fresh, SECRET)
+    assert names["is_genuine"](b"{}", fresh, other)
+    assert not names["is_genuine"](b"{ }", fresh, SECRET)
+    assert not names["is_genuine"](b"{}", fresh | {"webhook-id": "evt_2"}, SECRET)
+    assert not names["is_genuine"](b"{}", fresh, new_secret())
+    assert not names["is_genuine"](b"{}", stale, SECRET)
 
 
 def test_a_secret_of_ours_is_one_we_would_take():

@@ -318,7 +318,7 @@ async def test_head_tells_the_headers_and_follows_nothing(door: FrontDoor):
 
     assert (answer.status, answer.raw) == (200, b"")
     assert answer.headers["Content-Type"] == "text/event-stream"
-    assert door.door.front.hub.count == 0
+    assert not door.door.front.hub.followers
 
 
 async def test_two_doors_tell_the_same(
@@ -408,12 +408,51 @@ async def test_a_slow_reader_hears_everything_in_order(door: FrontDoor, redis: R
     assert [line.split(b'"')[0].decode() for line in about] == jobs
 
 
+async def test_who_is_so_slow_that_events_are_lost_comes_again_to_a_snapshot(
+    door: FrontDoor, redis: Redis
+):
+    sock, got = await followed_by_hand(door), b""
+    await written(redis, 4000)
+    async with asyncio.timeout(10):
+        while not any(f.is_stuck for f in door.door.front.hub.followers):
+            await asyncio.sleep(0.01)
+    await redis.xtrim(STREAM, maxlen=2, approximate=False)
+
+    with sock:
+        while more := await asyncio.get_running_loop().sock_recv(sock, 1 << 20):
+            got += more
+    last_id = got.rpartition(b"\nid: ")[2].partition(b"\n")[0].decode()
+    async with listening(door.url, ALL, last_id=last_id) as again:
+        [missed] = await again.next()
+
+    assert 0 < got.count(b"event: job.queued") < 4000
+    assert got.endswith(b"}\n\n")
+    assert missed.name == "snapshot"
+
+
+async def test_an_event_that_cannot_be_read_harms_no_other(
+    door: FrontDoor, redis: Redis
+):
+    async with listening(door.url, ALL) as heard:
+        for fields in (
+            {"x": b"\xff"},
+            {"job": "job_1", "state": "new", "progress": "?"},
+        ):
+            await redis.xadd(STREAM, fields)
+        job = await door.submit()
+        told = await heard.next(3)
+
+    assert named(told)[1:] == ["job.progress", "job.queued"]
+    assert told[1].data["progress"] is None
+    assert told[2].data["job_id"] == job["id"]
+
+
 async def test_who_takes_nothing_is_cut_off(restless: FrontDoor, redis: Redis):
     with await followed_by_hand(restless) as sock:
         await written(redis, 4000)
         hub = restless.door.front.hub
         async with asyncio.timeout(5):
-            while hub.count:
+            while hub.followers:
                 await asyncio.sleep(0.01)
         assert await is_reset(sock)
 

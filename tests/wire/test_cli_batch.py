@@ -1,243 +1,348 @@
-"""A batch brings home every image once, whatever the front door does meanwhile."""
+"""A file becomes a batch, and the batch a folder, whoever is stopped meanwhile."""
 
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+import signal
+import sys
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from service.cli.api import connected
-from service.cli.batch.manifest import Entry, Manifest
+from service.cli.batch.entries import Entry
+from service.cli.batch.manifest import Manifest
+from service.cli.batch.progress import PlainProgress
 from service.cli.batch.prompts import Line
 from service.cli.batch.run import Plan, run_batch
 from service.cli.failure import Failure
 from service.cli.target import Target
-from tests.fakes.front_door import KEY, FrontDoor
+from service.core.jobs import StoredImage
+from service.image_store.opening import open_image_store
+from service.settings import Settings
+from tests.fakes.door import SECRET, FrontDoor
+from tests.fakes.front_process import FrontProcess, front_process
+from tests.fakes.valkey import Valkey
+from tests.fakes.worker import FakeWorker, failing
 
-PLAN = Plan(fingerprint="f" * 64, fields={"model": "test/test"}, window=4)
+PLAN = Plan(fingerprint="f" * 64, fields={"model": "test/test"})
+
+Run = Callable[..., Awaitable[dict[int, Entry]]]
 
 
 def lines(*prompts: str) -> list[Line]:
-    return [Line(number=n, prompt=prompt) for n, prompt in enumerate(prompts, start=1)]
-
-
-@pytest.fixture
-async def door() -> AsyncIterator[FrontDoor]:
-    async with FrontDoor() as door:
-        yield door
-
-
-@pytest.fixture
-def run(door: FrontDoor, tmp_path: Path) -> Callable[..., Any]:
-    """Run a batch into one folder; what an earlier run finished is left out."""
-
-    async def run(*given: Line, plan: Plan = PLAN, patience_s: float = 5) -> None:
-        async with connected(
-            Target(door.url, KEY), patience_s=patience_s, connections=plan.window
-        ) as client:
-            with Manifest.opened(tmp_path, {}) as manifest:
-                left = [line for line in given if not manifest.is_done(line.number)]
-                await run_batch(
-                    client, left, plan=plan, manifest=manifest, on_entry=lambda _: None
-                )
-
-    return run
+    return [Line(number=n, prompt=prompt) for n, prompt in enumerate(prompts, start=2)]
 
 
 def entries(folder: Path) -> dict[int, Entry]:
     text = (folder / "manifest.jsonl").read_text()
-    found = [Entry(**json.loads(line)) for line in text.splitlines()]
+    found = [Entry.of(json.loads(line)) for line in text.splitlines()]
     assert len({entry.line for entry in found}) == len(found)
     return {entry.line: entry for entry in found}
 
 
-def pictures(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("*.png"))
+async def brought(
+    url: str, folder: Path, given: list[Line], plan: Plan = PLAN, key: str = SECRET
+) -> dict[int, Entry]:
+    """Run a batch into a folder; return what the manifest then says."""
+    async with connected(Target(url, key), patience_s=5) as client:
+        with Manifest.opened(folder, {}) as manifest:
+            progress = PlainProgress()
+            await run_batch(
+                client, given, plan=plan, manifest=manifest, progress=progress
+            )
+    return entries(folder)
 
 
-async def test_every_prompt_becomes_a_file_and_a_line(run, door, tmp_path: Path):
-    await run(*lines("a fox", ' "ein" Fuchs 🦊 '))
+@pytest.fixture
+def run(door: FrontDoor, worker: FakeWorker, tmp_path: Path) -> Run:
+    async def run(*given: Line, plan: Plan = PLAN, key: str = SECRET):
+        return await brought(door.url, tmp_path / "out", list(given), plan, key)
 
-    fuchs = entries(tmp_path)[2]
+    return run
+
+
+async def batches(door: FrontDoor) -> list[int]:
+    """How many lines each batch of the account has, oldest first."""
+    found = (await door.get("/v1/batches")).body["data"]
+    return [batch["request_counts"]["total"] for batch in reversed(found)]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+async def test_every_prompt_becomes_a_file_and_a_line(
+    run: Run, door: FrontDoor, tmp_path: Path
+):
+    own = {"size": "256x256", "n": 2, "custom_id": "owl"}
+
+    found = await run(
+        *lines("a fox", ' "ein" Fuchs 🦊 '), Line(number=9, prompt="owl", fields=own)
+    )
+
+    fuchs = found[3]
     [image] = fuchs.images
-    data = (tmp_path / image["file"]).read_bytes()
-    assert fuchs.prompt == ' "ein" Fuchs 🦊 '
-    assert door.all()[1]["body"]["prompt"] == fuchs.prompt
-    assert image["file"] == "00002-0.png"
+    data = (tmp_path / "out" / image["file"]).read_bytes()
+    [batch] = (await door.get("/v1/batches")).body["data"]
+    job = (await door.get(f"/v1/jobs/{fuchs.job_id}")).body
+    owl = (await door.get(f"/v1/jobs/{found[9].job_id}")).body["request"]
+    assert fuchs.prompt == job["request"]["prompt"] == ' "ein" Fuchs 🦊 '
+    assert job["batch_id"] == fuchs.batch == batch["id"]
+    assert image["file"] == "00003-0.png"
     assert hashlib.sha256(data).hexdigest() == image["sha256"]
     assert (image["width"], image["height"]) == (8, 8)
+    assert [image["file"] for image in found[9].images] == [
+        "00009-0.png",
+        "00009-1.png",
+    ]
+    assert (owl["size"], found[9].custom_id) == ("256x256", "owl")
 
 
-async def test_the_key_stays_with_the_front_door(run, door):
-    await run(*lines("a fox"))
-
-    assert door.strangers == []
-
-
-async def test_a_line_may_say_more_than_the_options(run, door):
-    await run(Line(number=1, prompt="a fox", fields={"model": "own", "n": 1}))
-
-    body = door.all()[0]["body"]
-    assert (body["model"], body["n"], body["priority"]) == ("own", 1, "batch")
-
-
-async def test_a_second_run_joins_the_jobs_of_one_that_was_stopped(
-    run, door, tmp_path: Path
+async def test_a_finished_folder_makes_nothing_and_another_joins_it(
+    run: Run, door: FrontDoor, worker: FakeWorker, tmp_path: Path
 ):
-    door.released.clear()
-    first = asyncio.create_task(run(*lines("a", "b", "c")))
-    await door.until(jobs=3)
+    await run(*lines("a", "b"))
+    await run(*lines("a", "b"))
+
+    elsewhere = await brought(door.url, tmp_path / "elsewhere", lines("a", "b"))
+
+    assert await batches(door) == [2]
+    assert len(worker.seen) == 2
+    assert all(entry.succeeded for entry in elsewhere.values())
+
+
+async def test_a_run_that_was_stopped_goes_on_where_it_was(
+    run: Run, door: FrontDoor, worker: FakeWorker, tmp_path: Path
+):
+    let = worker.hold()
+    given, folder = lines(*"abcdef"), tmp_path / "out"
+    first = asyncio.create_task(run(*given))
+    await until(lambda: len(worker.seen) == len(given))
     first.cancel()
     with suppress(asyncio.CancelledError):
         await first
-    door.released.set()
+    let.set()
 
-    await run(*lines("a", "b", "c"))
+    found = await run(*given)
 
-    assert len(door.jobs) == 3
-    assert [entry.succeeded for entry in entries(tmp_path).values()] == [True] * 3
-
-
-async def test_a_finished_batch_submits_nothing(run, door):
-    await run(*lines("a", "b"))
-    door.jobs.clear()
-
-    await run(*lines("a", "b"))
-
-    assert door.jobs == {}
+    assert await batches(door) == [6]
+    assert len(worker.seen) == 6
+    assert [entry.succeeded for entry in found.values()] == [True] * 6
+    assert not list(folder.glob("*.part"))
 
 
-async def test_no_more_jobs_are_open_than_the_window_holds(run, door):
-    await run(*lines(*"abcdefghijkl"))
-
-    assert len(door.jobs) == 12
-    assert door.most_open <= PLAN.window
-
-
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        (0, "hung_up", {}),
-        (429, "rate_limited", {"Retry-After": "0"}),
-        (500, "internal", {}),
-        (503, "queue_unavailable", {"Retry-After": "0"}),
-    ],
-    ids=lambda refusal: refusal[1],
-)
-async def test_what_may_pass_later_is_sent_again_under_the_same_name(
-    run, door, tmp_path: Path, refusal
+async def test_a_kill_costs_nothing_that_was_entered(
+    door: FrontDoor, worker: FakeWorker, tmp_path: Path
 ):
-    door.refusals.append(refusal)
+    prompts, folder = tmp_path / "prompts.txt", tmp_path / "out"
+    prompts.write_text("\n".join(map(str, range(40))))
+    manifest = folder / "manifest.jsonl"
+    let = asyncio.Event()
+    made = iter(range(40))
 
-    await run(*lines("a"))
+    async def half(lease):
+        if next(made) >= 20:
+            await let.wait()
+        return await worker.make(lease, 1)
 
-    assert list(door.jobs) == [f"{PLAN.fingerprint}:1:1"]
-    assert entries(tmp_path)[1].succeeded
+    worker.verdict = half
+    killed = await submitted(door, prompts, folder)
+    await until(
+        lambda: manifest.exists() and len(manifest.read_bytes().splitlines()) == 20
+    )
+    killed.kill()
+    await killed.wait()
+    with manifest.open("ab") as file:
+        file.write(b'{"line": 99, "pro')
+    before = {path.name: path.stat().st_ino for path in folder.glob("*.png")}
+    let.set()
+
+    again = await submitted(door, prompts, folder)
+    said, _ = await again.communicate()
+
+    after = {path.name: path.stat().st_ino for path in folder.glob("*.png")}
+    assert again.returncode == 0, said
+    assert sorted(entries(folder)) == list(range(1, 41))
+    assert before.items() <= after.items()
+    assert len(after) == len(worker.seen) == 40
 
 
-async def test_a_line_that_is_refused_is_written_down_and_the_others_go_on(
-    run, tmp_path: Path
+async def submitted(
+    door: FrontDoor, prompts: Path, folder: Path
+) -> asyncio.subprocess.Process:
+    """Start the command itself."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from service.cli import main; main()"),
+        *("batch", "submit", str(prompts), "--out", str(folder)),
+        env={"DARKROOM_URL": door.url, "DARKROOM_API_KEY": SECRET},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+async def test_a_front_door_that_is_killed_makes_no_difference(
+    shared_valkey: Valkey, redis: Redis, tmp_path: Path
 ):
-    await run(*lines("a\x00b", "c"))
+    async def opened(process: FrontProcess) -> str:
+        port = (await process.event("door.opened"))["port"]
+        tasks.append(asyncio.create_task(process.drop_log()))
+        return str(port)
 
-    bad, good = entries(tmp_path)[1], entries(tmp_path)[2]
-    assert (bad.status, bad.job_id) == ("failed", None)
-    assert bad.error == {"code": "invalid_text", "message": "no"}
-    assert good.succeeded
+    tasks: list[asyncio.Task[None]] = []
+    key = {"DARKROOM_BOOTSTRAP_KEY": SECRET}
+    images = open_image_store(Settings(redis_url=shared_valkey.url, data_dir=tmp_path))
+    async with FakeWorker(redis, images) as worker:
+        let = worker.hold()
+        async with front_process(shared_valkey.url, tmp_path, **key) as first:
+            port = await opened(first)
+            given = lines(*"abcdef")
+            url = f"http://127.0.0.1:{port}"
+            running = asyncio.create_task(brought(url, tmp_path / "out", given))
+            await until(lambda: len(worker.seen) == 6)
+            first.signal(signal.SIGKILL)
+            await tasks[0]
+        let.set()
+        async with front_process(
+            shared_valkey.url, tmp_path, DARKROOM_PORT=port, **key
+        ) as second:
+            await opened(second)
+            found = await running
+    await asyncio.gather(*tasks)
+    await images.close()
+
+    assert [entry.succeeded for entry in found.values()] == [True] * 6
+    assert len(worker.seen) == 6
 
 
-async def test_a_bad_line_is_written_down_without_being_sent(run, door, tmp_path: Path):
-    await run(Line(number=7, prompt="{", problem="it is not JSON"))
+async def test_lines_that_fail_harm_no_other_and_are_made_anew_by_the_next_run(
+    run: Run, door: FrontDoor, worker: FakeWorker
+):
+    async def moody(lease):
+        verdict = failing("content_policy")
+        is_bad = lease.request.prompt == "b"
+        return await (verdict(lease) if is_bad else worker.succeed(lease))
 
-    assert door.jobs == {}
-    assert entries(tmp_path)[7].error == {
-        "code": "bad_line",
-        "message": "it is not JSON",
+    worker.verdict = moody
+    given = [
+        *lines("a", "b", "c\x00d"),
+        Line(number=7, prompt="{", problem="it is not JSON"),
+        Line(number=8, prompt="e", fields={"model": "unknown"}),
+    ]
+    first = await run(*given)
+    worker.verdict = worker.succeed
+
+    second = await run(*given)
+
+    codes = {n: entry.error and entry.error["code"] for n, entry in first.items()}
+    assert codes == {
+        2: None,
+        3: "content_policy",
+        4: "invalid_text",
+        7: "bad_line",
+        8: "unknown_model",
     }
+    assert {n for n, entry in second.items() if entry.succeeded} == {2, 3}
+    assert second[3].job_id not in {None, first[3].job_id}
+    assert await batches(door) == [4, 3]
+    assert len(worker.seen) == 3
 
 
-async def test_a_failed_job_is_made_anew_by_the_next_run(run, door, tmp_path: Path):
-    door.failures["b"] = "content_policy"
+async def test_a_batch_that_was_called_off_is_made_by_the_next_run(
+    run: Run, door: FrontDoor, worker: FakeWorker
+):
+    let = worker.hold()
+    running = asyncio.create_task(run(*lines("a", "b")))
+    await until(lambda: len(worker.seen) == 2)
+    [batch] = (await door.get("/v1/batches")).body["data"]
+    for lease in worker.seen[:1]:
+        await door.post(f"/v1/jobs/{lease.job_id}/cancel")
+    await door.post(f"/v1/batches/{batch['id']}/cancel")
+    let.set()
+    first = await running
+
+    second = await run(*lines("a", "b"))
+
+    assert sorted(entry.status for entry in first.values()) == ["canceled", "succeeded"]
+    assert all(entry.succeeded for entry in second.values())
+    assert await batches(door) == [2, 1]
+
+
+async def test_images_that_are_gone_are_fetched_again_and_not_made(
+    run: Run, door: FrontDoor, worker: FakeWorker, tmp_path: Path
+):
     await run(*lines("a", "b"))
-    assert (entries(tmp_path)[2].error or {})["code"] == "content_policy"
-    door.failures.clear()
+    (tmp_path / "out" / "00002-0.png").unlink()
 
-    await run(*lines("a", "b"))
+    found = await run(*lines("a", "b"))
 
-    assert [name[-3:] for name in door.jobs] == ["1:1", "2:1", "2:2"]
-    assert entries(tmp_path)[2].succeeded
-
-
-async def test_bytes_with_another_hash_are_fetched_again(run, door, tmp_path: Path):
-    door.spoiled = 1
-
-    await run(*lines("a"))
-
-    assert entries(tmp_path)[1].succeeded
-
-
-async def test_an_expired_url_is_asked_for_again(run, door, tmp_path: Path):
-    door.expired = 1
-
-    await run(*lines("a"))
-
-    assert entries(tmp_path)[1].succeeded
+    assert (tmp_path / "out" / found[2].images[0]["file"]).is_file()
+    assert len(worker.seen) == 2
 
 
 async def test_an_image_that_never_arrives_is_fetched_by_the_next_run(
-    run, door, tmp_path: Path
+    run: Run, door: FrontDoor, worker: FakeWorker, tmp_path: Path
 ):
-    door.spoiled = 4
-    await run(*lines("a"))
-    assert (entries(tmp_path)[1].error or {})["code"] == "download_failed"
-    assert pictures(tmp_path) == []
+    kept: dict[str, bytes] = {}
 
-    await run(*lines("a"))
+    async def hide(image: StoredImage) -> None:
+        kept[image.key] = await door.images.get(image.key)
+        await door.images.delete(image.key)
 
-    assert len(door.jobs) == 1
-    assert entries(tmp_path)[1].succeeded
+    async def hidden(lease):
+        outcome = await worker.make(lease, 1)
+        await hide(outcome.images[0])
+        return outcome
+
+    worker.verdict = hidden
+    first = await run(*lines("a"))
+    for key, data in kept.items():
+        await door.images.put(key, data, content_type="image/png")
+
+    second = await run(*lines("a"))
+
+    assert (first[2].error or {})["code"] == "download_failed"
+    assert second[2].succeeded
+    assert len(worker.seen) == 1
 
 
-async def test_an_option_that_fits_no_line_stops_the_batch_as_a_usage_error(run, door):
-    plan = Plan(fingerprint="f", fields={"model": "unknown"}, window=2)
+async def test_a_batch_that_nobody_knows_any_more_is_made_anew(
+    run: Run, door: FrontDoor, redis: Redis, worker: FakeWorker, tmp_path: Path
+):
+    await run(*lines("a", "b"))
+    (tmp_path / "out" / "00002-0.png").unlink()
+    for key in await redis.keys("darkroom:batch*"):
+        await redis.delete(key)
+    for lease in worker.seen:
+        await door.call("DELETE", f"/v1/jobs/{lease.job_id}")
 
-    with pytest.raises(Failure, match="unknown_model") as stopped:
-        await run(*lines("a", "b"), plan=plan)
+    found = await run(*lines("a", "b"))
+
+    assert all(entry.succeeded for entry in found.values())
+    assert await batches(door) == [1]
+
+
+async def test_an_option_that_fits_no_line_is_a_usage_error_and_not_written_down(
+    run: Run, door: FrontDoor, tmp_path: Path
+):
+    plan = Plan(fingerprint="f", fields={"model": "unknown"})
+
+    for _ in range(2):  # it is asked anew: the catalog may have changed
+        with pytest.raises(Failure, match="unknown_model") as stopped:
+            await run(*lines("a", "b"), plan=plan)
 
     assert stopped.value.exit_code == 2
+    assert entries(tmp_path / "out") == {}
+    assert await batches(door) == [2, 2]
 
 
-async def test_a_field_of_a_line_s_own_stops_nothing(run, tmp_path: Path):
-    await run(
-        Line(number=1, prompt="a", fields={"model": "unknown"}), *lines("", "b")[1:]
-    )
+async def test_a_key_that_does_not_work_stops_the_run(run: Run, tmp_path: Path):
+    with pytest.raises(Failure, match="key"):
+        await run(*lines("a"), key="sk_nobody")
 
-    assert (entries(tmp_path)[1].error or {})["code"] == "unknown_model"
-    assert entries(tmp_path)[2].succeeded
-
-
-async def test_a_key_that_does_not_work_stops_the_batch(run, door, tmp_path: Path):
-    door.refusals.append((401, "key_revoked", {}))
-
-    with pytest.raises(Failure, match="key_revoked"):
-        await run(*lines("a"))
-
-    assert entries(tmp_path) == {}
-
-
-async def test_a_quota_for_this_month_is_not_waited_for(run, door):
-    door.refusals.append((429, "quota_exceeded", {"Retry-After": "3600"}))
-
-    with pytest.raises(Failure, match="says: no"):
-        await run(*lines("a"), patience_s=10_000)
-
-
-async def test_a_front_door_that_stays_away_is_not_waited_for_for_ever(run, door):
-    door.refusals.extend([(0, "hung_up", {})] * 20)
-
-    with pytest.raises(Failure, match="does not answer"):
-        await run(*lines("a"), patience_s=0.5)
+    assert entries(tmp_path / "out") == {}

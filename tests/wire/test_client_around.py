@@ -63,7 +63,7 @@ async def test_all_jobs_are_followed_over_connections_that_are_cut(
     follows = asyncio.Event()
 
     async def cut(_: int) -> None:
-        while door.door.front.hub.count == 0:
+        while not door.door.front.hub.followers:
             await asyncio.sleep(0.01)
         await door.submit("before the cut")
         follows.set()

@@ -72,6 +72,9 @@ def variables(operation: dict[str, Any], here: Stand) -> dict[str, str]:
     endpoint_id = here.endpoints[operation["operationId"] == "change_endpoint"]
     if operation["operationId"] == "delete_endpoint":
         endpoint_id = here.endpoints.pop()
+    batch_id = here.batches[0]
+    if operation["operationId"] == "cancel_batch":
+        batch_id = here.slow_batch()
     return {
         "URL": here.base_url,
         "KEY": SECRET,
@@ -79,4 +82,5 @@ def variables(operation: dict[str, Any], here: Stand) -> dict[str, str]:
         "FILE_ID": file_id,
         "ENDPOINT_ID": endpoint_id,
         "DELIVERY_ID": here.deliveries[0],
+        "BATCH_ID": batch_id,
     }

@@ -260,15 +260,17 @@ async def test_inner_addresses_are_refused_when_connecting_too(
     async with (
         Receiver() as receiver,
         front_door(shared_valkey.url, tmp_path, webhooks=quick()) as door,
-        FakeWorker(redis, door.images),
+        FakeWorker(redis, door.images) as worker,
         postman(door.settings),
     ):
+        let = worker.hold()
         # As one that was accepted before the rules were changed, or by a name
         # that led elsewhere then.
         job = await door.submit(webhook={"url": "https://hooks.example.com/"})
         [found] = [key async for key in redis.scan_iter("darkroom:job:*")]
         webhook = f'{{"url":"https://127.0.0.1:{receiver.port}/"}}'
         await redis.hset(found, "webhook", webhook)
+        let.set()
         told = await settled(door, job=job["id"])
 
     assert {attempt["error"] for attempt in told["log"]} == {"blocked_address"}

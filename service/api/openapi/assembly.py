@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +11,7 @@ from service.api.openapi.operation import (
     EVENTS,
     FORM,
     JSON,
+    LINES,
     Access,
     Answer,
     Body,
@@ -80,6 +82,7 @@ def _kinds(operations: Iterable[Operation]) -> Iterator[Any]:
     for operation in operations:
         if operation.body is not None:
             yield operation.body.model
+            yield from filter(None, (operation.body.line,))
         for answer in operation.answers.values():
             yield from filter(None, (answer.shape, answer.events))
 
@@ -90,6 +93,9 @@ def _add_bodies(taken: Sequence[Body], schemas: dict[str, Any]) -> None:
     for model in {body.model.__name__ for body in taken}:
         del schemas[model]
     for body in taken:
+        if body.line is not None:
+            name, line = body.line.__name__, replace(body, images=Images.SOME)
+            schemas[name] = bodies.json_schema(line, schemas[name])
         if body.file is not None:
             schemas[body.name] = bodies.form_schema(body, read[body.name], schemas)
             continue
@@ -145,6 +151,8 @@ def _body(body: Body) -> dict[str, Any]:
     if body.images is not Images.NONE:
         # A file cannot stand in an example; the command lines show them.
         content[FORM] = {"schema": _named(f"{body.name}Form")}
+    if body.line is not None:
+        content[LINES] = {"schema": _named(body.line.__name__)}
     return {"required": True, "content": content}
 
 

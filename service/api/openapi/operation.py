@@ -12,6 +12,7 @@ Schema = Mapping[str, Any]
 
 JSON = "application/json"
 FORM = "multipart/form-data"
+LINES = "application/x-ndjson"
 EVENTS = "text/event-stream"
 TEXT = "text/plain"
 
@@ -59,6 +60,7 @@ class Body:
         mask: Whether one of them may be a mask.
         file: What the form's `file` is; such a body is a form only, and `name` is the
             form's.
+        line: Reads each line but the images, where it may come line by line besides.
         examples: JSON bodies by what they show; they are sent as they stand.
         form_examples: Fields of forms by what they show; `@` begins a file's path.
     """
@@ -68,6 +70,7 @@ class Body:
     images: Images = Images.NONE
     mask: bool = True
     file: str | None = None
+    line: type[BaseModel] | None = None
     examples: Mapping[str, Any] = field(default_factory=dict)
     form_examples: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 

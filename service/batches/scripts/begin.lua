@@ -2,6 +2,7 @@
 -- 6 window, 7 the caller's name for it or '', 8 hash of what is asked for, 9 life of the name in ms, 10 ms within which whoever
 -- reads the lines speaks again, then field and value pairs of the record.
 -- Lines that come with a request are read by nobody else: who begins anew under the same name takes over from the reader before.
+-- A batch that failed made nothing, so its name is free: what was wrong may have been the catalog.
 -- Returns a code and an id: made | joined | mismatch
 local id, account, kind, window, name = ARGV[1], ARGV[2], ARGV[3], ARGV[6], ARGV[7]
 local name_key = NAMES .. account .. ':' .. name
@@ -10,8 +11,9 @@ if known then
   local earlier, hash = string.match(known, '^(%S+) (%S*)$')
   local state = call('HGET', batch_key(earlier), 'state')
   if state and hash ~= ARGV[8] then return { 'mismatch', earlier } end
-  if state and not (state == 'validating' and kind == 'native') then return { 'joined', earlier } end
-  if state then drop_batch(earlier, account) end
+  local is_cut = state == 'validating' and kind == 'native'
+  if state and state ~= 'failed' and not is_cut then return { 'joined', earlier } end
+  if is_cut then drop_batch(earlier, account) end
 end
 local expires = whole(now + tonumber(ARGV[4]))
 call('HSET', batch_key(id), 'state', 'validating', 'created_ms', now_text, 'expires_ms', expires, 'retention_ms', ARGV[5],

@@ -1,83 +1,45 @@
 """The result folder of a batch: what is finished, and whose folder it is.
 
     manifest.jsonl   one line for each finished prompt, added as it finishes
-    .batch.json      which file and options they came from; locked while one runs
+    .batch.json      which file and options they came from, and the batch that was
+                     made of it last; locked while a run writes here
 
-A run that is killed may leave half a line at the end, which the next run drops. A
-prompt that failed and is tried again gets a second line; the last one counts, and
-the earlier ones are removed when the run ends.
+Lines of one batch are added in the order in which the front door tells its results, so
+that their number says where to go on. A run that is killed may leave half a line at
+the end, which the next run drops. A prompt that is tried again gets a second line; the
+last one counts, and the earlier ones are removed when the run ends.
 """
 
 import errno
-import fcntl
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from service.cli.batch.entries import Entry, Sent
+from service.cli.batch.label import Label, writing
 from service.cli.failure import Failure
 
 _MANIFEST = "manifest.jsonl"
-_IDENTITY = ".batch.json"
-DOWNLOAD_FAILED = "download_failed"
-"""Code of an image that was made and did not arrive; it need not be made again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """What became of one prompt; a line of the manifest.
-
-    Attributes:
-        line: Where the prompt stands in the file.
-        job_id: None: no job was made of it.
-        status: The final state of its job, or `failed`.
-        images: `file`, `sha256`, `width`, `height`, `content_type` of each.
-        error: `{"code", "message"}`; beside images when some could not be made.
-        attempt: How often the prompt was submitted anew, this time included.
-    """
-
-    line: int
-    prompt: str
-    job_id: str | None
-    status: str
-    images: list[dict[str, Any]]
-    error: dict[str, Any] | None
-    attempt: int = 1
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether its images are there."""
-        return self.status == "succeeded"
-
-    @property
-    def next_attempt(self) -> int:
-        """Under which number to submit it again.
-
-        A job that has ended would only be joined again; one whose images are merely
-        not here, or that was never made, is what we want to join.
-        """
-        code = (self.error or {}).get("code")
-        if self.succeeded or self.job_id is None or code == DOWNLOAD_FAILED:
-            return self.attempt
-        return self.attempt + 1
-
-    def to_json(self) -> bytes:
-        """Return the line, non-ASCII text as it is."""
-        return json.dumps(asdict(self), ensure_ascii=False).encode() + b"\n"
 
 
 class Manifest:
-    """The manifest of one folder, held by one run; see `opened`."""
+    """The manifest of one folder, held by one run; see `opened`.
 
-    def __init__(self, folder: Path) -> None:
+    Attributes:
+        entries: By line; of several the last.
+        sent: The batch that was made last; None: there was none.
+    """
+
+    def __init__(self, folder: Path, label: Label, identity: dict[str, Any]) -> None:
         self.folder = folder
         self.path = folder / _MANIFEST
-        self._lines_on_disk = 0
-        with _writing(self.path):
+        self._label, self._identity, self._lines_on_disk = label, identity, 0
+        with writing(self.path):
             self.entries = {entry.line: entry for entry in self._read()}
+            self.sent = self._identify(identity)
             if self._lines_on_disk:
                 self._rewrite()  # without what was torn or superseded
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -92,20 +54,12 @@ class Manifest:
             Failure: It cannot be written to, another run holds it, or its results
                 came from another file or other options.
         """
-        with _writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            lock = os.open(folder / _IDENTITY, flags, 0o666)
-        try:
-            _hold(lock, folder)
-            manifest = cls(folder)
-            _identify(lock, identity, manifest)
+        with Label.held(folder) as label:
+            manifest = cls(folder, label, identity)
             try:
                 yield manifest
             finally:
                 manifest.close()
-        finally:
-            os.close(lock)
 
     def add(self, entry: Entry) -> None:
         """Append one line, in one write.
@@ -114,7 +68,7 @@ class Manifest:
             Failure: The disk takes no more.
         """
         data = entry.to_json()
-        with _writing(self.path):
+        with writing(self.path):
             if os.write(self._fd, data) < len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._lines_on_disk += 1
@@ -127,16 +81,24 @@ class Manifest:
             return False
         return all((self.folder / image["file"]).is_file() for image in entry.images)
 
-    def attempt(self, line: int) -> int:
-        """Return under which number the prompt of that line is submitted now."""
-        entry = self.entries.get(line)
-        return 1 if entry is None else entry.next_attempt
+    def taken(self, batch: str) -> int:
+        """Return how many results of a batch are here: the first so many."""
+        return sum(entry.batch == batch for entry in self.entries.values())
+
+    def remember(self, sent: Sent) -> None:
+        """Write down which batch was made of which lines.
+
+        Raises:
+            Failure: The disk takes no more.
+        """
+        self.sent = sent
+        self._label.write({**self._identity, "sent": sent._asdict()})
 
     def close(self) -> None:
         """Let go of it, after removing superseded lines."""
         os.close(self._fd)
         if self._lines_on_disk > len(self.entries):
-            with _writing(self.path):
+            with writing(self.path):
                 self._rewrite()
 
     def _read(self) -> Iterator[Entry]:
@@ -147,9 +109,24 @@ class Manifest:
         for line in content.split(b"\n"):
             self._lines_on_disk += bool(line)
             try:
-                yield Entry(**json.loads(line))
-            except (ValueError, TypeError):
-                continue  # torn by a kill; its job is joined again
+                yield Entry.of(json.loads(line))
+            except (ValueError, TypeError, AttributeError):
+                continue  # torn by a kill; its result is told again
+
+    def _identify(self, identity: dict[str, Any]) -> Sent | None:
+        """Return what was sent of the same; refuse what came of something else."""
+        stored = self._label.read()
+        sent = stored.pop("sent", None)
+        if stored == identity:
+            return Sent(**sent) if sent else None
+        if self.entries:
+            raise Failure(
+                f"{self.folder} holds the results of another file or of other "
+                "options: name another folder with --out",
+                exit_code=2,
+            )
+        self._label.write(identity)
+        return None
 
     def _rewrite(self) -> None:
         part = self.path.with_name(f".{_MANIFEST}.part")
@@ -160,34 +137,3 @@ class Manifest:
             os.fsync(file.fileno())
         part.replace(self.path)
         self._lines_on_disk = len(self.entries)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise Failure(f"cannot write {path}: {exc.strerror}") from exc
-
-
-def _hold(lock: int, folder: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        raise Failure(f"another batch is being written to {folder}") from exc
-
-
-def _identify(lock: int, identity: dict[str, Any], manifest: Manifest) -> None:
-    try:
-        stored = json.loads(os.pread(lock, 65_536, 0))
-    except ValueError:
-        stored = None
-    if manifest.entries and stored != identity:
-        raise Failure(
-            f"{manifest.folder} holds the results of another file or of other "
-            "options: name another folder with --out",
-            exit_code=2,
-        )
-    if stored != identity:
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, json.dumps(identity, ensure_ascii=False).encode(), 0)

@@ -144,9 +144,11 @@ def _checked(line: Line) -> Line:
     problem = line.problem
     try:
         line.prompt.encode()
-        json.dumps(line.fields, ensure_ascii=False).encode()
+        json.dumps(line.fields, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
         problem = "it is not valid UTF-8"
+    except ValueError:
+        problem = "it holds a number that is none"
     if problem is None and not line.prompt.strip():
         problem = "its prompt is empty"
     if problem is None:

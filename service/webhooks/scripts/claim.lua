@@ -88,6 +88,7 @@ for nth, id in ipairs(call('ZRANGEBYSCORE', DELIVER, '-inf', now_text, 'LIMIT', 
     local t = target(d[TARGET], d[ENDPOINT])
     local url = url_of(d, t)
     if t.dead or not url then
+      if d[STATE] == 'running' then call('HINCRBY', delivery_key(id), 'fence', 1) end -- whoever held it has no say any more
       conclude(id, d, 'failed', t.dead or 'invalid_url', retention)
     elseif passes(id, d, t) and is_its_turn(id, d, url) then
       take(id, d, t, url)

@@ -3,6 +3,7 @@
 from typing import Literal, NotRequired
 
 from service.api.openapi.shapes import Shape
+from service.api.openapi.shapes.batches import Batch
 from service.api.openapi.shapes.jobs import Job
 
 
@@ -26,6 +27,8 @@ class Happening(Shape):
     """From 0 to 1, where the event tells it."""
     job: NotRequired[Job]
     """The whole job, in a stream of its own, with the first event and the last."""
+    batch: NotRequired[Batch]
+    """Likewise the whole batch."""
 
 
 class Missed(Shape):

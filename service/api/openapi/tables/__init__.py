@@ -9,6 +9,7 @@ from service.api.openapi.operation import Operation
 from service.api.openapi.tables import (
     about,
     around,
+    batches,
     chat,
     embed,
     events,
@@ -31,6 +32,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *embed.OPERATIONS,
     *jobs.OPERATIONS,
     *files.OPERATIONS,
+    *batches.OPERATIONS,
     *webhooks.OPERATIONS,
     *events.OPERATIONS,
     *images.OPERATIONS,
@@ -50,6 +52,8 @@ TAGS: Mapping[str, str] = {
     embed.TAG: "Links that show one image, for pages and Markdown.",
     jobs.TAG: "The native resource, which says the most: submit, wait, list, cancel.",
     files.TAG: "The contract of OpenAI: what is uploaded, and what batches made.",
+    batches.TAG: "Many images at once: OpenAI's contract, and one that takes lines as "
+    "they come. Batches run when nobody waits for anything else.",
     webhooks.TAG: "Who is told of what happens, and what became of telling them.",
     events.TAG: "What happens, as it does: server-sent events.",
     images.TAG: "The bytes themselves.",

@@ -74,6 +74,46 @@ FILE = {
     "status": "processed",
 }
 
+_BATCH_ID = "batch_5n8c1tq7w3kz0m4rj9xv2hd6ys"
+_BATCH_LINK = f"{_BASE}/v1/batches/{_BATCH_ID}"
+
+BATCH: dict[str, Any] = {
+    "id": _BATCH_ID,
+    "object": "batch",
+    "endpoint": "/v1/images/generations",
+    "errors": None,
+    "input_file_id": "file-7q2xk5m3nd4w6hcv2zr5tbyp3e",
+    "completion_window": "24h",
+    "status": "validating",
+    "output_file_id": None,
+    "error_file_id": None,
+    "created_at": 1795270460,
+    "in_progress_at": None,
+    "expires_at": 1795356860,
+    "finalizing_at": None,
+    "completed_at": None,
+    "failed_at": None,
+    "expired_at": None,
+    "cancelling_at": None,
+    "cancelled_at": None,
+    "request_counts": {
+        "total": 0,
+        "completed": 0,
+        "failed": 0,
+        "canceled": 0,
+        "expired": 0,
+    },
+    "metadata": {},
+    "summary": {"images": 0, "cost": 0.0, "p50_ms": None, "p95_ms": None},
+    "retry_of": None,
+    "links": {
+        "self": _BATCH_LINK,
+        "events": f"{_BATCH_LINK}/events",
+        "results": f"{_BATCH_LINK}/results",
+        "cancel": f"{_BATCH_LINK}/cancel",
+    },
+}
+
 DONE = {
     **QUEUED,
     "status": "succeeded",

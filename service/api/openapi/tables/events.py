@@ -4,6 +4,7 @@ from service.api.openapi import codes
 from service.api.openapi.headers import OF_A_JOB
 from service.api.openapi.operation import Answer, Operation, Parameter
 from service.api.openapi.shapes.happenings import Happened, Happening
+from service.api.openapi.tables.batches import BATCH_ID
 from service.api.openapi.tables.jobs import JOB_ID
 from service.events import TYPES
 
@@ -50,6 +51,27 @@ OPERATIONS = (
                 text="The job ended, and the caller knows how: browsers do not come "
                 "again.",
                 headers=OF_A_JOB,
+            ),
+        },
+        refuses=(*_REFUSES, "not_found", "deleted"),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/batches/{batch_id}/events",
+        id="follow_batch",
+        tag=TAG,
+        summary="Follow a batch and its jobs to its end",
+        text="The first event is the batch as it stands, with the type that its state "
+        "has, the last one is how it ended; both carry the whole `batch`. Between them "
+        "come the events of its jobs, as in the stream of the account." + _MANNERS,
+        parameters=(BATCH_ID, _AFTER, _LAST_EVENT_ID),
+        answers={
+            200: Answer(
+                text="What happens.", events=Happening, headers=("Cache-Control",)
+            ),
+            204: Answer(
+                text="The batch ended, and the caller knows how: browsers do not come "
+                "again."
             ),
         },
         refuses=(*_REFUSES, "not_found", "deleted"),

@@ -1,0 +1,252 @@
+"""Receivers that hang, that are away, and workers that die while they are told.
+
+Jobs are canceled as soon as they are submitted, so that events come as fast as Redis
+makes them, and each is told to whoever wants to hear of it. The receivers are here, in
+the driver, and believe nothing that is not signed right.
+"""
+
+import asyncio
+import random
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import aiohttp
+
+from service.settings import Webhooks
+from service.webhooks import Deliveries, Delivery
+from tests.chaos.report import Report
+from tests.chaos.stage import MODEL, SECRET, Cast, Stage, on_stage
+from tests.fakes.receiver import Heard, Receiver
+
+_ACCOUNT = "default"
+_SETTINGS = {
+    "DARKROOM_OUTBOUND__ALLOWED_NETWORKS": '["127.0.0.0/8"]',
+    "DARKROOM_OUTBOUND__ALLOW_HTTP": "true",
+    "DARKROOM_WEBHOOKS__ENDPOINTS": "1000",
+    "DARKROOM_WEBHOOKS__HOST_PER_MINUTE": "0",
+}
+_PATIENCE_S = 120
+_LOOK_S = 0.05
+_ABREAST = 16
+
+
+class Subscriber:
+    """An account with endpoints, and jobs that end at once."""
+
+    def __init__(self, stage: Stage, session: aiohttp.ClientSession) -> None:
+        self._stage, self._session = stage, session
+        self._gate = asyncio.Semaphore(_ABREAST)
+        self.store = Deliveries(stage.redis)
+
+    async def ask(self, method: str, path: str, json: Any = None) -> Any:
+        url = f"{self._stage.base_url}{path}"
+        headers = {"Authorization": f"Bearer {SECRET}"}
+        async with self._session.request(
+            method, url, json=json, headers=headers
+        ) as response:
+            assert response.ok, await response.text()
+            return await response.json()
+
+    async def listen(self, url: str, receiver: Receiver) -> str:
+        """Make an endpoint for the ends of jobs; return its id."""
+        wanted = {"url": url, "events": ["job.canceled"]}
+        made = await self.ask("POST", "/v1/endpoints", wanted)
+        receiver.secrets.append(made["secret"])
+        return str(made["id"])
+
+    async def end_jobs(self, numbers: Iterable[int]) -> set[str]:
+        """Submit jobs and cancel them; return their ids."""
+        return set(await asyncio.gather(*map(self._end_job, numbers)))
+
+    async def _end_job(self, number: int) -> str:
+        async with self._gate:
+            body = {"model": MODEL, "prompt": f"a fox, number {number}"}
+            job = await self.ask("POST", "/v1/jobs", body | {"priority": "batch"})
+            await self.ask("POST", f"/v1/jobs/{job['id']}/cancel")
+        return str(job["id"])
+
+    async def deliveries(self) -> list[Delivery]:
+        """Return all of them, with their logs."""
+        found, after, more = list[Delivery](), None, True
+        while more:
+            page, more = await self.store.page(_ACCOUNT, limit=100, after=after)
+            found += [await self.store.get(d.id, account=_ACCOUNT) for d in page]
+            after = page[-1].id
+        return found
+
+
+async def hanging(
+    *, good: int, jobs: int, rounds: int, most: float, cast: Cast
+) -> Report:
+    """Time `good` endpoints alone, and beside one that never answers, by turns.
+
+    Args:
+        good: Endpoints that answer at once.
+        jobs: Events of one turn.
+        rounds: Turns of each kind.
+        most: How many times as long p95 may be beside the one that hangs.
+        cast: Who plays; the jobs do not reach its upstream.
+    """
+    report = Report("one hanging endpoint")
+    alone, beside = list[float](), list[float]()
+    async with (
+        on_stage(cast, settings=_SETTINGS) as stage,
+        aiohttp.ClientSession() as session,
+        Receiver() as receiver,
+        Receiver() as bad,
+    ):
+        ours = Subscriber(stage, session)
+        secret = (await ours.ask("GET", "/v1/webhooks/default/secret"))["key"]
+        receiver.secrets = [secret]
+        for number in range(good):
+            await ours.ask(
+                "POST",
+                "/v1/endpoints",
+                {"url": f"{receiver.url}/to/{number}", "secret": secret},
+            )
+        hung = await ours.listen(f"{bad.url}/hang", bad)
+        for turn in range(-1, rounds):  # the first one is warming up
+            for status, times in (("disabled", alone), ("enabled", beside)):
+                await ours.ask("PATCH", f"/v1/endpoints/{hung}", {"status": status})
+                times.append(await _p95(ours, receiver, range(jobs), good=good))
+            if turn < 0:
+                alone.clear()
+                beside.clear()
+        held = len(bad.heard)
+    ratio = statistics.median(beside) / statistics.median(alone)
+    report.note(endpoints=good + 1, events=2 * jobs * rounds, workers=cast.workers)
+    report.note(p95_alone_ms=statistics.median(alone) * 1000)
+    report.note(p95_beside_ms=statistics.median(beside) * 1000)
+    report.note(ratio=ratio, limit=most, calls_that_hung=held, forged=len(bad.forged))
+    report.expect(that=held > 0, otherwise="nothing was sent to the one that hangs")
+    report.expect(that=ratio <= most, otherwise=f"p95 is {ratio:.2f} times as long")
+    report.expect_none("forged_ones", receiver.forged)
+    return report
+
+
+async def _p95(
+    ours: Subscriber, receiver: Receiver, numbers: Sequence[int], *, good: int
+) -> float:
+    """Return how long it takes from the event to its arrival, in seconds."""
+    receiver.heard.clear()
+    jobs = await ours.end_jobs(numbers)
+    expected = len(jobs) * good
+    heard = await receiver.until(expected, within_s=_PATIENCE_S)
+    begun = {}
+    for job_id in jobs:
+        page = await ours.store.page(
+            _ACCOUNT, limit=1, matches=lambda d, job_id=job_id: d.subject == job_id
+        )
+        begun[page.deliveries[0].event] = page.deliveries[0].created_at.timestamp()
+    took = sorted(one.at - begun[one.id] for one in heard)
+    return took[int(0.95 * len(took))]
+
+
+async def outage(*, events: int, hour_s: float, seed: int, cast: Cast) -> Report:
+    """Send events to a receiver that is away for an hour, while workers are killed.
+
+    Args:
+        events: How many.
+        hour_s: How long an hour is: schedule and breaker are scaled with it.
+        seed: Decides who is killed.
+        cast: Who plays.
+    """
+    report = Report(f"webhooks through an outage, seed {seed}")
+    usual, scale = Webhooks(), hour_s / 3600
+    rules = {
+        "DARKROOM_WEBHOOKS__SCHEDULE_S": str([s * scale for s in usual.schedule_s]),
+        "DARKROOM_WEBHOOKS__BREAKER_S": str(usual.breaker_s * scale),
+    }
+    dice = random.Random(seed)
+    async with (
+        on_stage(cast, settings=_SETTINGS | rules) as stage,
+        aiohttp.ClientSession() as session,
+        Receiver() as receiver,
+    ):
+        ours = Subscriber(stage, session)
+        await ours.listen(receiver.url, receiver)
+        receiver.status, begun = 0, time.monotonic()
+        jobs = await ours.end_jobs(range(events))
+        while time.monotonic() - begun < hour_s:
+            await asyncio.sleep(hour_s / 4)
+            stage.kill_worker(dice.randrange(cast.workers))
+        receiver.status, failed = 204, len(receiver.heard)
+        await _until_heard(receiver, jobs, since=failed, stage=stage, dice=dice)
+        told = await _settled(ours)
+        _settle(report, told, jobs, receiver.heard[failed:])
+        report.note(kills=stage.kills["worker"], refused=failed)
+        report.expect_none("forged", receiver.forged)
+    return report
+
+
+async def _until_heard(
+    receiver: Receiver, jobs: set[str], *, since: int, stage: Stage, dice: random.Random
+) -> None:
+    """Kill a worker in the midst of it."""
+    async with asyncio.timeout(_PATIENCE_S):
+        await receiver.until(since + len(jobs) // 4, within_s=_PATIENCE_S)
+        stage.kill_worker(dice.randrange(stage.cast.workers))
+        while _subjects(receiver.heard[since:]) < jobs:
+            await asyncio.sleep(_LOOK_S)
+
+
+async def _settled(ours: Subscriber) -> list[Delivery]:
+    """Return the deliveries once none is on its way any more."""
+    async with asyncio.timeout(_PATIENCE_S):
+        while True:
+            told = await ours.deliveries()
+            if all(delivery.state != "pending" for delivery in told):
+                return told
+            await asyncio.sleep(_LOOK_S)
+
+
+def _subjects(heard: Iterable[Heard]) -> set[str]:
+    return {str(one.event["data"]["id"]) for one in heard}
+
+
+def _settle(
+    report: Report, told: Sequence[Delivery], jobs: set[str], heard: Sequence[Heard]
+) -> None:
+    times = Counter(one.id for one in heard)
+    gaps = [d.id for d in told if [a.n for a in d.log] != [*range(1, d.attempts + 1)]]
+    report.note(events=len(jobs), arrived=len(heard), most_of_one=max(times.values()))
+    report.note(most_attempts=max(d.attempts for d in told))
+    report.expect_none("lost", jobs - _subjects(heard))
+    report.expect_none("not_delivered", [d.id for d in told if d.state != "delivered"])
+    report.expect_none("ids_nobody_sent", times.keys() - {d.event for d in told})
+    report.expect_none("logs_with_gaps", gaps)
+    more = [d.id for d in told if d.attempts > 4]
+    report.expect_none("more_than_four_attempts", more)
+    report.expect_none("told_more_than_twice", [i for i, n in times.items() if n > 2])
+
+
+async def between(*, jobs: int, cast: Cast) -> Report:
+    """Kill the only worker when it was heard and has not been answered yet."""
+    report = Report("killed between the POST and the log")
+    async with (
+        on_stage(cast, settings=_SETTINGS) as stage,
+        aiohttp.ClientSession() as session,
+        Receiver() as receiver,
+    ):
+        ours = Subscriber(stage, session)
+        await ours.listen(receiver.url, receiver)
+        receiver.takes_s = _PATIENCE_S
+        ended = await ours.end_jobs(range(jobs))
+        await receiver.until(jobs)
+        receiver.takes_s = 0
+        killed_at = time.monotonic()
+        stage.kill_worker(0)
+        heard = await receiver.until(2 * jobs, within_s=_PATIENCE_S)
+        again_s = time.monotonic() - killed_at
+        told = await _settled(ours)
+        report.note(events=jobs, arrived=len(receiver.heard), again_after_s=again_s)
+        times = Counter(one.id for one in heard)
+        report.expect_none("not_twice", [i for i, n in times.items() if n != 2])
+        report.expect_none("lost", ended - _subjects(heard))
+        logs = [[attempt.n for attempt in d.log] for d in told]
+        report.expect_none("logs_wrong", [log for log in logs if log != [1]])
+        report.expect_none("forged", receiver.forged)
+    return report
