@@ -131,7 +131,7 @@ def make_app(
                     ),
                 ),
                 acceptance=Acceptance(
-                    catalog=catalog,
+                    live=live,
                     accounts=backends.accounts,
                     batches=backends.batches,
                     files=backends.files,

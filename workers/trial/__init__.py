@@ -62,7 +62,6 @@ def main(arguments: Sequence[str]) -> int:
         )
         entry = catalog.providers[given.provider]
         key = api_key(entry, os.environ)
-        _say(f"asking {plan.route} for an image of {plan.request.size}, {plan.price}")
         result = asyncio.run(_attempt(plan, entry, key, settings, given.output))
     except (ConfigurationError, CatalogError, NotTestable, KeyMissing) as exc:
         _say(f"darkroom: {exc}")
@@ -93,13 +92,14 @@ async def _attempt(
     settings: Settings,
     output: Path | None,
 ) -> dict[str, Any]:
-    """Make the image; say what came of it, an error among it where one did."""
+    """Say what it asks for, and do; return what came of it, an error where one did."""
     told: dict[str, Any] = {
         "provider": entry.name,
         "adapter": entry.adapter,
         "model": plan.request.model,
         "provider_model": plan.route.provider_model,
     }
+    _say(f"asking {plan.route} for an image of {plan.request.size}, {plan.price}")
     imaging, began = Imaging(processes=1), time.monotonic()
     try:
         async with Outbound(settings.outbound) as outbound:
