@@ -147,8 +147,8 @@ def make_app(
                 derivatives=Derivatives(backends.images, copying, backends.jobs),
                 uploads=Turns(
                     files.MOST_UPLOADS,
-                    refusal=f"{files.MOST_UPLOADS} files of this account are on their "
-                    "way already",
+                    refusal=f"{files.MOST_UPLOADS} uploads of this account are on "
+                    "their way already",
                 ),
                 outbound=outbound,
                 endpoints=Endpoints(backends.redis, most=settings.webhooks.endpoints),

@@ -126,11 +126,14 @@ async def _from_lines(request: web.Request, key: ApiKey) -> web.Response:
         content_hash=hash_of(sorted(request.query.items())),
     )
     lines = lines_of(request, limits=front.settings.limits)
-    batch, joined = await front.backends.batches.begin(new)
-    if joined:
-        await front.acceptance.check_same(batch, lines)
-    else:
-        batch = await front.acceptance.take(batch, lines, key=key, model=options.model)
+    with front.uploads.taken_by(key.account):
+        batch, joined = await front.backends.batches.begin(new)
+        if joined:
+            await front.acceptance.check_same(batch, lines)
+        else:
+            batch = await front.acceptance.take(
+                batch, lines, key=key, model=options.model
+            )
     return _answered(front, batch, joined=joined, status=HTTPStatus.ACCEPTED)
 
 

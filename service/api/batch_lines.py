@@ -50,8 +50,8 @@ class CallDraft(Draft):
     """The body of a line as OpenAI has them: nobody waits for it, or sees it come."""
 
     response_format: Literal["url", "b64_json"] | None = None
-    stream: Literal[False] | None = None
-    partial_images: Literal[0] | None = None
+    stream: bool | None = None
+    partial_images: int | None = None
     safety_identifier: str | None = None
 
 
@@ -89,7 +89,7 @@ class BatchLines:
         """
         custom_id = None
         try:
-            fields = parse_object(data)
+            fields = parse_object(data, what="the line")
             custom_id = _shown_id(fields)
             read = _read_job if endpoint == JOBS else _read_call
             body = read(fields, endpoint)
@@ -123,6 +123,7 @@ class BatchLines:
             return Drafted(line, operation, uploads, line.metadata)
         call = read_fields(CallDraft, fields)
         _check(call)
+        _check_nobody_watches(call)
         if call.safety_identifier is not None:
             call = call.model_copy(update={"user": call.safety_identifier})
         is_edit = endpoint == EDITS or uploads.images
@@ -181,3 +182,13 @@ def _check(draft: Draft) -> None:
             code="unsupported_field",
             param="cache",
         )
+
+
+def _check_nobody_watches(call: CallDraft) -> None:
+    for param in ("stream", "partial_images"):
+        if getattr(call, param):
+            raise InvalidRequest(
+                f"{param} is for a caller who sees the images come",
+                code="incompatible_options",
+                param=param,
+            )

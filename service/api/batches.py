@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
@@ -18,11 +18,11 @@ from service.api.batch_results import results
 from service.api.context import FRONT, TRACE, Front
 from service.api.downloads import send
 from service.api.listing import bad_page, read_limit
-from service.api.outputs import line_of
+from service.api.outputs import Piece, pieces_of
 from service.api.wishes import refuse_unknown
 from service.batch_views import shown_batch
 from service.batches import Batch
-from service.core.errors import BatchNotFound, InvalidRequest, QueueUnavailable
+from service.core.errors import BatchNotFound, InvalidRequest, Unavailable
 
 routes = web.RouteTableDef()
 
@@ -83,13 +83,15 @@ async def get_results(request: web.Request) -> web.StreamResponse:
     refuse_unknown(request, "after", "follow")
     batch = await _found(front, key, request)
     after, follow = _after(request), _follow(request)
-    if not follow:
-        pieces = _written(front, batch, after)
-        return await send(request, pieces, headers=_HEADERS, size=None)
-    most = front.settings.limits.streams
-    with front.hub.seat(key.id, most=most):
-        pieces = _followed(request, batch, after)
-        return await send(request, pieces, headers=_HEADERS, size=None)
+    async with contextlib.AsyncExitStack() as stack:
+        if follow:
+            most = front.settings.limits.streams
+            stack.enter_context(front.hub.seat(key.id, most=most))
+            texts = _followed(request, batch, after)
+        else:
+            texts = (piece.text async for piece in _written(front, batch, after))
+        await stack.enter_async_context(contextlib.aclosing(texts))
+        return await send(request, texts, headers=_HEADERS, size=None)
 
 
 async def _found(front: Front, key: ApiKey, request: web.Request) -> Batch:
@@ -101,18 +103,20 @@ def _shown(front: Front, batch: Batch) -> dict[str, object]:
     return shown_batch(batch, base_url=front.settings.base_url)
 
 
-async def _written(front: Front, batch: Batch, after: int) -> AsyncIterator[bytes]:
+async def _written(
+    front: Front, batch: Batch, after: int
+) -> AsyncGenerator[Piece, None]:
     async for found in results(front, batch, after=after):
-        for result in found:
-            yield await line_of(front, batch, result)
+        async for piece in pieces_of(front, batch, found):
+            yield piece
 
 
 async def _followed(
     request: web.Request, batch: Batch, after: int
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield results until the batch has ended, and a blank line now and then.
 
-    Redis may go away meanwhile, which only takes time.
+    Redis and the store may go away meanwhile, which only takes time.
     """
     front, spoke_at = request.app[FRONT], time.monotonic()
     yield b""  # the headers need not wait for the first
@@ -120,13 +124,13 @@ async def _followed(
         request[TRACE].hung_up = stirred.set
         while request.transport is not None:
             stirred.clear()
-            with contextlib.suppress(QueueUnavailable):
+            with contextlib.suppress(Unavailable):
                 batch = await front.backends.batches.get(
                     batch.id, account=batch.account
                 )
-                async for line in _written(front, batch, after):
-                    yield line
-                    after, spoke_at = after + 1, time.monotonic()
+                async for piece in _written(front, batch, after):
+                    yield piece.text
+                    after, spoke_at = after + piece.results, time.monotonic()
                 if batch.state.is_final or front.pulse.draining:
                     return
             silent_s = time.monotonic() - spoke_at

@@ -140,8 +140,12 @@ async def read_json(
     return parse_object(b"".join([chunk async for chunk in body]))
 
 
-def parse_object(data: bytes) -> dict[str, Any]:
+def parse_object(data: bytes, *, what: str = "the body") -> dict[str, Any]:
     """Read one JSON object, strictly.
+
+    Args:
+        data: All of its text.
+        what: What to call that in messages.
 
     Raises:
         InvalidRequest: `invalid_json`, `invalid_encoding`, `invalid_text`,
@@ -150,9 +154,9 @@ def parse_object(data: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
-        raise _why_not(data) from None
+        raise _why_not(data, what) from None
     if type(value) is not dict:
-        raise InvalidRequest("the body must be a JSON object", code="body_not_object")
+        raise InvalidRequest(f"{what} must be a JSON object", code="body_not_object")
     names = _count_names(value)
     # Each name has its own colon, and strings only add more: as many colons as
     # names left means that none was lost to a namesake.
@@ -199,27 +203,27 @@ def _refuse_duplicates(data: bytes) -> None:
     json.loads(data, object_pairs_hook=pairs, parse_int=str, parse_float=str)
 
 
-def _why_not(data: bytes) -> InvalidRequest:
-    """Name what is wrong with a body that orjson refused."""
+def _why_not(data: bytes, what: str) -> InvalidRequest:
+    """Name what is wrong with a text that orjson refused."""
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        return _not_utf8()
+        return _not_utf8(what)
     if data.startswith(_MARKS) or b"\0" in data[:_HEAD]:
-        return _not_utf8()
+        return _not_utf8(what)
     try:
         json.loads(text, parse_int=_finite, parse_float=_finite, parse_constant=_finite)
     except RecursionError:
         return _too_deep()
     except ValueError:
-        return InvalidRequest("the body is not valid JSON", code="invalid_json")
+        return InvalidRequest(f"{what} is not valid JSON", code="invalid_json")
     # The lenient parser takes what the strict one does not: halves of characters.
     return InvalidRequest("a string holds half a character", code="invalid_text")
 
 
-def _not_utf8() -> InvalidRequest:
+def _not_utf8(what: str) -> InvalidRequest:
     return InvalidRequest(
-        "the body must be UTF-8 without a byte order mark", code="invalid_encoding"
+        f"{what} must be UTF-8 without a byte order mark", code="invalid_encoding"
     )
 
 

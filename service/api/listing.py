@@ -24,17 +24,21 @@ class ListQuery:
         limit: 1 to 100.
         after: The last job of the page before.
         state: Only jobs in this state.
+        batch: Only lines of this batch.
         metadata: Only jobs that carry all of these pairs.
     """
 
     limit: int
     after: str | None
     state: JobState | None
+    batch: str | None
     metadata: Mapping[str, str]
 
     def matches(self, job: Job) -> bool:
         """Whether the job is wanted."""
         if self.state is not None and job.state is not self.state:
+            return False
+        if self.batch is not None and job.batch != self.batch:
             return False
         pairs = self.metadata.items()
         return all(job.metadata.get(name) == value for name, value in pairs)
@@ -51,7 +55,7 @@ def read_query(request: web.Request) -> ListQuery:
         InvalidRequest: `invalid_pagination`, `invalid_enum`, `unknown_param` or
             `duplicate_param`.
     """
-    refuse_unknown(request, "status", "after", "limit", _METADATA)
+    refuse_unknown(request, "status", "batch", "after", "limit", _METADATA)
     query = request.query
     after = query.get("after")
     if after is not None and not is_job_id(after):
@@ -60,6 +64,7 @@ def read_query(request: web.Request) -> ListQuery:
         limit=read_limit(query.get("limit")),
         after=after,
         state=_state(query.get("status")),
+        batch=query.get("batch"),
         metadata={
             name.removeprefix(_METADATA): value
             for name, value in query.items()

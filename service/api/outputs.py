@@ -4,8 +4,8 @@ OpenAI's lines carry what its images API would have answered; native ones carry 
 job. What succeeded stands in one file, everything else in the other.
 """
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,6 +20,7 @@ from service.core.jobs import Job, JobState
 from service.files import File, FileKind
 from service.intake import Accepted
 
+_PIECE_BYTES = 256 * 1024
 _LOST = {"code": "deleted", "message": "an image of this line is not in the store"}
 
 
@@ -32,23 +33,37 @@ async def render(front: Front, file: File) -> AsyncIterator[bytes]:
     """
     batch = await front.backends.batches.get(file.batch or "", account=file.account)
     async for found in results(front, batch):
-        text = bytearray()
-        for result in found:
-            if _file_of(result) is not file.kind:
-                continue
-            text += await line_of(front, batch, result)
-            if result.wants_bytes:  # a page of these were hundreds of megabytes
-                yield bytes(text)
-                text.clear()
-        yield bytes(text)
+        wanted = [result for result in found if _file_of(result) is file.kind]
+        async for piece in pieces_of(front, batch, wanted):
+            yield piece.text
 
 
-async def line_of(front: Front, batch: Batch, result: Result) -> bytes:
-    """Return a result in the words of its batch, and the end of the line.
+class Piece(NamedTuple):
+    """The lines of some results, in the words of their batch."""
+
+    results: int
+    text: bytes
+
+
+async def pieces_of(
+    front: Front, batch: Batch, found: Iterable[Result]
+) -> AsyncIterator[Piece]:
+    """Yield the lines of results, as many at a time as memory likes.
 
     Raises:
         Unavailable: Redis or the store is away.
     """
+    count, text = 0, bytearray()
+    for result in found:
+        text += await _line(front, batch, result)
+        count += 1
+        if len(text) >= _PIECE_BYTES:
+            yield Piece(count, bytes(text))
+            count, text = 0, bytearray()
+    yield Piece(count, bytes(text))
+
+
+async def _line(front: Front, batch: Batch, result: Result) -> bytes:
     row = _native if batch.endpoint == JOBS else _openai
     try:
         written = await row(front, batch, result)

@@ -14,9 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 from redis.asyncio import Redis
 
-from service.batches.endings import Endings
-from service.batches.feeds import READ_AGAIN, Feeds, Reading, Unfit
-from service.batches.records import (
+from service.batches.batch import (
     BadLine,
     Batch,
     BatchKind,
@@ -25,9 +23,10 @@ from service.batches.records import (
     is_batch_id,
     line_job_id,
     new_batch_id,
-    read_batch,
-    to_record,
 )
+from service.batches.endings import Endings
+from service.batches.feeds import READ_AGAIN, Feeds, Reading, Unfit
+from service.batches.records import read_batch, to_record
 from service.batches.scripting import script
 from service.batches.segments import Segments, SegmentWriter, StoredLine
 from service.core.errors import AlreadyFinished, BatchDeleted, BatchNotFound

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from redis.asyncio import Redis
 
-from service.batches.records import line_job_id
+from service.batches.batch import line_job_id
 from service.batches.scripting import script
 from service.batches.segments import folder_of
 from service.core.errors import StoreUnavailable

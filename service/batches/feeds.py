@@ -11,7 +11,7 @@ from typing import NamedTuple
 import orjson
 from redis.asyncio import Redis
 
-from service.batches.records import BadLine
+from service.batches.batch import BadLine
 from service.batches.scripting import script
 from service.core.errors import BatchOver
 from service.core.jobs import JobId

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from service.batches.records import Batch
+from service.batches.batch import Batch
 from service.image_store import ImageStore
 
 SEGMENT_LINES = 1000

@@ -9,9 +9,12 @@ from service.cli import (
     config,
     doctor,
     embed,
+    endpoints,
+    events,
     generate,
     jobs,
     keys,
+    listen,
     models,
     providers,
     running,
@@ -31,6 +34,9 @@ app.command()(running.worker)
 app.command()(generate.generate)
 app.add_typer(batch.app, name="batch")
 app.add_typer(jobs.app, name="jobs")
+app.command()(events.events)
+app.command()(listen.listen)
+app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(keys.app, name="keys")
 app.add_typer(embed.app, name="embed")
 app.add_typer(providers.app, name="providers")

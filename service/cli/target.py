@@ -40,7 +40,7 @@ def find_target(url: str | None, data_dir: Path | None) -> Target:
     """
     key = os.environ.get("DARKROOM_API_KEY", "").strip() or None
     if url is not None:
-        if not _is_http(url):
+        if not is_http(url):
             raise Failure(f"{url} is no http:// or https:// URL", exit_code=2)
         return Target(url.rstrip("/"), _checked(key))
     return _running(key, data_dir)
@@ -60,7 +60,7 @@ def _running(key: str | None, data_dir: Path | None) -> Target:
     return Target(runtime.url, _checked(key or read_key(folder)))
 
 
-def _is_http(url: str) -> bool:
+def is_http(url: str) -> bool:
     try:
         parts = urlsplit(url)
         _ = parts.port

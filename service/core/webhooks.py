@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from service.core.errors import InvalidRequest
 
@@ -81,8 +82,13 @@ def signed(
 
 
 def _signature(message: bytes, secret: str) -> str:
-    key = base64.b64decode(secret.removeprefix(_PREFIX))
-    return "v1," + base64.b64encode(hmac.digest(key, message, "sha256")).decode()
+    digest = hmac.digest(_key(secret), message, "sha256")
+    return "v1," + base64.b64encode(digest).decode()
+
+
+@lru_cache(maxsize=1000)
+def _key(secret: str) -> bytes:
+    return base64.b64decode(secret.removeprefix(_PREFIX))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,12 +49,20 @@ class EventHub:
         show: See `Show`.
         heartbeat_s: Nobody hears nothing for longer.
         write_s: Whoever takes nothing for so long is cut off.
+        longest_s: Nobody follows longer, but comes again, and shows his key anew.
     """
 
     def __init__(
-        self, redis: Redis, show: Show, *, heartbeat_s: float, write_s: float
+        self,
+        redis: Redis,
+        show: Show,
+        *,
+        heartbeat_s: float,
+        write_s: float,
+        longest_s: float = _LONGEST_S,
     ) -> None:
         self._heartbeat_s, self._write_s = heartbeat_s, write_s
+        self._longest_s = longest_s
         self.log = EventLog(redis)
         self._reader = Reader(redis, show)
         self._followers: set[Follower] = set()
@@ -122,6 +130,7 @@ class EventHub:
     def drain(self) -> None:
         """Send everybody away, at once: their clients come again, elsewhere."""
         self._is_draining = True
+        self._reader.rouse()
         for follower in tuple(self._followers):
             follower.end(Reason.DRAINING)
 
@@ -166,7 +175,7 @@ class EventHub:
                 if follower.stuck_since is not None:
                     if now - follower.stuck_since > self._write_s:
                         follower.cut(Reason.SLOW)
-                elif now - follower.begun_at > _LONGEST_S:
+                elif now - follower.begun_at > self._longest_s:
                     follower.end(Reason.OLD)
                 elif now - follower.spoke_at > self._heartbeat_s - beat_s:
                     follower.send(_COMMENT, now=now)

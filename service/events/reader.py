@@ -54,6 +54,12 @@ class Reader:
             if not self._watched[account]:
                 del self._watched[account]
 
+    def rouse(self) -> None:
+        """Let everybody who watches look."""
+        for watching in self._watched.values():
+            for happened in watching:
+                happened.set()
+
     def join(self, follower: Follower) -> None:
         """Tell the follower, too."""
         account = follower.interest.account

@@ -8,14 +8,13 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from array import array
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from service.accounts import Accounts, ApiKey
 from service.batches import BadLine, Batch, Batches, Reading, StoredLine
-from service.batches.records import MOST_ERRORS
+from service.batches.batch import MOST_ERRORS
 from service.catalog_file import LiveCatalog
 from service.core.errors import (
     BatchOver,
@@ -29,11 +28,12 @@ from service.files import FileKind, Files, Line
 from service.intake.compose import compose
 from service.intake.holding import while_held
 from service.intake.lines import LineReader
+from service.intake.names import Names
 from service.intake.spool import Spool
 from service.intake.words import check_metadata
 
 _TURN_S = 0.002
-"""Longer than this nobody else waits for his turn."""
+"""For so long lines are looked at, and then for as long others have their turn."""
 _KINDS = (FileKind.OUTPUT, FileKind.ERROR)
 
 
@@ -144,7 +144,7 @@ class Acceptance:
         key: ApiKey,
         model: str | None,
     ) -> Reading:
-        writer, names = self.batches.writer(batch.id), _Names()
+        writer, names = self.batches.writer(batch.id), Names()
         digest, errors, bad = hashlib.sha256(), list[BadLine](), 0
         turn_ends = time.monotonic() + _TURN_S
         async for line in lines:
@@ -160,7 +160,7 @@ class Acceptance:
                 errors += [_bad_line(fault, line.number)][: MOST_ERRORS - len(errors)]
             await writer.add(stored)
             if time.monotonic() > turn_ends:
-                await asyncio.sleep(0)
+                await asyncio.sleep(_TURN_S)
                 turn_ends = time.monotonic() + _TURN_S
         await writer.finish()
         if not writer.total:
@@ -171,7 +171,7 @@ class Acceptance:
         self,
         batch: Batch,
         line: Line,
-        names: "_Names",
+        names: Names,
         key: ApiKey,
         model: str | None,
     ) -> tuple[StoredLine, RequestError | None]:
@@ -233,34 +233,3 @@ def told(fault: RequestError) -> dict[str, str | None]:
 
 def _bad_line(fault: RequestError, number: int | None) -> BadLine:
     return BadLine(fault.code, str(fault), fault.param, number)
-
-
-class _Names:
-    """Names that occurred, by 64 bits of their hash each: a million take 32 MB at most.
-
-    Open addressing; two names are taken for one once in thirty million such batches.
-    """
-
-    def __init__(self) -> None:
-        self._slots, self._used = array("q", bytes(8 * 1024)), 0
-
-    def add(self, name: str) -> bool:
-        """Take one in; return whether it is new."""
-        if 2 * self._used >= len(self._slots):
-            old, self._slots = self._slots, array("q", bytes(16 * len(self._slots)))
-            for each in old:
-                if each:
-                    self._slots[self._place(each)] = each
-        number = hash(name) or 1
-        place = self._place(number)
-        is_new = not self._slots[place]
-        self._slots[place] = number
-        self._used += is_new
-        return is_new
-
-    def _place(self, number: int) -> int:
-        mask = len(self._slots) - 1
-        at = number & mask
-        while self._slots[at] not in {0, number}:
-            at = (at + 1) & mask
-        return at

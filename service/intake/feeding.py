@@ -133,13 +133,16 @@ class Feeder:
         except (BatchOver, NotFound, Deleted):
             return
         except (TooMuch, Unavailable) as exc:
-            log.info("batch.delayed", batch=batch_id, code=exc.code)
+            log.debug("batch.delayed", batch=batch_id, code=exc.code)
             look_again = _SOON
         except Exception:  # another front door may do better
             log.exception("batch.crashed", batch=batch_id)
             look_again = _LATER
-        with contextlib.suppress(Unavailable):  # its time runs out, then
-            await self._feeds.release(batch_id, holder=holder, look_again=look_again)
+        finally:  # where this process ends, too: another goes on at once
+            with contextlib.suppress(Unavailable):  # its time runs out, then
+                await self._feeds.release(
+                    batch_id, holder=holder, look_again=look_again
+                )
 
     async def _work(self, batch_id: str, holder: str) -> None:
         batch = await self._batches.get(batch_id, account=None)

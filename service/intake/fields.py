@@ -16,6 +16,7 @@ _CODES = {
     "less_than_equal": "out_of_range",
     "less_than": "out_of_range",
     "string_too_long": "out_of_range",
+    "string_too_short": "out_of_range",
     "finite_number": "out_of_range",
 }
 """From what pydantic calls it; everything else is `wrong_type`."""

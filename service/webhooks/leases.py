@@ -1,13 +1,14 @@
 """The worker's side of the deliveries: claim, renew, settle, give back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import orjson
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from service.job_store import keys
 from service.job_store.answers import ms
@@ -19,6 +20,8 @@ from service.webhooks.scripting import script
 
 log = structlog.get_logger()
 
+_LOOKS = 30
+"""Times that one claim goes on, where most of what is due may not be sent yet."""
 _GRACE = timedelta(hours=1)
 """For what attempts take themselves, and for waiting in line."""
 
@@ -26,7 +29,7 @@ _GRACE = timedelta(hours=1)
 Ending = Literal["delivered", "again", "exhausted", "gone"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Parcel:
     """A worker's right to one delivery, and all it takes to send it.
 
@@ -121,8 +124,24 @@ class DeliveryLeases:
         """Say nothing; see `announce`."""
 
     async def claim(self, most: int, *, held: Mapping[str, Parcel]) -> Claim[Parcel]:
-        """Take up to `most` deliveries that are due, whatever is held already."""
+        """Take up to `most` deliveries that are due, whatever is held already.
+
+        A crowd that has to wait for its receiver is sent aside at once, so that
+        whoever is due behind it is not kept waiting.
+        """
         _ = held
+        claim = await self._look(most)
+        for _ in range(_LOOKS):
+            if not claim.left or len(claim.leases) >= most:
+                break
+            try:
+                more = await self._look(most - len(claim.leases))
+            except (RedisError, OSError):  # what is in hand is not lost for that
+                break
+            claim = replace(more, leases=claim.leases + more.leases)
+        return claim
+
+    async def _look(self, most: int) -> Claim[Parcel]:
         next_due, left, *taken = await self._claim(
             [
                 self._worker,

@@ -11,17 +11,16 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import aiohttp
 
 from service.settings import Webhooks
-from service.webhooks import Deliveries, Delivery
+from service.webhooks import Delivery
 from tests.chaos.report import Report
-from tests.chaos.stage import MODEL, SECRET, Cast, Stage, on_stage
+from tests.chaos.stage import Cast, Stage, on_stage
+from tests.chaos.subscriber import ACCOUNT, Subscriber
 from tests.fakes.receiver import Heard, Receiver
 
-_ACCOUNT = "default"
 _SETTINGS = {
     "DARKROOM_OUTBOUND__ALLOWED_NETWORKS": '["127.0.0.0/8"]',
     "DARKROOM_OUTBOUND__ALLOW_HTTP": "true",
@@ -30,52 +29,6 @@ _SETTINGS = {
 }
 _PATIENCE_S = 120
 _LOOK_S = 0.05
-_ABREAST = 16
-
-
-class Subscriber:
-    """An account with endpoints, and jobs that end at once."""
-
-    def __init__(self, stage: Stage, session: aiohttp.ClientSession) -> None:
-        self._stage, self._session = stage, session
-        self._gate = asyncio.Semaphore(_ABREAST)
-        self.store = Deliveries(stage.redis)
-
-    async def ask(self, method: str, path: str, json: Any = None) -> Any:
-        url = f"{self._stage.base_url}{path}"
-        headers = {"Authorization": f"Bearer {SECRET}"}
-        async with self._session.request(
-            method, url, json=json, headers=headers
-        ) as response:
-            assert response.ok, await response.text()
-            return await response.json()
-
-    async def listen(self, url: str, receiver: Receiver) -> str:
-        """Make an endpoint for the ends of jobs; return its id."""
-        wanted = {"url": url, "events": ["job.canceled"]}
-        made = await self.ask("POST", "/v1/endpoints", wanted)
-        receiver.secrets.append(made["secret"])
-        return str(made["id"])
-
-    async def end_jobs(self, numbers: Iterable[int]) -> set[str]:
-        """Submit jobs and cancel them; return their ids."""
-        return set(await asyncio.gather(*map(self._end_job, numbers)))
-
-    async def _end_job(self, number: int) -> str:
-        async with self._gate:
-            body = {"model": MODEL, "prompt": f"a fox, number {number}"}
-            job = await self.ask("POST", "/v1/jobs", body | {"priority": "batch"})
-            await self.ask("POST", f"/v1/jobs/{job['id']}/cancel")
-        return str(job["id"])
-
-    async def deliveries(self) -> list[Delivery]:
-        """Return all of them, with their logs."""
-        found, after, more = list[Delivery](), None, True
-        while more:
-            page, more = await self.store.page(_ACCOUNT, limit=100, after=after)
-            found += [await self.store.get(d.id, account=_ACCOUNT) for d in page]
-            after = page[-1].id
-        return found
 
 
 async def hanging(
@@ -138,7 +91,7 @@ async def _p95(
     begun = {}
     for job_id in jobs:
         page = await ours.store.page(
-            _ACCOUNT, limit=1, matches=lambda d, job_id=job_id: d.subject == job_id
+            ACCOUNT, limit=1, matches=lambda d, job_id=job_id: d.subject == job_id
         )
         begun[page.deliveries[0].event] = page.deliveries[0].created_at.timestamp()
     took = sorted(one.at - begun[one.id] for one in heard)
@@ -146,7 +99,7 @@ async def _p95(
 
 
 async def outage(*, events: int, hour_s: float, seed: int, cast: Cast) -> Report:
-    """Send events to a receiver that is away for an hour, while workers are killed.
+    """Send events to a receiver that is away for an hour, while others are killed.
 
     Args:
         events: How many.
@@ -168,16 +121,17 @@ async def outage(*, events: int, hour_s: float, seed: int, cast: Cast) -> Report
     ):
         ours = Subscriber(stage, session)
         await ours.listen(receiver.url, receiver)
-        receiver.status, begun = 0, time.monotonic()
-        jobs = await ours.end_jobs(range(events))
-        while time.monotonic() - begun < hour_s:
-            await asyncio.sleep(hour_s / 4)
-            stage.kill_worker(dice.randrange(cast.workers))
+        receiver.status = 0
+        jobs, _ = await asyncio.gather(
+            ours.end_jobs(range(events)), _kill_workers(stage, hour_s, dice)
+        )
+        await _restart(stage)
         receiver.status, failed = 204, len(receiver.heard)
         await _until_heard(receiver, jobs, since=failed, stage=stage, dice=dice)
         told = await _settled(ours)
         _settle(report, told, jobs, receiver.heard[failed:])
-        report.note(kills=stage.kills["worker"], refused=failed)
+        report.note(**{f"{who}_kills": n for who, n in stage.kills.items()})
+        report.note(refused=failed)
         report.expect_none("forged", receiver.forged)
     return report
 
@@ -185,12 +139,25 @@ async def outage(*, events: int, hour_s: float, seed: int, cast: Cast) -> Report
 async def _until_heard(
     receiver: Receiver, jobs: set[str], *, since: int, stage: Stage, dice: random.Random
 ) -> None:
-    """Kill a worker in the midst of it."""
+    """Kill a worker and Valkey in the midst of it."""
     async with asyncio.timeout(_PATIENCE_S):
         await receiver.until(since + len(jobs) // 4, within_s=_PATIENCE_S)
         stage.kill_worker(dice.randrange(stage.cast.workers))
+        await receiver.until(since + len(jobs) // 2, within_s=_PATIENCE_S)
+        await _restart(stage)
         while _subjects(receiver.heard[since:]) < jobs:
             await asyncio.sleep(_LOOK_S)
+
+
+async def _kill_workers(stage: Stage, hour_s: float, dice: random.Random) -> None:
+    for _ in range(4):
+        await asyncio.sleep(hour_s / 4)
+        stage.kill_worker(dice.randrange(stage.cast.workers))
+
+
+async def _restart(stage: Stage) -> None:
+    async with stage.without_valkey():
+        await asyncio.sleep(0.5)
 
 
 async def _settled(ours: Subscriber) -> list[Delivery]:

@@ -8,7 +8,7 @@ import pytest
 from tests.conformance import npm
 from tests.conformance.house import SECRET, House
 
-_SUITES = ("images.test.mjs", "files.test.mjs")
+_SUITES = ("images.test.mjs", "files.test.mjs", "batches.test.mjs")
 _NAMES = {
     suite: re.findall(r'^test\("(.+)"', (npm.SUITES / suite).read_text(), re.MULTILINE)
     for suite in _SUITES

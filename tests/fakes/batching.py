@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from service.api.batch_lines import BatchLines
 
 from service.accounts import ApiKey, Grant
+from service.api.batch_lines import BatchLines
 from service.backends import Backends, open_backends
 from service.batches import Batch, Batches, BatchKind, NewBatch
 from service.catalog_file import LiveCatalog
 from service.files import Line
+from service.files.writing import Terms
 from service.imaging import Imaging
 from service.intake import Intake
 from service.intake.batches import Acceptance
@@ -25,7 +26,7 @@ from service.intake.links import Links
 from service.intake.repeats import Repeats
 from service.job_store.fleet import Fleet
 from service.outbound import Outbound
-from service.settings import Limits, Settings
+from service.settings import Settings
 
 DAY = timedelta(days=1)
 
@@ -67,10 +68,12 @@ class BatchStand:
         async with self.backends.files.writing() as writing:
             await writing.add(content)
             kept = await writing.keep(
-                account=self.key.account,
-                filename="lines.jsonl",
-                purpose="batch",
-                expires_after=None,
+                Terms(
+                    account=self.key.account,
+                    filename="lines.jsonl",
+                    purpose="batch",
+                    expires_after=None,
+                )
             )
         return kept.file_id
 
@@ -132,9 +135,7 @@ async def batch_stand(
 def foxes(count: int, **fields: Any) -> list[dict[str, Any]]:
     """Return that many sound native lines."""
     fox = {"model": "test/test", "size": "64x64", **fields}
-    return [
-        {**fox, "prompt": f"fox {n}", "custom_id": f"fox-{n}"} for n in range(count)
-    ]
+    return [{**fox, "prompt": f"fox {n}", "custom_id": f"c{n}"} for n in range(count)]
 
 
 async def coming(lines: Iterable[Any]) -> AsyncIterator[Line]:
@@ -144,5 +145,15 @@ async def coming(lines: Iterable[Any]) -> AsyncIterator[Line]:
         yield Line(number, data)
 
 
-def limits(**changes: Any) -> Limits:
-    return Limits(**{"batch_window": 10, **changes})
+def in_file(lines: Iterable[dict[str, Any]]) -> bytes:
+    """Return a file of lines as OpenAI has them."""
+    calls = (
+        {
+            "custom_id": line["custom_id"],
+            "method": "POST",
+            "url": "/v1/images/generations",
+            "body": {name: line[name] for name in line if name != "custom_id"},
+        }
+        for line in lines
+    )
+    return b"\n".join(map(orjson.dumps, calls))

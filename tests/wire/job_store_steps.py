@@ -113,10 +113,11 @@ class World:
 
 
 @cache
-def _ahead(name: str) -> str:
+def ahead(text: str) -> str:
+    """Return a script whose clock is ahead of Redis's by `test:skew`."""
     clock = "local now = time[1] * 1000 + math.floor(time[2] / 1000)"
-    assert clock in source(name)
-    return source(name).replace(clock, f"{clock} + (call('GET', 'test:skew') or 0)")
+    assert clock in text
+    return text.replace(clock, f"{clock} + (call('GET', 'test:skew') or 0)")
 
 
 class JobStoreSteps(RuleBasedStateMachine):
@@ -142,7 +143,7 @@ class JobStoreSteps(RuleBasedStateMachine):
     def run(self, name: str, *args: object) -> list:
         """Run a step; the clock it sees is ours, ahead of Redis's by `test:skew`."""
         self._world = None
-        return self.redis.register_script(_ahead(name))([keys.QUEUE], args)
+        return self.redis.register_script(ahead(source(name)))([keys.QUEUE], args)
 
     @rule(target=jobs, wish=WISHES)
     def submit(self, wish):
@@ -305,7 +306,7 @@ class JobStoreSteps(RuleBasedStateMachine):
     @rule(job_id=jobs)
     def forget(self, job_id):
         before = self.record(job_id)
-        [answer] = self.run("forget", 1000, job_id)
+        [answer] = self.run("forget", DAY_MS, job_id)
         final = not before or before["state"] not in {"queued", "running"}
         assert answer == int(final)
 

@@ -150,7 +150,11 @@ NATIVE: list[tuple[dict[str, Any], str, str]] = [
     ({"deadline_s": 400 * 86_400}, "out_of_range", "deadline_s"),
     ({"operation": "paint"}, "invalid_enum", "operation"),
     ({"operation": "edit"}, "missing_field", "image"),
-    ({"webhook": {"url": "https://example.com"}}, "unsupported_field", "webhook"),
+    (
+        {"webhook": {"url": "http://example.com"}},
+        "webhook_https_required",
+        "webhook.url",
+    ),
     ({"dry_run": "yes"}, "wrong_type", "dry_run"),
     ({"dry_run": True, "n": 11}, "n_too_large", "n"),
     ({"cache": 1}, "wrong_type", "cache"),

@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
+from service.batches.endings import Endings
+from service.job_store import keys
 from service.settings import Limits
 from tests.fakes.door import SECRET, FrontDoor, front_door
 from tests.fakes.listener import listening
@@ -288,6 +291,70 @@ async def test_a_batch_without_a_sound_line_has_failed(door: FrontDoor):
     assert empty["errors"]["data"][0]["code"] == "empty_file"
 
 
+async def test_a_batch_that_expires_keeps_what_had_begun(
+    shared_valkey: Valkey, redis: Redis, tmp_path: Path
+):
+    window = {"limits": Limits(body_s=0.5, batch_window=2)}
+    async with (
+        front_door(shared_valkey.url, tmp_path, **window) as door,
+        FakeWorker(redis, door.images) as worker,
+    ):
+        let = worker.hold()
+        batch = await created(door, *[{"prompt": f"fox {n}"} for n in range(5)])
+        async with asyncio.timeout(5):
+            while len(worker.seen) < 2:
+                await asyncio.sleep(0.01)
+        await redis.zadd(keys.BATCHES_EXPIRY, {batch["id"]: 0})
+
+        await Endings(redis, door.images, retention=timedelta(days=1)).end_due()
+        expiring = await read(door, batch)
+        let.set()
+        found = await results(door, batch)
+        ended = await read(door, batch)
+
+    codes = [r["error"]["code"] for r in found if r["error"]]
+    assert (expiring["status"], ended["status"]) == ("finalizing", "expired")
+    assert codes == ["batch_expired"] * 3
+    assert ended["request_counts"]["completed"] == 2
+    assert ended["expired_at"] >= ended["created_at"]
+
+
+async def test_what_was_deleted_is_told_as_deleted(door: FrontDoor, worker: FakeWorker):
+    batch = await created(
+        door,
+        {"prompt": "a fox"},
+        {"prompt": "a hare", "response_format": "b64_json"},
+    )
+    fox, hare = sorted(await results(door, batch), key=lambda r: r["line"])
+
+    await door.call("DELETE", f"/v1/jobs/{fox['job']['id']}")
+    for key in await door.images.list(f"jobs/{hare['job']['id']}/"):
+        await door.images.delete(key)
+    found = await results(door, batch)
+    listed = (await door.get(f"/v1/jobs?batch={batch['id']}")).body
+    retry = await door.post(f"/v1/batches/{batch['id']}/retry-failed")
+
+    assert [r["error"]["code"] for r in found] == ["deleted", "deleted"]
+    assert [job["id"] for job in listed["data"]] == [hare["job"]["id"]]
+    assert retry.code == "nothing_failed"
+
+
+async def test_a_key_follows_so_many_results_and_no_more(
+    shared_valkey: Valkey, redis: Redis, tmp_path: Path
+):
+    one = {"limits": Limits(body_s=0.5, streams=1)}
+    async with front_door(shared_valkey.url, tmp_path, **one) as door:
+        batch = await created(door, {"prompt": "a fox"})
+        path = f"/v1/batches/{batch['id']}/results?follow=true"
+
+        async with following(door, batch):
+            refused = await door.get(path)
+            hurry = asyncio.Event()
+            await asyncio.wait_for(door.door.drain(hurry=hurry), 0.8)
+
+    assert (refused.status, refused.code) == (429, "too_many_streams")
+
+
 async def test_batches_are_listed_newest_first_and_are_nobody_elses(door: FrontDoor):
     ids = [(await created(door, {"prompt": f"fox {n}"}))["id"] for n in range(3)]
     _, stranger = await door.knows("stranger")
@@ -349,7 +416,7 @@ async def test_what_is_no_batch_leaves_nothing(
             await door.post("/v1/batches", data=b"{}", Content_Type="text/plain"),
             await create(door, row, Idempotency_Key=""),
         ]
-        keys = await redis.keys("darkroom:batch*")
+        left = await redis.keys("darkroom:batch*")
 
     assert [(answer.status, answer.code) for answer in answers] == [
         (400, "too_many_lines"),
@@ -357,7 +424,7 @@ async def test_what_is_no_batch_leaves_nothing(
         (415, "unsupported_media_type"),
         (400, "invalid_idempotency_key"),
     ]
-    assert keys == []
+    assert left == []
 
 
 @pytest.mark.parametrize("query", ["after=-1", "after=x", "follow=yes", "limit=3"])

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
+from service.events import Caller, EventHub, Follower, Interest
+from service.events.positions import START
 from service.job_store import keys
 from service.settings import Limits
 from tests.fakes.door import SECRET, FrontDoor, front_door
@@ -304,13 +307,46 @@ async def test_a_door_that_closes_ends_its_streams_at_once(
     door: FrontDoor, redis: Redis
 ):
     job = await door.submit()
-    async with listening(door.url, of(job)) as heard, listening(door.url, ALL) as other:
-        await heard.next()
-        await door.door.drain(hurry=asyncio.Event())
-        async with asyncio.timeout(2):
-            assert await heard.rest() == await other.rest() == []
-    async with listening(door.url, of(job)) as late:
-        assert named(await late.rest()) == ["job.queued"]
+    with capture_logs() as said:
+        async with (
+            listening(door.url, of(job)) as heard,
+            listening(door.url, ALL) as other,
+        ):
+            await heard.next()
+            await door.door.drain(hurry=asyncio.Event())
+            async with asyncio.timeout(2):
+                assert await heard.rest() == await other.rest() == []
+        async with listening(door.url, of(job)) as late:
+            assert named(await late.rest()) == ["job.queued"]
+
+    ended = [line for line in said if line["event"] == "stream.ended"]
+    assert [line["reason"] for line in ended] == ["draining"] * 3
+    assert {line["account"] for line in ended} == {"default"}
+
+
+async def test_nobody_follows_longer_than_he_may(redis: Redis):
+    async def show(account: str, subject: str) -> dict[str, object]:
+        raise AssertionError
+
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    async with EventHub(redis, show, heartbeat_s=0.1, write_s=1, longest_s=0.2) as hub:
+        follower = Follower(
+            Interest("ada"), at=START, is_chunked=True, caller=Caller("key_1", "req_1")
+        )
+        transport, _ = await loop.create_connection(lambda: follower, sock=ours)
+        with hub.seat("key_1", most=1) as seat:
+            seat.take(follower, transport, b"hello")
+        theirs.setblocking(False)
+        with theirs:
+            got = b""
+            async with asyncio.timeout(5):
+                while more := await loop.sock_recv(theirs, 1024):
+                    got += more
+
+    assert got.startswith(b"5\r\nhello\r\n")
+    assert got.endswith(b"\r\n0\r\n\r\n")
+    assert follower.reason == "old"
 
 
 async def test_head_tells_the_headers_and_follows_nothing(door: FrontDoor):

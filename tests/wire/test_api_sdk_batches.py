@@ -11,6 +11,7 @@ import openai
 import orjson
 import pytest
 from openai import AsyncOpenAI
+from openai.types import Batch
 from openai.types.webhooks import BatchCompletedWebhookEvent
 from redis.asyncio import Redis
 
@@ -188,6 +189,9 @@ async def test_a_failed_line_says_what_the_call_would_have_been_answered(
 
     batch = await done(client)
     errors = await rows_of(client, batch.error_file_id)
+    worker.verdict = worker.succeed
+    retry = await client.post(f"/batches/{batch.id}/retry-failed", cast_to=Batch)
+    retried = await ended(client, retry)
 
     response = errors["fox"]["response"]
     assert errors["fox"]["error"] is None
@@ -195,9 +199,11 @@ async def test_a_failed_line_says_what_the_call_would_have_been_answered(
     assert response["body"]["error"]["code"] == "content_policy"
     assert response["request_id"].startswith("job_")
     assert await rows_of(client, batch.output_file_id) == {}
+    assert retried.retry_of == batch.id
+    assert set(await rows_of(client, retried.output_file_id)) == {"fox"}
 
 
-async def test_the_sdks_own_retry_makes_no_second_batch(
+async def test_a_repeated_call_makes_no_second_batch(
     client: AsyncOpenAI, door: FrontDoor
 ):
     file = await upload(client, [call("fox")])
@@ -210,9 +216,14 @@ async def test_the_sdks_own_retry_makes_no_second_batch(
     first = await client.batches.create(**wanted)
     retry = await door.post("/v1/batches", wanted, x_stainless_retry_count="1")
     meant = await client.batches.create(**wanted)
+    name = {"extra_headers": {"Idempotency-Key": "fables"}}
+    named = [await client.batches.create(**wanted, **name) for _ in range(2)]
+    with pytest.raises(openai.UnprocessableEntityError):
+        await client.batches.create(**{**wanted, "metadata": {"a": "b"}}, **name)
 
     assert retry.body["id"] == first.id
     assert meant.id != first.id
+    assert named[0].id == named[1].id not in {first.id, meant.id}
 
 
 async def test_what_cannot_be_a_batch_is_refused(client: AsyncOpenAI, door: FrontDoor):

@@ -273,16 +273,20 @@ async def test_a_batch_that_was_called_off_is_made_by_the_next_run(
     assert await batches(door) == [2, 1]
 
 
-async def test_images_that_are_gone_are_fetched_again_and_not_made(
-    run: Run, door: FrontDoor, worker: FakeWorker, tmp_path: Path
+async def test_what_is_gone_from_the_folder_is_fetched_again_and_not_made(
+    run: Run, worker: FakeWorker, tmp_path: Path
 ):
-    await run(*lines("a", "b"))
-    (tmp_path / "out" / "00002-0.png").unlink()
+    folder = tmp_path / "out"
+    await run(*lines("a", "b", "c"))
+    (folder / "00002-0.png").unlink()
+    manifest = folder / "manifest.jsonl"
+    manifest.write_bytes(b"".join(manifest.read_bytes().splitlines(True)[1:]))
 
-    found = await run(*lines("a", "b"))
+    found = await run(*lines("a", "b", "c"))
 
-    assert (tmp_path / "out" / found[2].images[0]["file"]).is_file()
-    assert len(worker.seen) == 2
+    assert sorted(found) == [2, 3, 4]
+    assert all((folder / entry.images[0]["file"]).is_file() for entry in found.values())
+    assert len(worker.seen) == 3
 
 
 async def test_an_image_that_never_arrives_is_fetched_by_the_next_run(

@@ -1,6 +1,5 @@
 """Images reach the disk whole or not at all."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,10 @@ async def saved(gallery: Gallery, folder: Path) -> list[dict[str, Any]]:
     async with AsyncDarkroom(gallery.url, KEY) as client:
         job = await client.job("job_1")
         return await save_images(client, job, lambda i, kind: folder / f"{i}.{kind}")
+
+
+def files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
 
 
 @pytest.mark.parametrize("trouble", ["none", "spoiled", "expired"])
@@ -36,4 +39,4 @@ async def test_an_image_that_never_comes_right_leaves_nothing(tmp_path: Path):
         with pytest.raises(ImageLost, match="not those that were stored"):
             await saved(gallery, tmp_path)
 
-    assert os.listdir(tmp_path) == []
+    assert files(tmp_path) == []

@@ -187,6 +187,22 @@ async def test_what_is_over_a_receivers_limit_waits_without_a_slot(stand: Stand)
     assert set(await states(stand)) == {("delivered", "")}
 
 
+async def test_a_crowd_for_one_receiver_delays_nobody_behind_it(stand: Stand):
+    crowd = await stand.endpoint("job.canceled", url="https://slow.example/")
+    await asyncio.gather(*(stand.job() for _ in range(700)))
+    await stand.endpoints.change(
+        crowd.id, account="ada", fields={"events": "job.failed"}
+    )
+    await stand.job(Webhook(url="https://quick.example/"))
+
+    first = await stand.claim()
+
+    urls = [parcel.url for parcel in first]
+    assert urls == ["https://slow.example/"] * 2 + ["https://quick.example/"]
+    lane = f"darkroom:deliver:wait:{crowd.id}"
+    assert await stand.redis.zcard(lane) == 698
+
+
 async def test_a_receiver_that_fails_is_tried_by_one_until_it_is_back(redis: Redis):
     rules = RULES.model_copy(update={"max_in_flight": 10, "breaker_s": 3.2})
     stand = Stand(redis, rules)
@@ -332,8 +348,10 @@ async def test_what_is_given_back_was_never_claimed(stand: Stand):
 async def test_others_deliveries_are_unknown_and_torn_records_harm_nobody(
     stand: Stand,
 ):
+    torn = await stand.endpoint(url="https://torn.example/")
     await stand.endpoint()
     await stand.job()
+    await stand.redis.set(f"darkroom:endpoint:{torn.id}", "no hash")
     await stand.redis.zadd("darkroom:deliver", {"dlv_lost": 1, "dlv_torn": 2})
     await stand.redis.set("darkroom:delivery:dlv_torn", "no hash")
 

@@ -11,7 +11,11 @@ After each step of `job_store_steps.py`:
 * the fence only rises;
 * units used and reserved add up to what was asked and delivered;
 * the ledger is the sum over all jobs there ever were;
-* of an ephemeral job that is final, no word is left.
+* of an ephemeral job that is final, no word is left;
+* the lines of a batch that are under way are those whose jobs are, a window at most;
+* each line ends once, and the counts of a batch are the sum over its lines;
+* a batch ends exactly when its last line does, and is told of once;
+* a batch with room in its window and lines to come is never left alone.
 """
 
 import os
@@ -23,6 +27,7 @@ from hypothesis.stateful import invariant, rule
 
 from service.core.jobs import STEPS, JobState
 from service.job_store import keys
+from tests.wire.batch_steps import ENDED, BatchSteps
 from tests.wire.job_store_steps import (
     CALLED,
     COST_MICROS,
@@ -34,11 +39,10 @@ from tests.wire.job_store_steps import (
     SERVER,
     WAITING,
     WORDS,
-    JobStoreSteps,
 )
 
 
-class JobStoreMachine(JobStoreSteps):
+class JobStoreMachine(BatchSteps):
     """What must hold; see the module's docstring."""
 
     @invariant()
@@ -145,7 +149,7 @@ class JobStoreMachine(JobStoreSteps):
     @invariant()
     def each_final_state_that_somebody_wants_to_be_told_of_has_one_delivery(self):
         states = {
-            job_id: JobState(self.record(job_id).get("state", seen.state))
+            job_id: self.state_of(job_id)
             for job_id, seen in self.seen.items()
             if seen.wish.notify
         }
@@ -153,6 +157,11 @@ class JobStoreMachine(JobStoreSteps):
             f"dlv_{job_id.removeprefix('job_')}_{state}_own"
             for job_id, state in states.items()
             if state.is_final
+        }
+        asked |= {
+            f"dlv_{batch_id.removeprefix('batch_')}_{seen.state}_own"
+            for batch_id, seen in self.seen_batches.items()
+            if self.batch(batch_id)["state"] in ENDED
         }
         assert set(self.redis.zrange(keys.DELIVER, 0, -1)) == asked
         for delivery in asked:
@@ -202,6 +211,76 @@ class JobStoreMachine(JobStoreSteps):
             if stored:
                 assert (stored["request"] == WORDS) != gone
                 assert not (seen.purged and '"images"' in stored.get("result", ""))
+
+    @invariant()
+    def the_lines_under_way_are_those_whose_jobs_are(self):
+        for batch_id, seen in self.seen_batches.items():
+            unfinished = set(self.unfinished())
+            under_way = {n for n, job_id in seen.jobs.items() if job_id in unfinished}
+            stored = self.redis.smembers(keys.batch(batch_id, "open"))
+            assert {int(number) for number in stored} == under_way
+            assert len(under_way) <= int(self.batch(batch_id)["window"])
+
+    @invariant()
+    def each_line_ends_once_and_the_counts_add_up(self):
+        for batch_id, seen in self.seen_batches.items():
+            stored = self.batch(batch_id)
+            over = Counter(map(int, self.done(batch_id)))
+            found = {n: self.state_of(job_id) for n, job_id in seen.jobs.items()}
+            ended = {n: state for n, state in found.items() if state.is_final}
+            assert over == Counter([*ended, *seen.unfit])
+            states = Counter(str(state) for state in ended.values())
+            states["completed"] = states.pop("succeeded", 0)
+            states["failed"] += len(seen.unfit)
+            if stored["state"] in ENDED:
+                word = "expired" if stored["state"] == "expired" else "canceled"
+                states[word] += seen.total - over.total()
+                assert states.total() == seen.total
+            for name in ("completed", "failed", "canceled", "expired"):
+                assert int(stored.get(name, 0)) == states[name]
+            images = [self.seen[job_id].images for job_id in seen.jobs.values()]
+            assert int(stored.get("images", 0)) == sum(images)
+            costs = COST_MICROS * sum(map(bool, images))
+            assert int(stored.get("cost_micros", 0)) == costs
+
+    @invariant()
+    def a_batch_ends_exactly_when_its_last_line_does(self):
+        for batch_id, seen in self.seen_batches.items():
+            stored = self.batch(batch_id)
+            state, left = stored["state"], seen.total - int(stored["cursor"])
+            under_way = self.redis.scard(keys.batch(batch_id, "open"))
+            if seen.state in ENDED:
+                assert state == seen.state
+            seen.state = state
+            nothing_to_come = left == 0 or state in {"cancelling", "expiring"}
+            assert (state in ENDED) or under_way or not nothing_to_come
+            if state in ENDED:
+                assert not under_way
+            active = self.redis.sismember(
+                f"darkroom:batches:active:{seen.account}", batch_id
+            )
+            assert active == (state not in ENDED)
+
+    @invariant()
+    def a_batch_with_room_and_lines_to_come_is_not_left_alone(self):
+        for batch_id, seen in self.seen_batches.items():
+            stored = self.batch(batch_id)
+            left = seen.total - int(stored["cursor"])
+            under_way = self.redis.scard(keys.batch(batch_id, "open"))
+            has_room = under_way <= int(stored["window"]) / 2
+            if stored["state"] == "in_progress" and left and has_room:
+                assert self.redis.zscore(keys.FEED, batch_id) is not None
+            if stored["state"] != "in_progress":
+                assert self.redis.zscore(keys.FEED, batch_id) is None
+
+    def state_of(self, job_id: str) -> JobState:
+        return JobState(self.record(job_id).get("state", self.seen[job_id].state))
+
+    def batch(self, batch_id: str) -> dict[str, str]:
+        return self.redis.hgetall(keys.batch(batch_id))
+
+    def done(self, batch_id: str) -> list[str]:
+        return self.redis.lrange(keys.batch(batch_id, "done"), 0, -1)
 
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "200"))

@@ -285,6 +285,7 @@ async def test_an_outage_of_an_hour_loses_nothing(
         schedule_s=[wait / 2000 for wait in Webhooks().schedule_s],
         breaker_s=Webhooks().breaker_s / 2000,
         max_in_flight=50,
+        timeout_s=15,
     )
     async with (
         front_door(
@@ -310,9 +311,10 @@ async def test_an_outage_of_an_hour_loses_nothing(
             async with asyncio.timeout(20):
                 while len(receiver.heard) < failed + 1000:
                     await asyncio.sleep(0.02)
-            await asyncio.sleep(0.1)
+                while any(d.state == "pending" for d in await every_delivery(redis)):
+                    await asyncio.sleep(0.05)
         arrived = receiver.heard[failed:]
-        told = [d async for d in every_delivery(Deliveries(redis))]
+        told = await every_delivery(redis)
 
     assert {heard.event["data"]["id"] for heard in arrived} == set(jobs)
     assert {delivery.state for delivery in told} == {"delivered"}
@@ -323,10 +325,11 @@ async def test_an_outage_of_an_hour_loses_nothing(
     assert not receiver.forged
 
 
-async def every_delivery(store: Deliveries) -> AsyncIterator[Delivery]:
+async def every_delivery(redis: Redis) -> list[Delivery]:
+    store, found = Deliveries(redis), list[Delivery]()
     after, more = None, True
     while more:
         page, more = await store.page("default", limit=100, after=after)
         after = page[-1].id
-        for found in page:
-            yield await store.get(found.id, account="default")
+        found += [await store.get(one.id, account="default") for one in page]
+    return found

@@ -10,7 +10,10 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 HEADERS: Mapping[str, tuple[Schema, str]] = {
     "x-request-id": (STRING, "The caller's own X-Request-ID where it sent one."),
     "x-job-id": (STRING, "The job that this call made or found."),
-    "Location": ({"type": "string", "format": "uri"}, "Where the job is read."),
+    "Location": (
+        {"type": "string", "format": "uri"},
+        "Where the job or batch is read.",
+    ),
     "Idempotent-Replayed": (
         {"const": "true"},
         "There where an earlier call made the job that answers.",

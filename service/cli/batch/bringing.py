@@ -44,16 +44,18 @@ async def bring(
     place_of: Callable[[BatchResult], Place],
     follow: bool,
     on_entry: OnEntry,
+    after: int,
 ) -> None:
     """Enter the results of a batch that are not here yet.
 
     Args:
         client: Tells them.
         batch: Its id.
-        manifest: Says where to go on.
+        manifest: Says which are here.
         place_of: Says where a result belongs.
         follow: Wait for those to come; else only what there is.
         on_entry: See `OnEntry`.
+        after: So many are here, and need not be told: `manifest.taken`.
 
     Raises:
         DarkroomError: Nothing further can be done now; a later run goes on from here.
@@ -61,12 +63,12 @@ async def bring(
     """
 
     async def told() -> AsyncGenerator[_Found, None]:
-        after = manifest.taken(batch)
         results = client.results(batch, after=after, follow=follow)
         async with aclosing(results):
             async for result in results:
                 place, error = place_of(result), result.error
-                yield _Found(place, batch, result.custom_id, result.job, error)
+                if not manifest.is_entered(place.line, batch):
+                    yield _Found(place, batch, result.custom_id, result.job, error)
 
     await _Entering(client, manifest, on_entry).enter(told())
 

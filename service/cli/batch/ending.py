@@ -34,12 +34,13 @@ def conclude(
     if len(failed) > _SHOWN_FAILURES:
         say(f"... and {len(failed) - _SHOWN_FAILURES:,} more in {manifest.path}")
     succeeded = len(entries) - len(failed)
+    missing = len(wanted) - succeeded
     if json:
         summary = {
             "batch": manifest.sent.batch if manifest.sent else None,
             "lines": total,
             "succeeded": succeeded,
-            "failed": len(failed),
+            "failed": missing,
             "images": sum(len(entry.images) for entry in entries),
             "cost": sum(entry.cost or 0.0 for entry in entries),
             "manifest": str(manifest.path),
@@ -47,5 +48,5 @@ def conclude(
         emit({**summary, **more})
     else:
         print(f"{succeeded:,} of {total:,} prompts have their images: {manifest.path}")
-    if failed:
-        raise Failure(f"{len(failed):,} failed", remedy=remedy)
+    if missing:
+        raise Failure(f"{missing:,} failed", remedy=remedy)

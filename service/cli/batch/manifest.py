@@ -81,6 +81,11 @@ class Manifest:
             return False
         return all((self.folder / image["file"]).is_file() for image in entry.images)
 
+    def is_entered(self, line: int, batch: str) -> bool:
+        """Whether it is known what became of that line in a batch."""
+        entry = self.entries.get(line)
+        return entry is not None and entry.batch == batch
+
     def taken(self, batch: str) -> int:
         """Return how many results of a batch are here: the first so many."""
         return sum(entry.batch == batch for entry in self.entries.values())

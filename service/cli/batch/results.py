@@ -99,6 +99,7 @@ async def _bring(
                 place_of=_place_of,
                 follow=follow,
                 on_entry=counting(tally, progress),
+                after=manifest.taken(batch_id),
             )
     return total
 

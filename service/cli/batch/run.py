@@ -5,6 +5,7 @@ are left, so that a run that was killed at any point finds on the next one what 
 sent. What came back stands in the manifest, which knows which batch that was.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -167,7 +168,8 @@ async def _follow(
         number = sent.lines[result.line - 1]
         return Place(number, prompts[number])
 
-    await bring(
+    follow = functools.partial(
+        bring,
         client,
         sent.batch,
         manifest=manifest,
@@ -175,6 +177,9 @@ async def _follow(
         follow=True,
         on_entry=on_entry,
     )
+    await follow(after=manifest.taken(sent.batch))
+    if manifest.taken(sent.batch) < len(sent.lines):
+        await follow(after=0)  # somebody took lines out of the manifest
 
 
 def _bad(line: Line, problem: str) -> Entry:

@@ -64,7 +64,7 @@ def status(
         ("id", batch.id),
         ("status", batch.status),
         ("created", when(batch.created_at)),
-        ("begins by", when(batch.expires_at)),
+        ("expires", when(batch.expires_at)),
         ("lines", f"{counts.total:,}"),
         ("completed", f"{counts.completed:,}"),
         ("failed", f"{counts.failed:,}"),

@@ -32,7 +32,7 @@ end
 
 -- Whether the target takes it now; else it is out of the way.
 local function passes(id, d, t)
-  if call('SISMEMBER', held_key(t.name), id) == 1 then return true end -- its worker died
+  if d[STATE] == 'running' and call('SISMEMBER', held_key(t.name), id) == 1 then return true end -- its worker died
   if t.failures >= FAILURES and t.probe ~= id then
     if is_probing(t) then
       set_aside(id, d)
@@ -96,5 +96,6 @@ for nth, id in ipairs(call('ZRANGEBYSCORE', DELIVER, '-inf', now_text, 'LIMIT', 
   end
 end
 ring_deliverers()
+write_counts()
 local upcoming = call('ZRANGEBYSCORE', DELIVER, '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
 return { upcoming and math.max(0, math.ceil(tonumber(upcoming) - now)) or -1, left and 1 or 0, unpack(taken) }

@@ -1,4 +1,5 @@
--- Stands before every script on deliveries, behind `common` and `outbox`. KEYS[1] is `darkroom:deliver`; see keys.py.
+-- Stands before every script on deliveries, behind `common` and `outbox`. KEYS[1] is `darkroom:deliver`; all keys are described in
+-- the package's `__init__.py`.
 -- Who may be called now is a question to the target, an endpoint or a job's own URL: so many at once, and while it fails one at a
 -- time, at growing intervals. A delivery that may not go waits in the target's lane, where it holds no slot and is not looked at.
 local WAITS, COUNTS = DELIVER .. ':waits', DELIVER .. ':counts'
@@ -31,7 +32,7 @@ local function target(name, endpoint)
   t = { name = name, failures = tonumber(seen[1] or 0), opens = tonumber(seen[2] or 0), probe = seen[3] or '',
     held = call('SCARD', held_key(name)), dead = seen[4] and 'gone' }
   if endpoint ~= '' then
-    local e = call('HMGET', endpoint_key(endpoint), 'state', 'url', 'secret', 'old_secret', 'old_until_ms', 'failing_ms')
+    local e = redis.pcall('HMGET', endpoint_key(endpoint), 'state', 'url', 'secret', 'old_secret', 'old_until_ms', 'failing_ms')
     t.url, t.secret, t.failing = e[2], e[3], tonumber(e[6] or nil)
     t.old_secret = e[4] and tonumber(e[5] or 0) > now and e[4] or ''
     t.dead = not e[1] and 'endpoint_deleted' or e[1] ~= 'enabled' and 'endpoint_disabled' or nil
@@ -83,14 +84,21 @@ local function drop_held(t, id)
   if call('SREM', held_key(t.name), id) == 1 then t.held = t.held - 1 end
 end
 
--- The end of a delivery, until somebody asks for it again. `reason` is '' where it arrived.
-local function conclude(id, d, state, reason, retention)
-  call('HSET', delivery_key(id), 'state', state, 'reason', reason, 'completed_ms', now_text)
-  call('HDEL', delivery_key(id), 'turn')
+-- How it went, by how often; written once.
+local counts = {}
+local function count(outcome) counts[outcome] = (counts[outcome] or 0) + 1 end
+local function write_counts()
+  for outcome, times in pairs(counts) do call('HINCRBY', COUNTS, outcome, times) end
+end
+
+-- The end of a delivery, until somebody asks for it again. `reason` is '' where it arrived; the rest are more fields to write.
+local function conclude(id, d, state, reason, retention, ...)
+  call('HSET', delivery_key(id), 'state', state, 'reason', reason, 'completed_ms', now_text, ...)
+  if d[TURN] then call('HDEL', delivery_key(id), 'turn') end
   call('PEXPIRE', delivery_key(id), retention)
   call('ZREM', DELIVER, id)
   drop_held(target(d[TARGET], d[ENDPOINT]), id)
-  call('HINCRBY', COUNTS, reason == '' and state or reason, 1)
+  count(reason == '' and state or reason)
 end
 
 -- Take an endpoint out of service; the account's others are told, and whoever listens to its events.

@@ -55,8 +55,7 @@ local function settle(id, d, t, word, wait, line)
     rang = true
     return
   end
-  local n = tonumber(d[ATTEMPTS]) + 1
-  call('HSET', delivery_key(id), 'attempts', whole(n), 'log:' .. whole(n), line)
+  local n = whole(tonumber(d[ATTEMPTS]) + 1)
   if word == 'delivered' then
     went_well(t, d[ENDPOINT])
   else
@@ -65,13 +64,14 @@ local function settle(id, d, t, word, wait, line)
   end
   local is_old = now - tonumber(d[SINCE] or d[CREATED]) > patience
   if word == 'again' and not is_old then
-    call('HSET', delivery_key(id), 'state', 'pending')
-    call('HDEL', delivery_key(id), 'turn')
+    call('HSET', delivery_key(id), 'state', 'pending', 'attempts', n, 'log:' .. n, line)
+    if d[TURN] then call('HDEL', delivery_key(id), 'turn') end
     call('ZADD', DELIVER, whole(now + wait), id)
-    call('HINCRBY', COUNTS, 'again', 1)
+    count('again')
     drop_held(t, id)
   else
-    conclude(id, d, word == 'delivered' and word or 'failed', REASONS[word], retention)
+    local state = word == 'delivered' and word or 'failed'
+    conclude(id, d, state, REASONS[word], retention, 'attempts', n, 'log:' .. n, line)
   end
 end
 
@@ -99,5 +99,6 @@ for account in pairs(accounts) do
   call('PEXPIRE', listing, ARGV[5])
 end
 ring_deliverers()
+write_counts()
 nudge_listeners()
 return answers

@@ -147,9 +147,12 @@ OPERATIONS = (
         id="get_batch_results",
         tag=TAG,
         summary="Read results as they come",
-        text="A line for each line of the batch, in the order in which they ended; of "
-        "one whose lines came in the body it carries the job, of OpenAI's what the "
-        "call would have been answered. URLs of images are signed by each reading. "
+        text="A line of JSON for each line of the batch, in the order in which they "
+        "ended. Of one whose lines came in the body it has `line` (its number, from "
+        "1), `custom_id`, `job` as reading that would give it, and where there is no "
+        "job `error`. Of OpenAI's it has `id`, `custom_id`, `response` (`status_code`, "
+        "`request_id`, which is the job's id, and the `body` that the call would have "
+        "been answered with) or `error`. URLs of images are signed by each reading. "
         "Behind a broken connection, go on with `after`.",
         parameters=(
             BATCH_ID,

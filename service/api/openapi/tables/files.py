@@ -139,7 +139,7 @@ OPERATIONS = (
                 headers=("Cache-Control", "Content-Disposition"),
             )
         },
-        refuses=(*_FIND, "store_unavailable"),
+        refuses=(*_FIND, "deleted", "store_unavailable"),
     ),
 )
 """A reader of content that goes away meanwhile is cut off: no status tells of it."""

@@ -118,6 +118,7 @@ OPERATIONS = (
                 schema={"enum": [state.value for state in JobState]},
                 text="Only jobs in this state.",
             ),
+            Parameter(name="batch", text="Only jobs of this batch."),
             Parameter(name="after", text="The last job of the page before."),
             Parameter(
                 name="limit",
