@@ -93,6 +93,7 @@ async def _submitted(request: web.Request, *, alias: str | None) -> web.Response
             uploads=uploads,
             terms=terms,
             catalog=front.catalog,
+            fleet=front.fleet,
             jobs=front.backends.jobs,
         )
         await limits.tell_quota(request, key)

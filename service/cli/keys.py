@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.context import AsJson, DataDir, read_settings, read_time, with_redis
+from service.cli.context import (
+    AsJson,
+    DataDir,
+    read_catalog,
+    read_settings,
+    read_time,
+    with_redis,
+)
 from service.cli.failure import Failure
 from service.cli.output import emit, print_table, say
 
@@ -170,13 +177,12 @@ def _grant(*, scopes: frozenset[str], on_ambiguous: str, **given: Any) -> "Grant
 
 
 def _canonical(settings: "Settings", names: frozenset[str]) -> frozenset[str]:
-    from service.catalog_file import load_catalog
-    from service.core.errors import CatalogError, UnknownModel
+    from service.core.errors import UnknownModel
 
+    catalog = read_catalog(settings)
     try:
-        catalog = load_catalog(settings.catalog_file)
         return frozenset(catalog.model(name).name for name in names)
-    except (CatalogError, UnknownModel) as exc:
+    except UnknownModel as exc:
         raise Failure(str(exc), exit_code=2) from exc
 
 

@@ -26,6 +26,7 @@
   * Unavailable               our own fault; later may work
     * QueueUnavailable
     * StoreUnavailable
+    * NoRoute                 no worker can call a provider of the model
   * ProviderError             one attempt went wrong upstream
     * ProviderUnavailable     later may work
       * ProviderThrottled     later may work, at the time it names
@@ -253,6 +254,12 @@ class StoreUnavailable(Unavailable):
     """The image store did not do what it was asked; the bytes are not there."""
 
     code = "store_unavailable"
+
+
+class NoRoute(Unavailable):
+    """Workers are alive, and none of them can call a provider of the model."""
+
+    code = "no_route"
 
 
 class ProviderError(ServiceError):

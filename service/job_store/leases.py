@@ -51,8 +51,8 @@ class Leases:
         queue: str = keys.QUEUE,
         gates: Mapping[str, Gate] | None = None,
     ) -> None:
-        self._redis, self._gates = redis, dict(gates or {})
-        self._served = " ".join(self._gates)
+        self._redis = redis
+        self.serve(gates or {})
         self._worker, self._slots = worker, slots
         self._lease_ms = lease // timedelta(milliseconds=1)
         self._retention_ms = retention // timedelta(milliseconds=1)
@@ -74,6 +74,11 @@ class Leases:
             self._send_keeps, persistent=True
         )
         self._advances: Gather[tuple[Any, ...], int] = Gather(self._send_advances)
+
+    def serve(self, gates: Mapping[str, Gate]) -> None:
+        """Call these providers, and no others, from the next claim on."""
+        self._gates = dict(gates)
+        self._served = " ".join(gates)
 
     async def announce(self) -> None:
         """Say that this worker lives, and whom it can call."""

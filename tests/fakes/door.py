@@ -16,7 +16,7 @@ from yarl import URL
 from service.__main__ import bind
 from service.accounts import Accounts, ApiKey, Grant
 from service.api.server import Door, open_door
-from service.catalog_file import load_catalog
+from service.catalog_file import LiveCatalog
 from service.image_store import ImageStore
 from service.image_store.opening import open_image_store
 from service.settings import Limits, Settings
@@ -130,9 +130,9 @@ async def front_door(
     )
     sock = bind(wanted)
     wanted = wanted.model_copy(update={"port": sock.getsockname()[1]})
-    catalog = load_catalog(wanted.catalog_file)
+    live = LiveCatalog(wanted.catalog_file)
     async with open_door(
-        wanted, catalog, sock, beat_s=beat_s, keep_alive_s=keep_alive_s
+        wanted, live, sock, beat_s=beat_s, keep_alive_s=keep_alive_s
     ) as door:
         images = open_image_store(wanted)
         front = FrontDoor(wanted, door, images, door.front.backends.accounts)

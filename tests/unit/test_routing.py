@@ -40,6 +40,13 @@ route_prices = { "b/fox" = 0.02, "c/fox" = 0.01 }
 routes = ["a/fox", "b/fox"]
 sizes = ["64x64"]
 strategy = "fastest"
+[models."any/*"]
+routes = ["a/*", "b/*", "c/*"]
+sizes = ["64x64"]
+features = ["generate", "edit"]
+strategy = "cheapest"
+route_prices = { "a/*" = 0.03, "b/*" = 0.02, "c/*" = 0.01 }
+route_features = { "c/*" = ["generate"] }
 """,
     file="test",
 )
@@ -61,6 +68,11 @@ def test_routes_are_tried_as_the_catalog_lists_them():
 
 def test_the_cheapest_comes_first_and_the_unpriced_last():
     assert order("cheapest") == ["c", "b", "a"]
+
+
+def test_what_a_pattern_says_of_its_routes_holds_under_every_name():
+    assert order("any/fox") == ["c", "b", "a"]
+    assert order("any/fox", operation="edit") == ["b", "a"]
 
 
 def test_a_weight_says_how_often_a_route_comes_first():

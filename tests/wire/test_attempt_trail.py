@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from service.catalog_file import load_catalog
+from service.catalog_file import LiveCatalog
 from service.settings import Worker
 from tests.fakes.door import SECRET, FrontDoor, front_door
 from tests.fakes.openai_upstream import KEY, OpenAIUpstream
@@ -51,7 +51,7 @@ async def house(
         shared_valkey.url, tmp_path, catalog_file=catalog, worker=own
     ) as door:
         settings = door.settings
-        async with make_worker(settings, load_catalog(catalog)) as worker:
+        async with make_worker(settings, LiveCatalog(catalog)) as worker:
             running = asyncio.create_task(worker.async_run())
             yield door
             worker.handle_sig(signal.SIGTERM)

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from base64 import b64encode
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -269,6 +270,26 @@ async def test_a_line_is_not_fetched_again_where_its_job_is_there(
 
         assert host.seen == ["fox.png"]
     assert batch.completed == 1
+
+
+async def test_links_that_hang_hold_up_nobody_elses_batches(
+    shared_valkey, redis, tmp_path
+):
+    edit = {"model": "test/test", "prompt": "a hat", "operation": "edit"}
+    async with (
+        PictureHost() as host,
+        batch_stand(shared_valkey.url, tmp_path, outbound=LENIENT) as stand,
+        FakeWorker(redis, stand.backends.images),
+    ):
+        for _ in range(9):
+            await stand.take([{**edit, "image": f"{host.url}/hang"}])
+        bob, _ = await stand.backends.accounts.create(Grant(account="bob"))
+        other = replace(stand, key=bob)
+
+        async with stand.feeder():
+            batch = await other.ended(await other.take(foxes(3)), within_s=5)
+
+    assert batch.completed == 3
 
 
 async def test_a_front_door_that_closes_lets_go_of_its_batches_at_once(

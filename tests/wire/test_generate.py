@@ -336,6 +336,20 @@ async def test_a_model_without_a_provider_fails_with_a_hint(context):
     assert done.error["code"] == "no_route"
 
 
+async def test_a_job_outlives_its_model_on_the_routes_it_has(context):
+    provider = ScriptedProvider(picture=PICTURE)
+    gone = GenerationRequest(model="fox/gone", prompt="a fox")
+    held = lease(
+        payload=orjson.dumps(gone.to_record()), route="dear/fox", routes=("dear/fox",)
+    )
+
+    done = await generate(context(dear=provider), held)
+
+    assert isinstance(done, Outcome)
+    assert done.state is JobState.SUCCEEDED
+    assert (done.cost_usd, done.cost_source) == (None, None)
+
+
 async def test_fewer_images_than_asked_for_are_a_partial_success(context):
     class Stingy(ScriptedProvider):
         async def generate(self, request, *, model, call):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from service.core.errors import UnknownModel
 from service.core.sizing import Sizing
@@ -21,6 +21,8 @@ Price: TypeAlias = "Decimal | Mapping[str, Price]"
 
 DEFAULT_PRICE = "default"
 """Key of a price table that stands for everything it does not name."""
+
+_V = TypeVar("_V")
 
 _PRICED, _ESTIMATED = "priced", "estimated"
 
@@ -180,11 +182,22 @@ class Model:
     def named(self, name: str) -> "Model":
         """Return the one model that a pattern stands for under `name`."""
         rest = name.removeprefix(self.name.removesuffix("*"))
+
+        def filled(by_route: Mapping[str, _V]) -> dict[str, _V]:
+            return {route.replace("*", rest): v for route, v in by_route.items()}
+
         routes = tuple(
             replace(route, provider_model=route.provider_model.replace("*", rest))
             for route in self.routes
         )
-        return replace(self, name=name, routes=routes)
+        return replace(
+            self,
+            name=name,
+            routes=routes,
+            weights=filled(self.weights),
+            route_prices=filled(self.route_prices),
+            route_features=filled(self.route_features),
+        )
 
     def answers(self, name: str) -> bool:
         """Whether `name` is one that this pattern stands for."""

@@ -207,8 +207,10 @@ def _by_route(
     if value is None:
         return {}
     inner = Table(value, f"{table.path}.{key}")
+    for route in value:
+        if route not in routes:
+            raise inner.wrong(route, "is no route of this model")
     found = {route: read(inner, route) for route in routes}
-    inner.finish()
     return {route: value for route, value in found.items() if value is not None}
 
 

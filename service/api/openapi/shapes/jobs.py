@@ -157,6 +157,8 @@ class Preview(Shape):
     """How many came along; nobody has looked at them."""
     routes: list[Route]
     """Best first."""
+    available: bool
+    """Whether a worker that is alive can call one of them."""
     price: Price | None
     """Null where the catalog does not say."""
     quota_units: int
