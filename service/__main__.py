@@ -12,9 +12,9 @@ import uvloop
 
 from service import logs
 from service.api.server import open_door
-from service.catalog_file import load_catalog
-from service.core.catalog import Catalog
+from service.catalog_file import LiveCatalog
 from service.core.errors import CatalogError
+from service.hangup import on_hangup
 from service.parent import watch_parent
 from service.settings import ConfigurationError, Settings, load_settings
 
@@ -44,10 +44,10 @@ def bind(settings: Settings) -> socket.socket:
     return sock
 
 
-async def serve(settings: Settings, catalog: Catalog, sock: socket.socket) -> None:
+async def serve(settings: Settings, live: LiveCatalog, sock: socket.socket) -> None:
     """Serve until SIGTERM, SIGINT or the death of the parent; then drain.
 
-    A second signal ends it at once.
+    A second signal ends it at once. SIGHUP reads the catalog anew.
     """
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -59,8 +59,9 @@ async def serve(settings: Settings, catalog: Catalog, sock: socket.socket) -> No
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave)
+    on_hangup(reload=live.reload, leave=leave)
     with watch_parent(stop.set):
-        async with open_door(settings, catalog, sock) as door:
+        async with open_door(settings, live, sock) as door:
             await stop.wait()
             await door.drain(hurry=hurry)
 
@@ -69,7 +70,7 @@ def main() -> None:
     """Start, or say in one sentence why not."""
     try:
         settings = load_settings()
-        catalog = load_catalog(settings.catalog_file)
+        live = LiveCatalog(settings.catalog_file)
         sock = bind(settings)
         settings = settings.model_copy(update={"port": sock.getsockname()[1]})
         logs.configure(settings)
@@ -77,7 +78,7 @@ def main() -> None:
         # tenth of all the work of a busy front door.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
-        uvloop.run(serve(settings, catalog, sock))
+        uvloop.run(serve(settings, live, sock))
     except (ConfigurationError, CatalogError) as exc:
         print(f"darkroom: {exc}", file=sys.stderr)  # noqa: T201 - no log yet
         raise SystemExit(2) from None

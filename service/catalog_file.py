@@ -1,9 +1,54 @@
 """Reads the catalog from where it lies; what may stand in it, `core` knows."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+import structlog
 
 from service.core.catalog import Catalog, parse_catalog
 from service.core.errors import CatalogError
+from service.settings import ConfigurationError
+
+log = structlog.get_logger()
+
+
+class LiveCatalog:
+    """The catalog in use, read from `path`; a reload replaces it as a whole.
+
+    Whoever serves a request reads `current` once: two readings may differ.
+
+    Raises:
+        CatalogError: See `load_catalog`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._followers = list[Callable[[Catalog], object]]()
+        self.current = load_catalog(path)
+
+    def follow(self, adopt: Callable[[Catalog], object]) -> None:
+        """Let `adopt` have each catalog that is about to replace the current one.
+
+        With a CatalogError or ConfigurationError it refuses that one, and must not
+        have changed anything by then.
+        """
+        self._followers.append(adopt)
+
+    def reload(self) -> None:
+        """Read the file anew; where something in it is wrong, nothing changes."""
+        try:
+            catalog = load_catalog(self._path)
+            for adopt in self._followers:
+                adopt(catalog)
+        except (CatalogError, ConfigurationError) as exc:
+            log.warning("catalog.refused", reason=str(exc))
+            return
+        self.current = catalog
+        log.info(
+            "catalog.reloaded",
+            providers=len(catalog.providers),
+            models=len(catalog.models),
+        )
 
 
 def load_catalog(path: Path) -> Catalog:

@@ -5,7 +5,7 @@ increment, would cost a busy front door as much as reading the request does.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import (
@@ -40,6 +40,7 @@ class Metrics:
         self._made = self._joined = 0
         self._deliveries: dict[str, int] = {}
         self._late_s = 0.0
+        self._others: Sequence[Metric] = ()
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -67,6 +68,10 @@ class Metrics:
         """
         self._deliveries, self._late_s = dict(counts), late_s
 
+    def beside(self, figures: Sequence[Metric]) -> None:
+        """Take in figures of others, which stand on the page until there are newer."""
+        self._others = figures
+
     def collect(self) -> Iterator[Metric]:
         """Yield all figures, as prometheus-client asks for them."""
         seconds = HistogramMetricFamily(
@@ -87,6 +92,7 @@ class Metrics:
         jobs.add_metric(("joined",), self._joined)
         yield jobs
         yield from self._collect_deliveries()
+        yield from self._others
         yield GaugeMetricFamily(
             "darkroom_event_streams",
             "Streams of events that are open.",

@@ -47,8 +47,9 @@ class JobViews:
     ) -> dict[str, Any]:
         """Return the job object of the native API."""
         view = self._new(job.id, job.request, job.priority, dropped)
+        spent, source = job.spent
         if job.state is JobState.QUEUED:
-            view["queue"].update(position=position, eta_s=eta_s)
+            view["queue"].update(position=position, eta_s=eta_s, held=job.held)
         else:
             view["queue"] = None
         view.update(
@@ -62,8 +63,8 @@ class JobViews:
             error=job.error,
             attempts=[_attempt(attempt) for attempt in job.trail],
             usage=job.usage,
-            cost=None if job.cost_usd is None else float(job.cost_usd),
-            cost_source=job.cost_source,
+            cost=None if spent is None else float(spent),
+            cost_source=source,
             metadata=job.metadata,
             alias=job.alias,
             retry_of=job.retry_of,
@@ -103,7 +104,12 @@ class JobViews:
             "object": "image.job",
             "status": JobState.QUEUED,
             "progress": 0.0,
-            "queue": {"position": None, "eta_s": None, "priority": priority},
+            "queue": {
+                "position": None,
+                "eta_s": None,
+                "priority": priority,
+                "held": False,
+            },
             "created_at": None,
             "started_at": None,
             "completed_at": None,
@@ -166,6 +172,8 @@ def shown_request(request: GenerationRequest) -> dict[str, Any]:
         value = getattr(request, name)
         if value is not None:
             echo[name] = value
+    if request.failover_on_refusal:
+        echo["failover_on_refusal"] = True
     if request.images:
         echo["images"] = [_input(image) for image in request.images]
     if request.mask is not None:

@@ -7,18 +7,21 @@ import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from datetime import timedelta
-from signal import SIGINT, SIGTERM, Signals
+from functools import partial
+from signal import SIGHUP, SIGINT, SIGTERM, Signals
 from typing import Any
 
 import uvloop
 from arq.connections import ArqRedis
 
 from service import logs
-from service.catalog_file import load_catalog
+from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
 from service.core.errors import CatalogError
 from service.core.retries import RetryPolicy
+from service.hangup import on_hangup
 from service.image_store.opening import open_image_store
 from service.imaging import Imaging
 from service.job_store.gates import Gate
@@ -29,9 +32,11 @@ from service.job_store.pool import redis_pool
 from service.outbound import Outbound
 from service.parent import watch_parent
 from service.settings import ConfigurationError, Settings, load_settings
+from workers import trial
+from workers.context import WorkerContext
 from workers.deliverer import make_deliverer
 from workers.engine import LeaseWorker
-from workers.generate import WorkerContext, generate
+from workers.generate import generate
 from workers.inputs import Inputs
 from workers.partials import Partials
 from workers.providers import open_providers
@@ -42,7 +47,7 @@ _TIMEOUT_S = 5.0
 
 @contextlib.asynccontextmanager
 async def make_worker(
-    settings: Settings, catalog: Catalog
+    settings: Settings, live: LiveCatalog
 ) -> AsyncIterator[LeaseWorker[Lease]]:
     """Build a worker and all it works with; close it in reverse."""
     own = settings.worker
@@ -60,6 +65,7 @@ async def make_worker(
         outbound = await stack.enter_async_context(Outbound(settings.outbound))
         partials = Partials(redis, images, imaging)
         stack.push_async_callback(partials.aclose)
+        catalog = live.current
         providers = open_providers(catalog, outbound, os.environ)
         leases = Leases(
             redis,
@@ -93,16 +99,29 @@ async def make_worker(
             },
         )
         stack.push_async_callback(worker.close)
+        live.follow(partial(_adopt, worker, leases, outbound))
         chores = asyncio.create_task(Sweep(redis, images, retention=retention).run())
         stack.push_async_callback(end, [chores])
         yield worker
+
+
+def _adopt(
+    worker: LeaseWorker[Lease], leases: Leases, outbound: Outbound, catalog: Catalog
+) -> None:
+    """Run what is claimed from now on by another catalog; raises what boot would."""
+    providers = open_providers(catalog, outbound, os.environ)
+    context: WorkerContext = worker.ctx["worker"]
+    leases.serve(_gates(catalog, providers))
+    worker.change({"worker": replace(context, catalog=catalog, providers=providers)})
 
 
 def _gates(catalog: Catalog, served: Iterable[str]) -> dict[str, Gate]:
     """Return what the fleet may use of each provider this process can call."""
     entries = {name: catalog.providers[name] for name in served}
     return {
-        name: Gate(entry.max_in_flight, entry.requests_per_minute)
+        name: Gate(
+            entry.max_in_flight, entry.requests_per_minute, entry.max_images_in_flight
+        )
         for name, entry in entries.items()
     }
 
@@ -115,10 +134,13 @@ def _retries(settings: Settings) -> RetryPolicy:
     )
 
 
-async def serve(settings: Settings, catalog: Catalog) -> None:
-    """Work until SIGTERM, SIGINT or the death of the parent, then drain."""
+async def serve(settings: Settings, live: LiveCatalog) -> None:
+    """Work until SIGTERM, SIGINT or the death of the parent, then drain.
+
+    SIGHUP reads the catalog anew.
+    """
     async with (
-        make_worker(settings, catalog) as worker,
+        make_worker(settings, live) as worker,
         make_deliverer(settings, name=worker.name) as deliverer,
     ):
         crew: tuple[LeaseWorker[Any], ...] = (worker, deliverer)
@@ -129,6 +151,7 @@ async def serve(settings: Settings, catalog: Catalog) -> None:
 
         for signum in (SIGTERM, SIGINT):
             asyncio.get_running_loop().add_signal_handler(signum, drain, signum)
+        on_hangup(reload=live.reload, leave=lambda: drain(SIGHUP))
         with watch_parent(lambda: drain(SIGTERM)):
             async with asyncio.TaskGroup() as group:
                 for one in crew:
@@ -136,15 +159,17 @@ async def serve(settings: Settings, catalog: Catalog) -> None:
 
 
 def main() -> None:
-    """Start, or say in one sentence why not."""
+    """Start, or say in one sentence why not; `test NAME` tests a provider instead."""
+    if sys.argv[1:2] == ["test"]:
+        raise SystemExit(trial.main(sys.argv[2:]))
     try:
         settings = load_settings()
-        catalog = load_catalog(settings.catalog_file)
+        live = LiveCatalog(settings.catalog_file)
+        logs.configure(settings)
+        uvloop.run(serve(settings, live))
     except (ConfigurationError, CatalogError) as exc:
         print(f"darkroom: {exc}", file=sys.stderr)  # noqa: T201 - no log yet
         raise SystemExit(2) from None
-    logs.configure(settings)
-    uvloop.run(serve(settings, catalog))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from signal import Signals
 from typing import Any, Generic
@@ -138,6 +138,16 @@ class LeaseWorker(Worker, Generic[E]):
         self._look.set()
         log.info("worker.draining", signal=Signals(signum).name, jobs=len(self._held))
 
+    def change(self, ctx: Mapping[str, Any]) -> None:
+        """Run what is claimed from now on with these parts of the context exchanged.
+
+        What is claimed already keeps those it has. What this worker says of itself
+        is said anew at once.
+        """
+        self.ctx = {**self.ctx, **ctx}
+        self._behind.set()
+        self._look.set()
+
     async def close(self) -> None:
         """Close the connections; a Redis that is away is no reason to fail.
 
@@ -157,13 +167,14 @@ class LeaseWorker(Worker, Generic[E]):
                 try:
                     if time.monotonic() - self._renewed_at > self._lease_s / 2:
                         await self._renew()  # after a stall: what is ours first
+                    ctx = self.ctx  # what is claimed with it runs with it
                     claim = await self.leases.claim(free, held=self._held)
                 except (RedisError, OSError) as exc:
                     log.warning("claim.failed", error=type(exc).__name__)
                     await asyncio.sleep(_PAUSE_S)
                     continue
                 for lease in claim.leases:
-                    self._start(lease)
+                    self._start(lease, ctx)
                 if claim.next_due is not None:
                     pause = min(pause, max(_SOON_S, claim.next_due.total_seconds()))
                 self._wants_room = claim.left
@@ -175,11 +186,11 @@ class LeaseWorker(Worker, Generic[E]):
                 async with asyncio.timeout(pause):
                     await self._look.wait()
 
-    def _start(self, lease: E) -> None:
+    def _start(self, lease: E, ctx: dict[Any, Any]) -> None:
         if (older := self._held.get(lease.id)) is not None:
             self._stop(older, FENCED)  # lapsed while this process stood still
         self._held[lease.id] = lease
-        task = self.loop.create_task(self._run(lease))
+        task = self.loop.create_task(self._run(lease, ctx))
         self.tasks[lease.id] = task
         task.add_done_callback(lambda done: self._left(lease, done))
         if len(self.tasks) >= self.max_jobs:
@@ -194,9 +205,9 @@ class LeaseWorker(Worker, Generic[E]):
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("job.lost_hold", id=lease.id, exc_info=error)
 
-    async def _run(self, lease: E) -> None:
+    async def _run(self, lease: E, ctx: dict[Any, Any]) -> None:
         try:
-            verdict = await self._run_job(self.ctx, lease)
+            verdict = await self._run_job(ctx, lease)
         except asyncio.CancelledError as end:
             if end.args == (DRAINED,):
                 await self.leases.release(lease)

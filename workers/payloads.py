@@ -26,10 +26,13 @@ class Payloads:
 
     Args:
         readers: By what the ids begin with, such as `job`.
+        shared_s: How long a copy is good for others who are told.
     """
 
-    def __init__(self, readers: Mapping[str, Reader]) -> None:
-        self._readers = readers
+    def __init__(
+        self, readers: Mapping[str, Reader], *, shared_s: float = _SHARED_S
+    ) -> None:
+        self._readers, self._shared_s = readers, shared_s
         self._shared: dict[str, tuple[asyncio.Task[bytes], float]] = {}
 
     async def body(self, parcel: Parcel) -> bytes:
@@ -46,7 +49,7 @@ class Payloads:
             if len(self._shared) >= _MOST_SHARED:
                 self._shared.clear()
             writing = asyncio.create_task(self._write(parcel))
-            self._shared[parcel.event] = writing, now + _SHARED_S
+            self._shared[parcel.event] = writing, now + self._shared_s
         # One that is given back must not take the others' copy along.
         return await asyncio.shield(writing)
 

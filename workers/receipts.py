@@ -5,7 +5,7 @@ of the job takes it instead of buying again.
 """
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,8 +20,8 @@ from workers.keeping import PAUSE_S, put_patiently
 
 
 async def put_receipt(images: ImageStore, lease: Lease, outcome: Outcome) -> None:
-    """Write down what was bought under this lease."""
-    data = orjson.dumps(asdict(outcome))
+    """Write down what was bought under this lease; what was tried beside is not."""
+    data = orjson.dumps(asdict(replace(outcome, aside=None)))
     await put_patiently(images, _key(lease, lease.fence), data, "application/json")
 
 

@@ -1,11 +1,14 @@
 """What becomes of a job whose attempt failed: another attempt, or its end.
 
 Where to is decided by what kind of error it was, never by its words. A route that
-refused is struck off; one that failed goes to the end of the line, and the next in it
-is tried at once.
+refused is struck off, and where it was the prompt it refused, the caller says whether
+others are asked; one that failed goes to the end of the line, and the next in it
+is tried at once. Where nobody can know whether images were bought, the key's policy
+comes before all that.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -22,9 +25,10 @@ from service.core.errors import (
 )
 from service.core.jobs import Attempt, JobState
 from service.core.requests import GenerationRequest
-from service.core.retries import RetryPolicy
+from service.core.retries import OnAmbiguous, RetryPolicy
 from service.job_store.lease import Lease
-from service.job_store.records import Later, Outcome
+from service.job_store.records import Aside, Later, Outcome
+from workers.hedging import Try
 
 log = structlog.get_logger()
 
@@ -47,16 +51,23 @@ def after_failure(
     """Return what is to be done.
 
     Args:
-        lease: Whose job it is.
+        lease: Whose job it is, with the upstream tasks it has now.
         attempt: The failed one, as it goes into the trail.
         error: What went wrong.
         routes: Those the job has left, that of the attempt included.
         retries: How long, and how often.
         dice: See `RetryPolicy.wait_after`.
     """
+    tasks_go_on = lease.kept is not None and isinstance(error, ProviderAmbiguous)
+    asks = lease.on_ambiguous is not OnAmbiguous.RETRY
+    if asks and isinstance(error, ProviderAmbiguous) and not tasks_go_on:
+        return _unknown(lease, attempt, error, report=_report(error))
     here = f"{attempt.provider}/{attempt.model}"
     others = [str(route) for route in routes if str(route) != here]
-    left = others if isinstance(error, ProviderRefused) else [*others, here]
+    if isinstance(error, PromptRejected) and not lease.request.failover_on_refusal:
+        others = []
+    refused = isinstance(error, ProviderRefused | PromptRejected)
+    left = others if refused else [*others, here]
     costly = isinstance(error, BadOutput | ProviderAmbiguous)
     wait = retries.wait_for(
         error,
@@ -77,11 +88,62 @@ def after_failure(
     return Later(
         attempt=attempt,
         wait=wait,
+        goes_on=tasks_go_on,
         report=_report(error),
         costly=costly,
         closed=_closed(error),
         routes=tuple(left),
     )
+
+
+def left_open(lease: Lease, route: Route, started: datetime) -> Outcome | Later:
+    """Return what becomes of a job that may have been bought by an earlier claim.
+
+    That its worker ended says nothing of the route.
+    """
+    error = ProviderAmbiguous(
+        "the worker ended while the provider was asked; it may have been billed"
+    )
+    return _unknown(lease, failed(route, started, error), error, report="")
+
+
+def _unknown(
+    lease: Lease, attempt: Attempt, error: ProviderAmbiguous, *, report: str
+) -> Outcome | Later:
+    """Return the end of a job that may have been bought, or its wait for a word."""
+    hold = lease.on_ambiguous is OnAmbiguous.HOLD
+    log.warning(
+        "attempt.left_open",
+        provider=attempt.provider,
+        policy=lease.on_ambiguous.value,
+    )
+    if not hold:
+        return given_up(attempt, error, fault=report)
+    return Later(
+        attempt=attempt, wait=timedelta(0), report=report, costly=True, hold=True
+    )
+
+
+def beside(verdict: Outcome | Later, other: Try, attempt: Attempt) -> Outcome | Later:
+    """Return the verdict with what was tried beside its attempt, as `attempt`."""
+    error = other.error
+    aside = Aside(
+        attempt=attempt,
+        report="" if error is None else _report(error),
+        closed=timedelta(0) if error is None else _closed(error),
+    )
+    if isinstance(verdict, Outcome):
+        return replace(verdict, aside=aside)
+    costly = verdict.costly or isinstance(error, ProviderAmbiguous)
+    return replace(verdict, aside=aside, costly=costly)
+
+
+def routes_behind(routes: Sequence[Route], other: Try) -> list[Route]:
+    """Return the routes with one that failed beside them last, or struck off."""
+    left = [route for route in routes if route != other.route]
+    if isinstance(other.error, ProviderRefused | PromptRejected):
+        return left
+    return [*left, other.route]
 
 
 def failed(
@@ -90,15 +152,19 @@ def failed(
     error: ProviderError,
     *,
     cost: tuple[str | None, str | None] = (None, None),
+    ms: int | None = None,
 ) -> Attempt:
-    """Return the attempt that failed so, as it goes into the trail."""
+    """Return the attempt that failed so, as it goes into the trail.
+
+    Without `ms` it has taken until now.
+    """
     refusals = PromptRejected | ProviderRefused | ProviderThrottled
     unbilled = isinstance(error, refusals) and not error.billed
     return Attempt(
         provider=route.provider,
         model=route.provider_model,
         started_at=started,
-        ms=ms_since(started),
+        ms=ms_since(started) if ms is None else ms,
         outcome="failed",
         error_code=error.code,
         upstream_id=error.upstream_id,
@@ -158,8 +224,3 @@ def _closed(error: ProviderError) -> timedelta:
     if isinstance(error, ProviderThrottled) and error.retry_after is not None:
         return min(error.retry_after, _LONGEST_CLOSED)
     return timedelta(0)
-
-
-def goes_on(error: ProviderError, tasks: Sequence[str]) -> bool:
-    """Whether what was submitted upstream may come to its end yet."""
-    return bool(tasks) and isinstance(error, ProviderAmbiguous)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from service.core.retries import OnAmbiguous
 from service.settings import Limits
 
 
@@ -30,6 +31,7 @@ class ApiKey:
         quota_units: Units per calendar month (UTC); None: no limit.
         models: Canonical names it may ask for; None: all.
         weight: The account's share of the fleet next to others, at least 1.
+        on_ambiguous: What is done where nobody knows whether images were bought.
         expires_at: Refused from then on; None: never.
         revoked_at: Refused since then.
     """
@@ -44,6 +46,7 @@ class ApiKey:
     quota_units: int | None = None
     models: frozenset[str] | None = None
     weight: int = 1
+    on_ambiguous: OnAmbiguous = OnAmbiguous.RETRY
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
 
@@ -64,6 +67,7 @@ class Grant:
     quota_units: int | None = None
     models: frozenset[str] | None = None
     weight: int = 1
+    on_ambiguous: OnAmbiguous = OnAmbiguous.RETRY
     expires_at: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -110,6 +114,8 @@ def to_record(grant: Grant, *, key_id: str, created_at: datetime) -> dict[str, s
             fields[name] = str(value)
     if grant.models is not None:
         fields["models"] = " ".join(sorted(grant.models))
+    if grant.on_ambiguous is not OnAmbiguous.RETRY:
+        fields["on_ambiguous"] = grant.on_ambiguous.value
     if grant.expires_at is not None:
         fields["expires_ms"] = _to_ms(grant.expires_at)
     return fields
@@ -134,6 +140,7 @@ def read_record(stored: Mapping[bytes, bytes], limits: Limits) -> ApiKey:
         quota_units=number("quota_units"),
         models=None if models is None else frozenset(models.split()),
         weight=int(fields["weight"]),
+        on_ambiguous=OnAmbiguous(fields.get("on_ambiguous", OnAmbiguous.RETRY)),
         expires_at=_from_ms(fields["expires_ms"]) if "expires_ms" in fields else None,
         revoked_at=_from_ms(fields["revoked_ms"]) if "revoked_ms" in fields else None,
     )

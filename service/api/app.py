@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -33,6 +34,7 @@ from service.api.pulse import Pulse
 from service.api.turns import Turns
 from service.api.views import Views
 from service.backends import open_backends
+from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
 from service.core.errors import QueueUnavailable, UnknownModel
 from service.events import EventHub
@@ -43,6 +45,7 @@ from service.intake.feeding import Feeder
 from service.intake.inputs import Inputs
 from service.intake.links import Links
 from service.intake.repeats import Repeats
+from service.job_store.fleet import Fleet
 from service.job_store.listening import end
 from service.metrics import Metrics
 from service.outbound import Outbound
@@ -61,20 +64,21 @@ _PAUSE_S = 0.5
 
 
 def make_app(
-    settings: Settings, catalog: Catalog, *, beat_s: float = BEAT_S
+    settings: Settings, live: LiveCatalog, *, beat_s: float = BEAT_S
 ) -> web.Application:
     """Build the front door; connections open when the app starts.
 
     Args:
         settings: With the real port where links are to lead.
-        catalog: What may be asked for.
+        live: What may be asked for.
         beat_s: How often Redis is tried for `/readyz`.
 
     Raises:
         ConfigurationError: The bootstrap key is none that a client could send, or
             the catalog does not know the default model.
     """
-    _check_default(settings, catalog)
+    _check_default(settings, live.current)
+    live.follow(partial(_check_default, settings))
     preset = settings.bootstrap_key
     secret = None if preset is None else checked_secret(preset.get_secret_value())
 
@@ -87,6 +91,7 @@ def make_app(
             copying = Imaging(processes=1)  # so that copies keep no edit waiting
             stack.push_async_callback(copying.close)
             waiters = Waiters(backends.redis, backends.jobs)
+            fleet = Fleet(backends.redis)
             views = Views(backends.images, base_url=settings.base_url)
             hub = EventHub(
                 backends.redis,
@@ -99,16 +104,18 @@ def make_app(
                 heartbeat_s=settings.heartbeat_s,
                 write_s=settings.limits.write_s,
             )
-            pulse = Pulse(backends.redis, backends.jobs, backends.images, beat_s=beat_s)
+            pulse = Pulse(backends, fleet, live, beat_s=beat_s)
             app[FRONT] = Front(
                 settings=settings,
-                catalog=catalog,
+                live=live,
                 backends=backends,
+                fleet=fleet,
                 waiters=await stack.enter_async_context(waiters),
                 partials=await stack.enter_async_context(Partials(backends.redis)),
                 hub=await stack.enter_async_context(hub),
                 intake=Intake(
-                    catalog=catalog,
+                    live=live,
+                    fleet=fleet,
                     jobs=backends.jobs,
                     images=backends.images,
                     repeats=Repeats(backends.redis),
@@ -124,7 +131,7 @@ def make_app(
                     ),
                 ),
                 acceptance=Acceptance(
-                    catalog=catalog,
+                    live=live,
                     accounts=backends.accounts,
                     batches=backends.batches,
                     files=backends.files,

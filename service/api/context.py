@@ -12,6 +12,7 @@ from service.api.pulse import Pulse
 from service.api.turns import Turns
 from service.api.views import Views
 from service.backends import Backends
+from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
 from service.core.jobs import JobId
 from service.events import EventHub
@@ -19,6 +20,7 @@ from service.imaging import Imaging
 from service.intake import Intake
 from service.intake.batches import Acceptance
 from service.intake.spool import Spool
+from service.job_store.fleet import Fleet
 from service.metrics import Metrics
 from service.outbound import Outbound
 from service.partials import Partials
@@ -33,8 +35,9 @@ class Front:
     """One running front door."""
 
     settings: Settings
-    catalog: Catalog
+    live: LiveCatalog
     backends: Backends
+    fleet: Fleet
     waiters: Waiters
     partials: Partials
     hub: EventHub
@@ -50,6 +53,11 @@ class Front:
     endpoints: Endpoints
     deliveries: Deliveries
     urls: Urls
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog as it is just now; a request reads it once."""
+        return self.live.current
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from aiohttp import web
 from service.api.answers import answer
 from service.api.auth import authorized
 from service.api.context import FRONT
+from service.api.gate_figures import counted_routes, gate_figures
 from service.core.errors import QueueUnavailable
 
 routes = web.RouteTableDef()
@@ -47,6 +48,8 @@ async def get_metrics(request: web.Request) -> web.Response:
         with contextlib.suppress(QueueUnavailable):
             counts, late_s = await front.deliveries.figures()
             front.metrics.delivering(counts, late_s=late_s)
+            gates = await front.backends.jobs.gates(counted_routes(front.catalog))
+            front.metrics.beside(gate_figures(gates))
     body, content_type = front.metrics.page()
     return web.Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
 

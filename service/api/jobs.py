@@ -93,6 +93,7 @@ async def _submitted(request: web.Request, *, alias: str | None) -> web.Response
             uploads=uploads,
             terms=terms,
             catalog=front.catalog,
+            fleet=front.fleet,
             jobs=front.backends.jobs,
         )
         await limits.tell_quota(request, key)
@@ -175,6 +176,16 @@ async def retry_job(request: web.Request) -> web.Response:
     if accepted.joined:
         trace.headers["Idempotent-Replayed"] = "true"
     return answer(front.views.accepted(accepted), status=HTTPStatus.ACCEPTED)
+
+
+@routes.post("/v1/jobs/{job_id}/release")
+async def release_job(request: web.Request) -> web.Response:
+    """Let a held job go on."""
+    key = await authorized(request)
+    job_id = await job_id_of(request, key)
+    job = await request.app[FRONT].intake.release(job_id, account=key.account)
+    request[TRACE].job_id = job.id
+    return await _shown(request, job)
 
 
 @routes.delete("/v1/jobs/{job_id}")

@@ -20,6 +20,7 @@ from service.api.models_query import ModelQuery, read_query
 from service.core.catalog import Catalog, Model
 from service.core.errors import UnknownModel
 from service.intake.compose import allows
+from service.job_store.fleet import Fleet
 
 routes = web.RouteTableDef()
 
@@ -37,7 +38,8 @@ async def list_models(request: web.Request) -> web.Response:
     catalog = request.app[FRONT].catalog
     named = [(name, m) for name, m in catalog.models.items() if not m.is_pattern]
     named += [(alias, catalog.model(name)) for alias, name in catalog.aliases.items()]
-    data = [_shown(name, m) for name, m in named if allows(key, m, catalog)]
+    fleet = request.app[FRONT].fleet
+    data = [_shown(name, m, fleet) for name, m in named if allows(key, m, catalog)]
     return answer({"object": "list", "data": data})
 
 
@@ -58,8 +60,9 @@ async def map_models_v2(request: web.Request) -> web.Response:
 async def get_model(request: web.Request) -> web.Response:
     """Show one model by any of its names; a slash may come as %2F."""
     key = await authorized(request)
-    name = unquote(request.match_info["name"])
-    return answer(_shown(name, _allowed(name, key, request.app[FRONT].catalog)))
+    name, front = unquote(request.match_info["name"]), request.app[FRONT]
+    model = _allowed(name, key, front.catalog)
+    return answer(_shown(name, model, front.fleet))
 
 
 async def _mapped(
@@ -68,11 +71,14 @@ async def _mapped(
     describe: Callable[[Model], dict[str, Any]],
 ) -> web.Response:
     key = await authorized_unless_open(request)
-    catalog = request.app[FRONT].catalog
+    front = request.app[FRONT]
+    catalog, fleet = front.catalog, front.fleet
     models = (m for m in catalog.models.values() if not m.is_pattern)
     seen = [m for m in models if key is None or allows(key, m, catalog)]
     wanted = (query or ModelQuery()).select(seen)
-    return answer({model.name: describe(model) for model in wanted})
+    return answer(
+        {m.name: describe(m) | {"available": fleet.can_call(m.routes)} for m in wanted}
+    )
 
 
 def _allowed(name: str, key: ApiKey, catalog: Catalog) -> Model:
@@ -82,7 +88,7 @@ def _allowed(name: str, key: ApiKey, catalog: Catalog) -> Model:
     return model
 
 
-def _shown(name: str, model: Model) -> dict[str, Any]:
+def _shown(name: str, model: Model, fleet: Fleet) -> dict[str, Any]:
     return {
         "id": name,
         "object": "model",
@@ -90,4 +96,5 @@ def _shown(name: str, model: Model) -> dict[str, Any]:
         "owned_by": model.routes[0].provider,
         "canonical": model.name,
         **described(model),
+        "available": fleet.can_call(model.routes),
     }

@@ -28,6 +28,7 @@ _STATUS: Mapping[type[errors.ServiceError], int] = {
     errors.Deleted: HTTPStatus.GONE,
     errors.AlreadyFinished: HTTPStatus.CONFLICT,
     errors.NotFinished: HTTPStatus.CONFLICT,
+    errors.NotHeld: HTTPStatus.CONFLICT,
     errors.BatchOver: HTTPStatus.CONFLICT,
     errors.RequestGone: HTTPStatus.CONFLICT,
     errors.EndpointDisabled: HTTPStatus.CONFLICT,
@@ -50,6 +51,7 @@ _BODY_STATUS: Mapping[str, int] = {
 _FAILED_STATUS: Mapping[str, int] = {
     "content_policy": HTTPStatus.BAD_REQUEST,
     "provider_invalid_request": HTTPStatus.BAD_REQUEST,
+    "no_route": HTTPStatus.SERVICE_UNAVAILABLE,
     "provider_throttled": HTTPStatus.SERVICE_UNAVAILABLE,
     "provider_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "input_missing": HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -5,23 +5,23 @@ PING as if nothing were wrong.
 """
 
 import asyncio
-import contextlib
 import time
 from typing import Any, Self
 
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from service.backends import Backends
+from service.catalog_file import LiveCatalog
 from service.core.errors import QueueUnavailable, StoreUnavailable
-from service.image_store import ImageStore
-from service.job_store import JobStore, keys
+from service.job_store import keys
+from service.job_store.fleet import Fleet
+from service.job_store.listening import end
 
 log = structlog.get_logger()
 
 _BEAT_S = 5.0
 _STORE_EVERY_S = 60.0
-_WORKER_SILENT_MS = 30_000
 _ANSWER_S = 2.8
 
 
@@ -34,17 +34,18 @@ class Pulse:
 
     def __init__(
         self,
-        redis: Redis,
-        jobs: JobStore,
-        images: ImageStore,
+        backends: Backends,
+        fleet: Fleet,
+        live: LiveCatalog,
         *,
         beat_s: float = _BEAT_S,
     ) -> None:
-        self._redis, self._jobs, self._images = redis, jobs, images
+        self._redis, self._jobs = backends.redis, backends.jobs
+        self._images, self._fleet, self._live = backends.images, fleet, live
         self._beat_s = beat_s
         self._good_at = float("-inf")
         self._tasks: list[asyncio.Task[None]] = []
-        self._workers, self._open_jobs, self._store = 0, 0, "unknown"
+        self._open_jobs, self._store = 0, "unknown"
         self.draining = False
 
     async def __aenter__(self) -> Self:
@@ -56,10 +57,7 @@ class Pulse:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(self._tasks)
 
     @property
     def takes_writes(self) -> bool:
@@ -73,14 +71,15 @@ class Pulse:
 
     def report(self) -> dict[str, Any]:
         """Return all of it, as `/readyz` shows it."""
+        workers = self._fleet.workers
         return {
             "status": "ready" if self.is_ready else "not_ready",
             "draining": self.draining,
             "queue": "ok" if self.takes_writes else "unavailable",
             "store": self._store,
-            "workers": self._workers,
+            "workers": workers,
             "open_jobs": self._open_jobs,
-            "starving": self._open_jobs > 0 and self._workers == 0,
+            "starving": self._open_jobs > 0 and workers == 0,
         }
 
     async def _look_after_redis(self) -> None:
@@ -108,10 +107,6 @@ class Pulse:
             log.warning("canary.failed", error=type(exc).__name__)
 
     async def _count(self) -> None:
-        spoke_since = time.time() * 1000 - _WORKER_SILENT_MS
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.zcount(keys.WORKERS, spoke_since, "+inf")
-            pipe.get(f"{keys.QUEUE}:open")
-            async with asyncio.timeout(_ANSWER_S):
-                self._workers, opened = await pipe.execute()
-        self._open_jobs = int(opened or 0)
+        async with asyncio.timeout(_ANSWER_S):
+            await self._fleet.look(self._live.current.providers)
+            self._open_jobs = int(await self._redis.get(f"{keys.QUEUE}:open") or 0)

@@ -16,7 +16,7 @@ from service.api.app import BEAT_S, make_app
 from service.api.connection import MOST_LINE_BYTES, Connection
 from service.api.context import FRONT, Front
 from service.api.gate import Gate
-from service.core.catalog import Catalog
+from service.catalog_file import LiveCatalog
 from service.settings import Settings
 
 log = structlog.get_logger()
@@ -87,7 +87,7 @@ class Door:
 @contextlib.asynccontextmanager
 async def open_door(
     settings: Settings,
-    catalog: Catalog,
+    live: LiveCatalog,
     sock: socket.socket,
     *,
     beat_s: float = BEAT_S,
@@ -97,13 +97,13 @@ async def open_door(
 
     Args:
         settings: The front door's.
-        catalog: What may be asked for.
+        live: What may be asked for.
         sock: Need not listen yet.
         beat_s: See `make_app`.
         keep_alive_s: A connection that says nothing for so long is closed.
     """
     runner = _Runner(
-        make_app(settings, catalog, beat_s=beat_s),
+        make_app(settings, live, beat_s=beat_s),
         access_log=None,
         keepalive_timeout=keep_alive_s,
         max_line_size=MOST_LINE_BYTES,

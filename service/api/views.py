@@ -35,6 +35,7 @@ class Views(JobViews):
             "model": request.model,
             "request": shown_request(request),
             "images": len(seen.uploads.images),
+            "available": seen.available,
             "routes": [
                 {"provider": route.provider, "provider_model": route.provider_model}
                 for route in seen.routes
@@ -45,6 +46,7 @@ class Views(JobViews):
                 "position": seen.position,
                 "eta_s": eta_s,
                 "priority": seen.priority,
+                "held": False,
             },
             "warnings": warnings(dropped),
         }

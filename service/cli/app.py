@@ -15,6 +15,8 @@ from service.cli import (
     jobs,
     keys,
     listen,
+    models,
+    providers,
     running,
 )
 from service.cli.failure import Failure
@@ -37,6 +39,8 @@ app.command()(listen.listen)
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(keys.app, name="keys")
 app.add_typer(embed.app, name="embed")
+app.add_typer(providers.app, name="providers")
+app.add_typer(models.app, name="models")
 app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")
 

@@ -1,12 +1,11 @@
 """What `darkroom doctor` looks at, one function each; each finding has its remedy."""
 
+import asyncio
 import os
 import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from redis.asyncio import Redis
 from service.catalog_file import load_catalog
 from service.cli.context import with_redis
 from service.cli.failure import Failure
-from service.core.catalog import Catalog, ProviderEntry
+from service.cli.findings import Finding, Grade
+from service.cli.provider_checks import provider_findings
 from service.core.errors import CatalogError, StoreUnavailable
 from service.image_store.opening import open_image_store
 from service.job_store import keys
@@ -26,29 +26,11 @@ _FULL_MB, _TIGHT_MB = 64, 1024
 _OLDEST = {"redis": (7,), "valkey": (7, 2)}
 
 
-class Grade(IntEnum):
-    """How bad a finding is; the worst is the lowest."""
-
-    FAILURE = 0
-    WARNING = 1
-    OK = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check saw, and what to do about it; no remedy where all is well."""
-
-    grade: Grade
-    subject: str
-    text: str
-    remedy: str | None = None
-
-
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Look at everything that a running system needs."""
     yield _python()
     yield _disk(settings.data_dir)
-    for finding in _catalog(settings.catalog_file):
+    for finding in await asyncio.to_thread(list, _catalog(settings.catalog_file)):
         yield finding
     for finding in await _redis(settings):
         yield finding
@@ -83,35 +65,7 @@ def _catalog(path: Path) -> Iterator[Finding]:
         yield Finding(Grade.FAILURE, "catalog", str(exc), remedy)
         return
     yield Finding(Grade.OK, "catalog", f"{len(catalog.models)} models in {path}")
-    for entry in catalog.providers.values():
-        yield _provider(entry, catalog)
-
-
-def _provider(entry: ProviderEntry, catalog: Catalog) -> Finding:
-    subject = f"provider {entry.name}"
-    has_key, place = _key_of(entry)
-    if has_key:
-        return Finding(Grade.OK, subject, "ready")
-    lost = [
-        name
-        for name, model in catalog.models.items()
-        if all(route.provider == entry.name for route in model.routes)
-    ]
-    out = f"; {len(lost)} models have no other" if lost else ""
-    text = f"has no key, so its routes are skipped{out}"
-    return Finding(Grade.WARNING, subject, text, f"put its key into {place}")
-
-
-def _key_of(entry: ProviderEntry) -> tuple[bool, str]:
-    if entry.api_key_env is not None:
-        return bool(os.environ.get(entry.api_key_env, "").strip()), entry.api_key_env
-    if entry.api_key_file is None:
-        return True, ""
-    try:
-        content = Path(entry.api_key_file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        content = ""
-    return bool(content.strip()), entry.api_key_file
+    yield from provider_findings(catalog, os.environ)
 
 
 async def _redis(settings: Settings) -> list[Finding]:

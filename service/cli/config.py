@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from service.cli.context import AsJson, DataDir, read_settings, without_password
-from service.cli.failure import Failure
+from service.cli.context import (
+    AsJson,
+    DataDir,
+    read_catalog,
+    read_settings,
+    without_password,
+)
 from service.cli.output import emit, print_table
 
 if TYPE_CHECKING:
@@ -29,14 +34,8 @@ def show(data_dir: DataDir = None, json: AsJson = False) -> None:
 @app.command()
 def check(data_dir: DataDir = None, json: AsJson = False) -> None:
     """Check all settings and the catalog, as every process does at its start."""
-    from service.catalog_file import load_catalog
-    from service.core.errors import CatalogError
-
     settings = read_settings(data_dir)
-    try:
-        catalog = load_catalog(settings.catalog_file)
-    except CatalogError as exc:
-        raise Failure(str(exc), exit_code=2) from exc
+    catalog = read_catalog(settings)
     result = {
         "catalog_file": os.fspath(settings.catalog_file),
         "providers": len(catalog.providers),

@@ -13,6 +13,7 @@ from service.cli.failure import Failure
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from service.core.catalog import Catalog
     from service.settings import Settings
 
 _T = TypeVar("_T")
@@ -42,6 +43,21 @@ def read_settings(data_dir: Path | None = None, **overrides: Any) -> "Settings":
     try:
         return load_settings(**given)
     except ConfigurationError as exc:
+        raise Failure(str(exc), exit_code=2) from exc
+
+
+def read_catalog(settings: "Settings") -> "Catalog":
+    """Return the catalog that the settings name.
+
+    Raises:
+        Failure: Something in it is wrong.
+    """
+    from service.catalog_file import load_catalog
+    from service.core.errors import CatalogError
+
+    try:
+        return load_catalog(settings.catalog_file)
+    except CatalogError as exc:
         raise Failure(str(exc), exit_code=2) from exc
 
 

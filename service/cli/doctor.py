@@ -8,7 +8,7 @@ from service.cli.failure import Failure
 from service.cli.output import emit
 
 if TYPE_CHECKING:
-    from service.cli.checks import Finding
+    from service.cli.findings import Finding
     from service.settings import Settings
 
 _MARKS = {"FAILURE": "✗", "WARNING": "!", "OK": "✓"}

@@ -1,4 +1,4 @@
-"""`darkroom jobs`: what became of requests, and calling one off."""
+"""`darkroom jobs`: what became of requests, calling one off, letting one go on."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,9 @@ from service.cli.target import Url
 if TYPE_CHECKING:
     from service.client import AsyncDarkroom, Attempt, Job
 
-app = typer.Typer(help="List, show, cancel and retry jobs.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show, cancel, retry and release jobs.", no_args_is_help=True
+)
 
 _PROMPT_WIDTH = 50
 
@@ -40,7 +42,7 @@ def list_jobs(
         [
             (
                 job.id,
-                job.status,
+                _status(job),
                 when(job.created_at),
                 job.request["model"],
                 _cut(job.request["prompt"]),
@@ -62,7 +64,7 @@ def show(
     request, error = job.request, job.error
     facts = [
         ("id", job.id),
-        ("status", job.status),
+        ("status", _status(job)),
         ("model", request["model"]),
         ("size", request["size"]),
         ("prompt", request["prompt"]),
@@ -99,10 +101,27 @@ def retry(
         print(f"{job.id} is {job.status}")
 
 
+@app.command()
+def release(
+    job_id: JobId, url: Url = None, data_dir: DataDir = None, json: AsJson = False
+) -> None:
+    """Let a held job make another attempt, which may buy its images twice."""
+    job = ask(url, data_dir, lambda client: client.release(job_id))
+    if json:
+        emit(job.raw)
+    else:
+        print(f"{job.id} is {_status(job)}")
+
+
 async def _listed(
     client: "AsyncDarkroom", status: str | None, limit: int
 ) -> list["Job"]:
     return [job async for job in client.jobs(status=status, limit=limit)]
+
+
+def _status(job: "Job") -> str:
+    held = job.queue is not None and job.queue.held
+    return f"{job.status} (held)" if held else job.status
 
 
 def _attempt(attempt: "Attempt") -> str:

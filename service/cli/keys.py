@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.context import AsJson, DataDir, read_settings, read_time, with_redis
+from service.cli.context import (
+    AsJson,
+    DataDir,
+    read_catalog,
+    read_settings,
+    read_time,
+    with_redis,
+)
 from service.cli.failure import Failure
 from service.cli.output import emit, print_table, say
 
@@ -43,6 +50,13 @@ def create(
     weight: Annotated[
         int, typer.Option(min=1, help="Share of the fleet next to other accounts.")
     ] = 1,
+    on_ambiguous: Annotated[
+        str,
+        typer.Option(
+            metavar="retry|fail|hold",
+            help="What to do where nobody knows whether images were bought.",
+        ),
+    ] = "retry",
     expires: Annotated[
         str | None,
         typer.Option(
@@ -63,6 +77,7 @@ def create(
         quota_units=quota_units,
         models=None if models is None else _canonical(settings, _words(models)),
         weight=weight,
+        on_ambiguous=on_ambiguous,
         expires_at=None if expires is None else read_time(expires),
     )
     key, secret = asyncio.run(_create(settings, grant))
@@ -81,12 +96,13 @@ def list_keys(data_dir: DataDir = None, json: AsJson = False) -> None:
         emit([{"id": key.id, **_described(key)} for key in keys])
         return
     print_table(
-        ["ID", "ACCOUNT", "SCOPES", "CREATED", "STATE"],
+        ["ID", "ACCOUNT", "SCOPES", "IF AMBIGUOUS", "CREATED", "STATE"],
         [
             (
                 key.id,
                 key.account,
                 " ".join(sorted(key.scopes)),
+                key.on_ambiguous.value,
                 f"{key.created_at:%Y-%m-%d %H:%M}",
                 _state(key),
             )
@@ -135,8 +151,9 @@ async def _revoke(settings: "Settings", key_id: str) -> "ApiKey | None":
     )
 
 
-def _grant(*, scopes: frozenset[str], **given: Any) -> "Grant":
+def _grant(*, scopes: frozenset[str], on_ambiguous: str, **given: Any) -> "Grant":
     from service.accounts import Grant, Scope
+    from service.core.retries import OnAmbiguous
 
     unknown = scopes - set(Scope)
     if unknown:
@@ -144,20 +161,28 @@ def _grant(*, scopes: frozenset[str], **given: Any) -> "Grant":
             f"unknown scope {', '.join(sorted(unknown))}: there are {', '.join(Scope)}",
             exit_code=2,
         )
+    if on_ambiguous not in set(OnAmbiguous):
+        raise Failure(
+            f"--on-ambiguous {on_ambiguous} is none of {', '.join(OnAmbiguous)}",
+            exit_code=2,
+        )
     try:
-        return Grant(scopes=frozenset(Scope(scope) for scope in scopes), **given)
+        return Grant(
+            scopes=frozenset(Scope(scope) for scope in scopes),
+            on_ambiguous=OnAmbiguous(on_ambiguous),
+            **given,
+        )
     except ValueError as exc:
         raise Failure(str(exc), exit_code=2) from exc
 
 
 def _canonical(settings: "Settings", names: frozenset[str]) -> frozenset[str]:
-    from service.catalog_file import load_catalog
-    from service.core.errors import CatalogError, UnknownModel
+    from service.core.errors import UnknownModel
 
+    catalog = read_catalog(settings)
     try:
-        catalog = load_catalog(settings.catalog_file)
         return frozenset(catalog.model(name).name for name in names)
-    except (CatalogError, UnknownModel) as exc:
+    except UnknownModel as exc:
         raise Failure(str(exc), exit_code=2) from exc
 
 
@@ -175,6 +200,7 @@ def _described(key: "ApiKey") -> dict[str, Any]:
         "quota_units": key.quota_units,
         "models": None if key.models is None else sorted(key.models),
         "weight": key.weight,
+        "on_ambiguous": key.on_ambiguous,
         "created_at": key.created_at.isoformat(),
         "expires_at": key.expires_at and key.expires_at.isoformat(),
         "revoked_at": key.revoked_at and key.revoked_at.isoformat(),

@@ -17,6 +17,7 @@
       * JobDeleted
       * BatchDeleted
     * AlreadyFinished
+    * NotHeld                 nobody has to release this job
     * EndpointDisabled        it hears of nothing until it is enabled
     * IdempotencyMismatch     the key was used for other content
     * UrlExpired              a signed URL was right, and its time has passed
@@ -25,6 +26,7 @@
   * Unavailable               our own fault; later may work
     * QueueUnavailable
     * StoreUnavailable
+    * NoRoute                 no worker can call a provider of the model
   * ProviderError             one attempt went wrong upstream
     * ProviderUnavailable     later may work
       * ProviderThrottled     later may work, at the time it names
@@ -186,6 +188,12 @@ class EndpointDisabled(RequestError):
     code = "endpoint_disabled"
 
 
+class NotHeld(RequestError):
+    """The job waits by itself, runs or is final: there is nothing to release."""
+
+    code = "not_held"
+
+
 class IdempotencyMismatch(RequestError):
     """The idempotency key was used for a request with other content."""
 
@@ -246,6 +254,12 @@ class StoreUnavailable(Unavailable):
     """The image store did not do what it was asked; the bytes are not there."""
 
     code = "store_unavailable"
+
+
+class NoRoute(Unavailable):
+    """Workers are alive, and none of them can call a provider of the model."""
+
+    code = "no_route"
 
 
 class ProviderError(ServiceError):
@@ -321,7 +335,7 @@ class ProviderRefused(ProviderError):
 
 
 class PromptRejected(ProviderError):
-    """The provider's policy forbids the content; no route is tried again."""
+    """The provider's policy forbids the content; other routes only where asked for."""
 
     code = "content_policy"
 

@@ -6,6 +6,7 @@
     running  commit   -> succeeded, failed
              requeue  -> queued      an attempt failed, another is due
              release  -> queued      given back by a draining worker
+             hold     -> queued      nobody knows whether it was bought: ask first
              claim    -> running     the worker before died
              cancel   -> canceled
 
@@ -19,6 +20,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NewType
 
@@ -62,6 +64,8 @@ STEPS: Mapping[JobState, frozenset[JobState]] = {
     JobState.EXPIRED: frozenset(),
 }
 
+_SURENESS = ("reported", "priced", "estimated", None)
+"""Who says what was paid, the surest first."""
 _DIGITS = b"0123456789abcdefghjkmnpqrstvwxyz" * 8
 """From a random byte to one of 32 digits, all equally likely."""
 _FORM = re.compile(r"job_[0-9a-hjkmnp-tv-z]{26}")
@@ -150,13 +154,16 @@ class Job:
         images: What was made; set only in `succeeded`.
         error: `{"code", "message"}` of a failure, or of what a partial success lacks.
         usage: The provider's usage figures.
-        cost_usd: Decimal text of what the images cost; None: unknown or none.
+        cost_usd: Decimal text of what the images cost; None: unknown or none. See
+            `spent` for what failed attempts cost beside.
         cost_source: `reported` by the provider; `priced` by the catalog; `estimated`
             where the catalog's default stands for a case it does not name.
         units: Quota units reserved while unfinished, charged when final.
         ephemeral: Whether nothing of the caller's stays once it was delivered: the
             request of a final one has no prompt, no inputs, no user.
         lost: Whether an image was looked for and is not in the store.
+        held: Whether it waits, while it is queued, for somebody to release it: it may
+            have been bought already.
         progress: From 0 to 1, as far as the provider tells.
         alias: What its account calls it.
         retry_of: The job whose request it repeats.
@@ -188,6 +195,7 @@ class Job:
     units: int = 0
     ephemeral: bool = False
     lost: bool = False
+    held: bool = False
     progress: float = 0.0
     alias: str | None = None
     retry_of: str | None = None
@@ -197,6 +205,21 @@ class Job:
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property
+    def spent(self) -> tuple[Decimal | None, str | None]:
+        """What all attempts cost, as far as is known, and the weakest word for it."""
+        parts = [(self.cost_usd, self.cost_source)] + [
+            (attempt.cost_usd, attempt.cost_source)
+            for attempt in self.trail
+            if attempt.outcome != "succeeded"
+        ]
+        told = [(Decimal(usd), source) for usd, source in parts if usd is not None]
+        if not told:
+            return None, None
+        weakest = max((source for _, source in told), key=_SURENESS.index)
+        return sum((usd for usd, _ in told), Decimal(0)), weakest
+
+    @property
     def version(self) -> str:
         """Changes with every step the job takes; the base of its ETag."""
-        return f"{self.state}-{self.fence}-{self.attempts}-{self.progress:g}"
+        held = "-held" if self.held else ""
+        return f"{self.state}-{self.fence}-{self.attempts}-{self.progress:g}{held}"

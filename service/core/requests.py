@@ -78,6 +78,8 @@ class GenerationRequest:
         mask: Where the first of them may be changed: where it is transparent.
         partial_images: How many unfinished states of the image the caller wants to
             see on the way, 0 to 3.
+        failover_on_refusal: Whether a route that refuses the prompt leaves it to the
+            next.
     """
 
     model: str
@@ -100,6 +102,7 @@ class GenerationRequest:
     images: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
     partial_images: int = 0
+    failover_on_refusal: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from service.core.errors import (
     BadOutput,
@@ -13,6 +14,14 @@ from service.core.errors import (
 )
 
 _COSTLY_TRIES = 2
+
+
+class OnAmbiguous(StrEnum):
+    """What an API key wants done where nobody knows whether images were bought."""
+
+    RETRY = "retry"
+    FAIL = "fail"
+    HOLD = "hold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +68,8 @@ class RetryPolicy:
         Args:
             error: What the latest attempt came to.
             attempts: Failed attempts so far, the latest included, at least 1.
-            others: How many other routes the job has left; a refusal is final where
-                there is none.
+            others: How many other routes the job has left that may be tried after this
+                error; a refusal is final where there is none.
             tried: Failed attempts before the latest; while there were fewer than
                 other routes, the next of them is tried without a wait.
             costly: Failed attempts so far that may have been billed, the latest
@@ -72,9 +81,7 @@ class RetryPolicy:
             return None
         elsewhere = timedelta(0) if tried < others else wait
         match error:
-            case PromptRejected():
-                again = None
-            case ProviderRefused():
+            case ProviderRefused() | PromptRejected():
                 again = timedelta(0) if others else None
             case BadOutput() | ProviderAmbiguous():
                 # Each may have been billed: one more try, or one a route.

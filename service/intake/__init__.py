@@ -10,11 +10,13 @@ from typing import NamedTuple, TypeAlias
 
 from service.accounts import ApiKey
 from service.batches import line_job_id
+from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
 from service.core.errors import (
     AlreadyFinished,
     JobDeleted,
     JobNotFound,
+    NoRoute,
     NotFinished,
     QueueUnavailable,
     RequestError,
@@ -30,14 +32,17 @@ from service.intake.digests import cache_key_of, content_of
 from service.intake.draft import Draft
 from service.intake.inputs import Inputs, Stored
 from service.intake.repeats import Repeats
-from service.intake.routing import gated
+from service.intake.routing import gated, in_order
 from service.intake.uploads import NO_UPLOADS, Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore, Submitted
+from service.job_store.fleet import Fleet
 from service.job_store.records import NewJob, Place, Webhook
 
 __all__ = ["Accepted", "Intake", "Terms"]
 
+_LOOK_AGAIN = timedelta(seconds=5)
+"""About as often as the fleet is looked at."""
 _Store: TypeAlias = Callable[[], Awaitable[Stored]]
 """Puts what a job starts from into the store."""
 
@@ -123,7 +128,8 @@ class Accepted(NamedTuple):
 class Intake:
     """The use cases, with all they work with."""
 
-    catalog: Catalog
+    live: LiveCatalog
+    fleet: Fleet
     jobs: JobStore
     images: ImageStore
     repeats: Repeats
@@ -153,15 +159,13 @@ class Intake:
             Forbidden: The key may not ask for this model.
             IdempotencyMismatch: The name was used for another request.
             TooMuch: `queue_full` or `quota_exceeded`.
+            NoRoute: No worker that is alive can call a provider of the model.
             QueueUnavailable: Nothing was written, nor will be.
             StoreUnavailable: Likewise.
         """
+        catalog = self.live.current
         composed = compose(
-            draft,
-            key=key,
-            catalog=self.catalog,
-            operation=operation,
-            uploads=uploads,
+            draft, key=key, catalog=catalog, operation=operation, uploads=uploads
         )
         check_metadata(terms.metadata or {})
         if draft.cache:
@@ -173,10 +177,15 @@ class Intake:
         job = None
         if counts and terms.sdk_retry:
             job = await self._earlier(key, content, terms.sdk_retry)
-        if job is None and uploads.images:
+        in_vain = self._in_vain(composed, terms)
+        if job is None and (uploads.images or in_vain):
             job = await self._known(key, terms, content)
+        if job is None and in_vain:
+            raise _no_route()
         if job is None:
-            new = self._new(composed, key=key, terms=terms, content=content)
+            new = await self._new(
+                composed, key=key, terms=terms, content=content, catalog=catalog
+            )
             store = functools.partial(
                 self.inputs.store, new.id, uploads, account=key.account
             )
@@ -212,8 +221,16 @@ class Intake:
             retry_of=job.id,
         )
         content = content_of(job.request, NO_UPLOADS, job.id)
-        composed = recompose(job.request, key=key, catalog=self.catalog)
-        new = self._new(composed, key=key, terms=terms, content=content)
+        catalog = self.live.current
+        composed = recompose(job.request, key=key, catalog=catalog)
+        if self._in_vain(composed, terms):
+            known = await self._known(key, terms, content)
+            if known is None:
+                raise _no_route()
+            return Accepted(known, content, ())
+        new = await self._new(
+            composed, key=key, terms=terms, content=content, catalog=catalog
+        )
         copy = functools.partial(self.inputs.copy, new.id, job.request)
         new, submitted = await self._written(
             new, copy if job.request.images else None, counts=False
@@ -231,6 +248,15 @@ class Intake:
             AlreadyFinished: It has another final state.
         """
         return await self.jobs.cancel(job_id, account=account)
+
+    async def release(self, job_id: str, *, account: str) -> Job:
+        """Let a held job go on.
+
+        Raises:
+            JobNotFound: Never made, or somebody else's.
+            NotHeld: It is not, or not any more.
+        """
+        return await self.jobs.release(job_id, account=account)
 
     async def delete(self, job_id: str, *, account: str) -> None:
         """Remove the job, its images first, canceling it where it is not final.
@@ -261,12 +287,28 @@ class Intake:
                 await self.images.delete(key)
             await self.jobs.purge(job_id)
 
-    def _new(
-        self, composed: Composed, *, key: ApiKey, terms: Terms, content: str
+    async def _new(
+        self,
+        composed: Composed,
+        *,
+        key: ApiKey,
+        terms: Terms,
+        content: str,
+        catalog: Catalog,
     ) -> NewJob:
-        new = _new_job(composed, key=key, terms=terms, content=content)
-        model = self.catalog.model(composed.request.model)
-        return replace(new, routes=gated(composed.routes, model, self.catalog))
+        model = catalog.model(composed.request.model)
+        routes = await in_order(composed.routes, model, self.jobs)
+        return _new_job(
+            composed._replace(routes=routes),
+            key=key,
+            terms=terms,
+            content=content,
+            catalog=catalog,
+        )
+
+    def _in_vain(self, composed: Composed, terms: Terms) -> bool:
+        """Whether nobody could run the job; lines of a batch are accepted already."""
+        return terms.place is None and self.fleet.waits_for_nobody(composed.routes)
 
     async def _written(
         self, new: NewJob, store: _Store | None, *, counts: bool
@@ -338,8 +380,17 @@ class Intake:
             return None
 
 
-def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> NewJob:
+def _no_route() -> NoRoute:
+    return NoRoute(
+        "no worker can call a provider of this model", retry_after=_LOOK_AGAIN
+    )
+
+
+def _new_job(
+    composed: Composed, *, key: ApiKey, terms: Terms, content: str, catalog: Catalog
+) -> NewJob:
     request = composed.request
+    model = catalog.model(request.model)
     if terms.partial_images:
         request = replace(request, partial_images=terms.partial_images)
     place = terms.place
@@ -349,6 +400,7 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
         key_id=key.id,
         priority=Priority.INTERACTIVE if terms.awaited else terms.priority,
         request=request,
+        routes=gated(composed.routes, model, catalog),
         weight=key.weight,
         units=composed.units,
         quota=key.quota_units,
@@ -364,4 +416,5 @@ def _new_job(composed: Composed, *, key: ApiKey, terms: Terms, content: str) -> 
         place=place,
         alias=terms.alias,
         retry_of=terms.retry_of,
+        on_ambiguous=key.on_ambiguous,
     )

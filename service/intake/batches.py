@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from service.accounts import Accounts, ApiKey
 from service.batches import BadLine, Batch, Batches, Reading, StoredLine
 from service.batches.batch import MOST_ERRORS
-from service.core.catalog import Catalog
+from service.catalog_file import LiveCatalog
 from service.core.errors import (
     BatchOver,
     IdempotencyMismatch,
@@ -46,7 +46,7 @@ class Acceptance:
         most_lines: Of one batch.
     """
 
-    catalog: Catalog
+    live: LiveCatalog
     accounts: Accounts
     batches: Batches
     files: Files
@@ -204,7 +204,7 @@ class Acceptance:
                 compose(
                     drafted.draft,
                     key=key,
-                    catalog=self.catalog,
+                    catalog=self.live.current,
                     operation=drafted.operation,
                     uploads=drafted.uploads,
                 )

@@ -85,6 +85,7 @@ def compose(
         output_compression=compression,
         user=draft.user,
         operation=operation,
+        failover_on_refusal=draft.failover_on_refusal,
         **hints,
     )
     price = _price(request, sized, model)

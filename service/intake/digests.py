@@ -13,7 +13,7 @@ from service.core.sameness import cache_key, normalized
 from service.intake.uploads import Uploads
 
 _TEXTS = ("prompt", "negative_prompt")
-_NO_MATTER = ("user", "partial_images")
+_NO_MATTER = ("user", "partial_images", "failover_on_refusal")
 """Fields that change nothing about the images."""
 
 

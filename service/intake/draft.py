@@ -84,5 +84,8 @@ class Draft(BaseModel):
     """Keep to this provider of the catalog, or to these."""
     exclude_providers: Annotated[list[str], Field(max_length=16)] | None = None
     """Leave these out."""
+    failover_on_refusal: bool = False
+    """`true` tries the next provider where one refuses the prompt; the last refusal is
+    the answer. Some providers charge for what they refuse."""
     strict: bool = True
     """`false` drops what the model does not honor, and says so in `warnings`."""

@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 import itertools
 import secrets
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -40,8 +42,11 @@ from service.job_store.records import Place
 
 log = structlog.get_logger()
 
-_AT_ONCE = 4
-"""Batches that one front door feeds at a time."""
+_AT_ONCE, _OF_AN_ACCOUNT = 8, 4
+"""Batches that one front door feeds at a time, so that links that hang hold up only
+other batches of the account that sent them there."""
+_TURN_S = 1.0
+"""For so long a batch is fed before others have their turn."""
 _ABREAST = 16
 """Lines of a batch that are submitted together; nobody waits behind many more."""
 _LOOK_AGAIN_S = 1.0
@@ -82,6 +87,7 @@ class Feeder:
         self._holders = (f"{name}-{turn}" for turn in itertools.count())
         self._look = asyncio.Event()
         self._at_work: set[asyncio.Task[None]] = set()
+        self._accounts = Counter[str]()
         self._loops: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -129,7 +135,7 @@ class Feeder:
         look_again: timedelta | None = None
         try:
             work = self._work(batch_id, holder)
-            await while_held(work, self._feeds, batch_id, holder=holder)
+            look_again = await while_held(work, self._feeds, batch_id, holder=holder)
         except (BatchOver, NotFound, Deleted):
             return
         except (TooMuch, Unavailable) as exc:
@@ -144,16 +150,25 @@ class Feeder:
                     batch_id, holder=holder, look_again=look_again
                 )
 
-    async def _work(self, batch_id: str, holder: str) -> None:
+    async def _work(self, batch_id: str, holder: str) -> timedelta | None:
+        """Do what the batch wants; return when to look again where it has to wait."""
         batch = await self._batches.get(batch_id, account=None)
-        if batch.state is BatchState.VALIDATING:
-            await self._acceptance.read_file(batch, holder=holder)
-            log.info("batch.read", batch=batch_id)
-        else:
-            await self._feed(batch, holder)
+        if self._accounts[batch.account] >= _OF_AN_ACCOUNT:
+            return _SOON
+        self._accounts[batch.account] += 1
+        try:
+            if batch.state is BatchState.VALIDATING:
+                await self._acceptance.read_file(batch, holder=holder)
+                log.info("batch.read", batch=batch_id)
+            else:
+                await self._feed(batch, holder)
+        finally:
+            self._accounts[batch.account] -= 1
+            self._accounts += Counter()  # forgets those that have none
+        return None
 
     async def _feed(self, batch: Batch, holder: str) -> None:
-        """Submit lines until the window is full.
+        """Submit lines until the window is full, or others want their turn.
 
         Raises:
             BatchOver: That were the last ones; or somebody else goes on.
@@ -161,9 +176,9 @@ class Feeder:
             Unavailable: Redis or the store is away.
         """
         key = await self._key(batch)
-        at = batch.cursor
+        at, turn_ends = batch.cursor, time.monotonic() + _TURN_S
         room = await self._feeds.advance(batch.id, range(at, at), (), holder=holder)
-        while room > 0 and at < batch.total:
+        while room > 0 and at < batch.total and time.monotonic() < turn_ends:
             lines = range(at, min(at + room, at + _ABREAST, batch.total))
             dealt = await self._deal(batch, lines, key)
             if dealt.stop > at:

@@ -8,9 +8,11 @@ from service.core.requests import Priority
 from service.intake import Terms
 from service.intake.compose import Composed, compose
 from service.intake.draft import Draft
+from service.intake.routing import in_order
 from service.intake.uploads import Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore
+from service.job_store.fleet import Fleet
 
 
 class Preview(NamedTuple):
@@ -20,6 +22,7 @@ class Preview(NamedTuple):
         routes: Of its model, best first.
         uploads: The images it would start from; nobody has looked at them.
         priority: How soon it should start.
+        available: Whether a worker that is alive can call one of the routes.
         position: Its place in the queue; 1 is next.
     """
 
@@ -27,6 +30,7 @@ class Preview(NamedTuple):
     routes: tuple[Route, ...]
     uploads: Uploads
     priority: Priority
+    available: bool
     position: int
 
 
@@ -38,6 +42,7 @@ async def preview(
     uploads: Uploads,
     terms: Terms,
     catalog: Catalog,
+    fleet: Fleet,
     jobs: JobStore,
 ) -> Preview:
     """Do all that `Intake.submit` does before it writes, and look at the queue.
@@ -56,4 +61,13 @@ async def preview(
     position = await jobs.place_of_next(
         key.account, terms.priority, key_id=key.id, running=key.running_jobs
     )
-    return Preview(composed, composed.routes, uploads, terms.priority, position)
+    model = catalog.model(composed.request.model)
+    routes = await in_order(composed.routes, model, jobs)
+    return Preview(
+        composed,
+        routes,
+        uploads,
+        terms.priority,
+        fleet.can_call(composed.routes),
+        position,
+    )

@@ -6,13 +6,13 @@ schema stands in `service.job_store.keys`. All times in a record are Redis's own
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
 
-from service.core.errors import AlreadyFinished, JobDeleted, JobNotFound
+from service.core.errors import AlreadyFinished, JobDeleted, JobNotFound, NotHeld
 from service.core.jobs import Job, JobId, JobState, is_alias, is_job_id
 from service.core.requests import Priority
 from service.job_store import keys
@@ -22,6 +22,7 @@ from service.job_store.gather import Gather
 from service.job_store.outlook import place_of, place_of_next
 from service.job_store.records import NewJob, read_job
 from service.job_store.scripting import script
+from service.job_store.speeds import Speeds
 from service.job_store.submitting import Submissions, Submitted, mismatch
 
 __all__ = ["JobStore", "Page", "Submitted"]
@@ -57,9 +58,11 @@ class JobStore:
     ) -> None:
         self._redis, self._retention_ms = redis, ms(retention)
         self._cancel = script(redis, "cancel")
+        self._release = script(redis, "release")
         self._forget = script(redis, "forget")
         self._purge = script(redis, "purge")
         self._lose = script(redis, "lose")
+        self._speeds = Speeds(redis)
         self._submissions = Submissions(
             redis, backlog=backlog, retention=retention, idempotency=idempotency
         )
@@ -182,7 +185,7 @@ class JobStore:
 
         Where its key has as many running as it may: how many of the key's.
         """
-        if job.state is not JobState.QUEUED or job.due_at is not None:
+        if job.state is not JobState.QUEUED or job.due_at is not None or job.held:
             return None
         place: int | None = await within(place_of(self._redis, job))
         return place
@@ -216,6 +219,21 @@ class JobStore:
         [answer] = await within(self._cancel(args))
         if answer == b"final":
             raise AlreadyFinished("this job has already finished")
+        return await self.get(job_id, account=account)
+
+    async def release(self, job_id: str, *, account: str) -> Job:
+        """Let a held job go on.
+
+        Raises:
+            JobNotFound: Never made, or somebody else's.
+            JobDeleted: It was the account's.
+            NotHeld: It is not, or not any more.
+        """
+        if not is_job_id(job_id):
+            raise JobNotFound("no such job")
+        [answer] = await within(self._release([account, job_id]))
+        if answer == b"not_held":
+            raise NotHeld("this job is not held")
         return await self.get(job_id, account=account)
 
     async def forget(self, job_ids: Sequence[str]) -> None:
@@ -252,6 +270,15 @@ class JobStore:
             routes: `provider/provider model`, each.
         """
         found: Gates = await within(read_gates(self._redis, routes))
+        return found
+
+    async def speeds(self, routes: Sequence[str]) -> Mapping[str, float]:
+        """Return how many milliseconds each route takes, where that was measured.
+
+        Args:
+            routes: `provider/provider model`, each.
+        """
+        found: Mapping[str, float] = await within(self._speeds.of(routes))
         return found
 
     async def ping(self) -> None:

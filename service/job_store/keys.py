@@ -11,11 +11,17 @@
     darkroom:queue:wait:routes:{list} zset    jobs whose routes take no calls now, by
                                               tag, one lane for each list of routes
     darkroom:queue:wait:tasks:{route} zset    such whose upstream tasks are there
-    darkroom:gate:{provider}          hash    running; most, per_minute (limits of the
-                                              fleet), seen_ms (by a worker), closed_ms
-                                              (takes no calls until), next_ms (GCRA)
+    darkroom:queue:wait:held:{key id} zset    jobs that may have been bought and whose
+                                              key wants to be asked first, by tag
+    darkroom:gate:{provider}          hash    running, images (calls under way, and the
+                                              images they are for); most, most_images,
+                                              per_minute (limits of the fleet), seen_ms
+                                              (by a worker), closed_ms (takes no calls
+                                              until), next_ms (GCRA)
     darkroom:route:{route}            hash    breaker: failures in a row, opened_ms
                                               (until), probe_ms (one is trying, until)
+    darkroom:speed:{route}            ms      what its successful attempts took, the
+                                              latest counting most; kept a day
     darkroom:queue:broken             zset    entries without a record, by time met
     darkroom:queue:open               int     unfinished jobs = entries of all lanes
     darkroom:queue:clock              int     virtual clock: the highest tag claimed
@@ -82,10 +88,12 @@
 
 Fields of a record: state, account, key_id, priority, cost, tag, fence, request (JSON),
 created_ms; once known: started_ms, claimed_ms, completed_ms, expires_ms, deadline_ms,
-due_ms, worker, attempts, interruptions, attempt:{fence} (JSON), tasks (JSON: those
-under way upstream), result (JSON), error (JSON), metadata (JSON), units, progress (0 to
-1), most_running, costly (attempts that may have been billed), routes (one a line), via
-(the route of a running attempt), lost (an image was looked for and is not in the
+due_ms, worker, attempts, interruptions, attempt:{fence} and hedge:{fence} (JSON: what
+was tried, and what beside it), tasks (JSON: those under way upstream), result (JSON),
+error (JSON), metadata (JSON), units, progress (0 to 1), most_running, costly (attempts
+that may have been billed), routes (one a line), images (asked for, if more than one),
+via (the route of a running attempt), via2 (of the call beside it), on_ambiguous (unless
+`retry`), held (until it is released), lost (an image was looked for and is not in the
 store), shown (what is left of the request of an ephemeral job once it is final; from
 then on empty), webhook (JSON), notify (types of events it is told of), alias, retry_of,
 batch (`batch line`), custom_id.
@@ -198,6 +206,11 @@ def gate(provider: str) -> str:
 def route(route: str) -> str:
     """Return the key of a route's breaker."""
     return f"darkroom:route:{route}"
+
+
+def speed(route: str) -> str:
+    """Return the key of how long a route takes."""
+    return f"darkroom:speed:{route}"
 
 
 def use(key_id: str) -> str:

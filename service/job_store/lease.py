@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from service.core.jobs import JobId
 from service.core.requests import GenerationRequest, Priority
+from service.core.retries import OnAmbiguous
 from service.job_store.records import read_request
 
 Held = TypeVar("Held")
@@ -48,6 +49,8 @@ class Lease:
         kept: Upstream tasks that an earlier claim submitted; None: there are none.
         route: `provider/provider model` of this attempt; None: any.
         routes: Those the job has left, best first; empty: all its model has.
+        on_ambiguous: What its key wants done where nobody knows whether it was bought.
+        in_doubt: Whether that is so of the claim before; never where it is `retry`.
         taken_at: Monotonic seconds of the claim.
     """
 
@@ -63,6 +66,8 @@ class Lease:
     kept: Kept | None = None
     route: str | None = None
     routes: tuple[str, ...] = ()
+    on_ambiguous: OnAmbiguous = OnAmbiguous.RETRY
+    in_doubt: bool = False
     taken_at: float
 
     @property

@@ -11,11 +11,13 @@ from redis.asyncio import Redis
 
 from service.core.jobs import Attempt, JobId, JobState
 from service.core.requests import Priority
+from service.core.retries import OnAmbiguous
 from service.job_store import keys
 from service.job_store.gates import Gate, tell_gates
 from service.job_store.gather import Gather
 from service.job_store.lease import Claim, Kept, Lease, Renewal
-from service.job_store.records import Later, Outcome, attempt_json
+from service.job_store.records import Aside, Later, Outcome, attempt_json
+from service.job_store.reports import aside_json, costs, told
 from service.job_store.scripting import script
 
 log = structlog.get_logger()
@@ -49,8 +51,8 @@ class Leases:
         queue: str = keys.QUEUE,
         gates: Mapping[str, Gate] | None = None,
     ) -> None:
-        self._redis, self._gates = redis, dict(gates or {})
-        self._served = " ".join(self._gates)
+        self._redis = redis
+        self.serve(gates or {})
         self._worker, self._slots = worker, slots
         self._lease_ms = lease // timedelta(milliseconds=1)
         self._retention_ms = retention // timedelta(milliseconds=1)
@@ -60,6 +62,7 @@ class Leases:
         self._commit = script(redis, "commit", queue=queue)
         self._requeue = script(redis, "requeue", queue=queue)
         self._keep = script(redis, "keep", queue=queue)
+        self._hedge = script(redis, "hedge", queue=queue)
         self._progress = script(redis, "progress", queue=queue)
         self._commits: Gather[tuple[Any, ...], int] = Gather(
             self._send_commits, persistent=True
@@ -71,6 +74,11 @@ class Leases:
             self._send_keeps, persistent=True
         )
         self._advances: Gather[tuple[Any, ...], int] = Gather(self._send_advances)
+
+    def serve(self, gates: Mapping[str, Gate]) -> None:
+        """Call these providers, and no others, from the next claim on."""
+        self._gates = dict(gates)
+        self._served = " ".join(gates)
 
     async def announce(self) -> None:
         """Say that this worker lives, and whom it can call."""
@@ -135,6 +143,8 @@ class Leases:
             costly=verdict.costly,
             closed=verdict.closed,
             routes=verdict.routes,
+            hold=verdict.hold,
+            aside=verdict.aside,
         )
 
     def crashed(self, lease: Lease) -> Outcome:
@@ -173,16 +183,28 @@ class Leases:
                 attempt_json(outcome.attempt),
                 len(outcome.images),
                 outcome.asked,
-                outcome.counted(),
-                outcome.report,
+                (outcome.model or "") if outcome.images else "",
+                told(lease, outcome.attempt, outcome.report, aside=outcome.aside),
+                aside_json(outcome.aside),
+                costs(outcome.costs, outcome.aside),
             )
         )
         return bool(done)
 
     async def keep(self, lease: Lease, kept: Kept) -> bool:
         """Put upstream tasks on record; False when the job is no longer ours."""
-        told = orjson.dumps({"route": kept.route, "tasks": kept.tasks})
-        return bool(await self._keeps((lease.job_id, lease.fence, told)))
+        tasks = orjson.dumps({"route": kept.route, "tasks": kept.tasks})
+        return bool(await self._keeps((lease.job_id, lease.fence, tasks)))
+
+    async def hedge(self, lease: Lease, routes: Sequence[str]) -> str | None:
+        """Return the route of these that a second call may take now; None: no one.
+
+        The call counts until the attempt has ended, however it does. May raise
+        RedisError, and then it may count all the same.
+        """
+        args = [lease.job_id, lease.fence, "\n".join(routes), self._served]
+        route: bytes = await self._hedge(args)
+        return route.decode() or None
 
     async def advance(self, lease: Lease, progress: float) -> bool:
         """Say how far the attempt has come; False: no further, or not ours any more.
@@ -210,6 +232,8 @@ class Leases:
         costly: bool = False,
         closed: timedelta = timedelta(0),
         routes: Sequence[str] = (),
+        hold: bool = False,
+        aside: Aside | None = None,
     ) -> bool:
         """Count a failed attempt; the job is due again after `wait`.
 
@@ -223,6 +247,8 @@ class Leases:
             costly: Whether the attempt may have been billed.
             closed: For how long its provider takes no calls from anybody.
             routes: Those left, in their new order; empty: as they were.
+            hold: Whether it waits until somebody releases it.
+            aside: What was tried beside it.
         """
         wait_ms = max(0, wait // timedelta(milliseconds=1))
         return bool(
@@ -233,10 +259,12 @@ class Leases:
                     wait_ms,
                     attempt_json(attempt),
                     int(goes_on),
-                    report,
-                    max(0, closed // timedelta(milliseconds=1)),
+                    told(lease, attempt, report, closed=closed, aside=aside),
                     "\n".join(routes),
                     int(costly),
+                    int(hold),
+                    aside_json(aside),
+                    costs((attempt.cost_usd, attempt.cost_source), aside),
                 )
             )
         )
@@ -244,7 +272,9 @@ class Leases:
     async def release(self, lease: Lease) -> bool:
         """Give the job back as if it had not been claimed."""
         return bool(
-            await self._returns((lease.job_id, lease.fence, -1, b"", 1, "", 0, "", 0))
+            await self._returns(
+                (lease.job_id, lease.fence, -1, b"", 1, "", "", 0, 0, b"", "")
+            )
         )
 
     async def aclose(self) -> None:
@@ -274,7 +304,7 @@ class Leases:
 
 def _lease(job: Sequence[Any], taken_at: float) -> Lease:
     job_id, fence, payload, attempts, interruptions, priority, account, *more = job
-    ephemeral, tasks, route, routes, costly = more
+    ephemeral, tasks, route, routes, costly, policy, in_doubt = more
     return Lease(
         job_id=JobId(job_id.decode()),
         fence=fence,
@@ -288,6 +318,8 @@ def _lease(job: Sequence[Any], taken_at: float) -> Lease:
         kept=_kept(tasks),
         route=route.decode() or None,
         routes=tuple(routes.decode().splitlines()),
+        on_ambiguous=OnAmbiguous(policy.decode() or OnAmbiguous.RETRY),
+        in_doubt=bool(in_doubt),
         taken_at=taken_at,
     )
 

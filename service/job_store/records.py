@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from service.core.jobs import Attempt, Job, JobId, JobState, StoredImage
 from service.core.requests import GenerationRequest, Priority
+from service.core.retries import OnAmbiguous
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,7 @@ class NewJob:
             job answers for no other.
         routes: `provider/provider model` in the order of preference; which of them an
             attempt takes is decided when it begins. None: the worker decides.
+        on_ambiguous: What is done where nobody knows whether it was bought.
     """
 
     id: JobId
@@ -92,6 +93,7 @@ class NewJob:
     cache_key: str | None = None
     ephemeral: bool = False
     routes: tuple[str, ...] = ()
+    on_ambiguous: OnAmbiguous = OnAmbiguous.RETRY
 
     @property
     def cost(self) -> int:
@@ -111,6 +113,7 @@ class Outcome:
             for the part that was delivered.
         model: The canonical name of the model that is counted as used; None: none.
         fault: What a failure says of its route: `fault`, `shut`, or nothing.
+        aside: What was tried beside the attempt; None: nothing.
     """
 
     state: JobState
@@ -123,6 +126,7 @@ class Outcome:
     asked: int = 1
     model: str | None = None
     fault: str = ""
+    aside: "Aside | None" = None
 
     @property
     def report(self) -> str:
@@ -142,12 +146,12 @@ class Outcome:
             result["cost_source"] = self.cost_source
         return orjson.dumps(result)
 
-    def counted(self) -> str:
-        """Return cost (in millionths of a US dollar), its source and the model."""
-        if not self.images:
-            return ""
-        micros = round(Decimal(self.cost_usd or 0) * 1_000_000)
-        return f"{micros} {self.cost_source or ''} {self.model or ''}"
+    @property
+    def costs(self) -> tuple[str | None, str | None]:
+        """What the images cost, or else the attempt that failed, and who says so."""
+        if self.images:
+            return self.cost_usd, self.cost_source
+        return self.attempt.cost_usd, self.attempt.cost_source
 
     def without_words(self) -> "Outcome":
         """Return it without revised prompts, which tell what the prompt was."""
@@ -166,6 +170,8 @@ class Later:
         closed: For how long the provider takes no calls.
         costly: Whether the attempt may have been billed.
         routes: Those left, best first; empty: as they were.
+        hold: Whether it waits until somebody releases it.
+        aside: What was tried beside the attempt; None: nothing.
     """
 
     attempt: Attempt
@@ -175,11 +181,31 @@ class Later:
     costly: bool = False
     closed: timedelta = timedelta(0)
     routes: tuple[str, ...] = ()
+    hold: bool = False
+    aside: "Aside | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """What was tried beside the attempt that decided, on another route.
+
+    Attributes:
+        report: What it says of its route, as that of an attempt.
+        closed: For how long its provider takes no calls.
+    """
+
+    attempt: Attempt
+    report: str = ""
+    closed: timedelta = timedelta(0)
 
 
 def more_json(new: NewJob) -> bytes:
-    """Return the fields of a record that few jobs have; empty where it has none."""
+    """Return the fields of a record that not all jobs have; empty where it has none."""
     more = {"alias": new.alias, "retry_of": new.retry_of}
+    if new.on_ambiguous is not OnAmbiguous.RETRY:
+        more["on_ambiguous"] = new.on_ambiguous.value
+    if new.request.n > 1:
+        more["images"] = str(new.request.n)
     if new.webhook is not None:
         more["webhook"] = new.webhook.to_record()
     if new.place is not None:
@@ -251,6 +277,7 @@ def read_job(job_id: JobId, stored: Mapping[bytes, bytes]) -> Job:
         units=int(fields.get("units", 0)),
         ephemeral="shown" in fields,
         lost="lost" in fields,
+        held="held" in fields and fields["state"] == b"queued",
         metadata=orjson.loads(fields["metadata"]) if "metadata" in fields else {},
         progress=float(fields.get("progress", 0)),
         alias=_text(fields.get("alias")),
@@ -272,12 +299,13 @@ def _text(stored: bytes | None) -> str | None:
 
 
 def _trail(fields: Mapping[str, bytes]) -> tuple[Attempt, ...]:
-    fences = sorted(
-        int(name.removeprefix("attempt:"))
-        for name in fields
-        if name.startswith("attempt:")
-    )
-    return tuple(_read_attempt(fields[f"attempt:{fence}"]) for fence in fences)
+    """Return all attempts, of each claim the one that decided last."""
+    found = []
+    for name, stored in fields.items():
+        kind, _, fence = name.partition(":")
+        if kind in {"attempt", "hedge"}:
+            found.append((int(fence), kind == "attempt", stored))
+    return tuple(_read_attempt(stored) for _, _, stored in sorted(found))
 
 
 def _read_attempt(stored: bytes) -> Attempt:

@@ -33,7 +33,10 @@ def up(
     say: Callable[[str], None],
     announce: Callable[[Ready], None],
 ) -> None:
-    """Start everything, announce it, and run until SIGINT, SIGTERM or SIGHUP.
+    """Start everything, announce it, and run until SIGINT or SIGTERM.
+
+    SIGHUP lets front door and workers read the catalog anew; that of a terminal that
+    is gone ends everything.
 
     Args:
         settings: Its data folder, host and port are used; its Redis is not.

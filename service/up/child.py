@@ -65,12 +65,18 @@ class Child:
         """Keep it alive from now on."""
         self._keeping = asyncio.create_task(self._keep())
 
+    def pass_on(self, number: signal.Signals) -> None:
+        """Send a signal to the process, if there is one just now."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
     async def end(self, within_s: float, *, hurry: asyncio.Event) -> None:
         """Ask it to drain, and kill it when the time is up or `hurry` is set."""
         self._stopping.set()
         if self._keeping is None:
             return
-        self._signal(signal.SIGTERM)
+        self.pass_on(signal.SIGTERM)
         rush = asyncio.create_task(hurry.wait())
         await asyncio.wait(
             {self._keeping, rush},
@@ -78,7 +84,7 @@ class Child:
             return_when=asyncio.FIRST_COMPLETED,
         )
         rush.cancel()
-        self._signal(signal.SIGKILL)
+        self.pass_on(signal.SIGKILL)
         await self._keeping
 
     def last_lines(self) -> str:
@@ -122,7 +128,7 @@ class Child:
             self._say(f"{self.name} cannot be started: {exc.strerror}")
             return 1
         if self._stopping.is_set():
-            self._signal(signal.SIGTERM)
+            self.pass_on(signal.SIGTERM)
         code = await process.wait()
         # What it started itself and left behind is its process group.
         with suppress(ProcessLookupError, PermissionError):
@@ -154,8 +160,3 @@ class Child:
         if self._short_lives == _HOPELESS:
             message += f"\nit keeps ending; its last lines:\n{self.last_lines()}"
         self._say(message)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.send_signal(number)

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from service.catalog_file import load_catalog
+from service.core.errors import CatalogError
 from service.embedded import Guard, ask
+from service.hangup import on_hangup
 from service.parent import PARENT_FD
 from service.settings import Settings
 from service.up.child import Child
@@ -148,9 +151,21 @@ class Family:
                 self._say("stopping: running jobs may finish (Ctrl-C again to hurry)")
 
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as in a script's `&`
                 loop.add_signal_handler(number, told)
+        on_hangup(reload=self._reload, leave=told)
+
+    def _reload(self) -> None:
+        """Let front door and workers read the catalog anew, where it is right."""
+        try:
+            load_catalog(self._settings.catalog_file)
+        except CatalogError as exc:
+            self._say(f"the catalog stays as it was: {exc}")
+            return
+        for child in self._children:
+            child.pass_on(signal.SIGHUP)
+        self._say("the catalog is read anew")
 
     async def _leave(self) -> None:
         ends = (child.end(self._drain_s, hurry=self._hurry) for child in self._children)

@@ -14,7 +14,7 @@ from service.accounts import ApiKey, Grant
 from service.api.batch_lines import BatchLines
 from service.backends import Backends, open_backends
 from service.batches import Batch, Batches, BatchKind, NewBatch
-from service.catalog_file import load_catalog
+from service.catalog_file import LiveCatalog
 from service.files import Line
 from service.files.writing import Terms
 from service.imaging import Imaging
@@ -24,6 +24,7 @@ from service.intake.feeding import Feeder
 from service.intake.inputs import Inputs
 from service.intake.links import Links
 from service.intake.repeats import Repeats
+from service.job_store.fleet import Fleet
 from service.outbound import Outbound
 from service.settings import Settings
 
@@ -96,7 +97,7 @@ async def batch_stand(
 ) -> AsyncIterator[BatchStand]:
     """Open what a front door has for batches; `settings` as `Settings` takes them."""
     wanted = Settings(redis_url=redis_url, data_dir=folder, **settings)
-    catalog = load_catalog(wanted.catalog_file)
+    live = LiveCatalog(wanted.catalog_file)
     async with contextlib.AsyncExitStack() as stack:
         backends = await stack.enter_async_context(open_backends(wanted))
         outbound = await stack.enter_async_context(Outbound(wanted.outbound))
@@ -112,14 +113,15 @@ async def batch_stand(
         yield BatchStand(
             backends=backends,
             intake=Intake(
-                catalog=catalog,
+                live=live,
+                fleet=Fleet(backends.redis),
                 jobs=backends.jobs,
                 images=backends.images,
                 repeats=Repeats(backends.redis),
                 inputs=Inputs(backends.images, imaging, links),
             ),
             acceptance=Acceptance(
-                catalog=catalog,
+                live=live,
                 accounts=backends.accounts,
                 batches=backends.batches,
                 files=backends.files,

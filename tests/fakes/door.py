@@ -16,13 +16,12 @@ from yarl import URL
 from service.__main__ import bind
 from service.accounts import Accounts, ApiKey, Grant
 from service.api.server import Door, open_door
-from service.catalog_file import load_catalog
+from service.catalog_file import LiveCatalog
 from service.image_store import ImageStore
 from service.image_store.opening import open_image_store
-from service.settings import PACKAGED_CATALOG, Limits, Settings
+from service.settings import Limits, Settings
 from tests.fakes.witness import Witness
 
-PACKAGED = load_catalog(PACKAGED_CATALOG)
 SECRET = "sk_of-the-tests"
 WITNESS = Witness()
 
@@ -131,10 +130,9 @@ async def front_door(
     )
     sock = bind(wanted)
     wanted = wanted.model_copy(update={"port": sock.getsockname()[1]})
-    path = wanted.catalog_file
-    catalog = PACKAGED if path == PACKAGED_CATALOG else load_catalog(path)
+    live = LiveCatalog(wanted.catalog_file)
     async with open_door(
-        wanted, catalog, sock, beat_s=beat_s, keep_alive_s=keep_alive_s
+        wanted, live, sock, beat_s=beat_s, keep_alive_s=keep_alive_s
     ) as door:
         images = open_image_store(wanted)
         front = FrontDoor(wanted, door, images, door.front.backends.accounts)

@@ -42,13 +42,13 @@ async def hiring(redis: Redis) -> AsyncIterator[Fleet]:
 
 
 async def submitted(
-    store: JobStore, *routes: str, count: int = 1, **wishes: object
+    store: JobStore, *routes: str, count: int = 1, n: int = 1, **wishes: object
 ) -> list[str]:
     jobs = [
         NewJob(
             id=new_job_id(),
             account="ada",
-            request=GenerationRequest(model="test/test", prompt=f"fox {number}"),
+            request=GenerationRequest(model="test/test", prompt=f"fox {number}", n=n),
             routes=routes,
             **{"key_id": "key_1", "priority": Priority.NORMAL, **wishes},
         )
@@ -97,6 +97,10 @@ async def break_down(store: JobStore, worker: Leases, route: str) -> list[str]:
 async def forget_the_wait(redis: Redis, route: str) -> None:
     """Pretend that the time for which a breaker is open has passed."""
     await redis.hset(keys.route(route), mapping={"opened_ms": 0, "probe_ms": 0})
+
+
+async def images(redis: Redis, provider: str) -> int:
+    return int(await redis.hget(keys.gate(provider), "images") or 0)
 
 
 async def running(redis: Redis, provider: str) -> int:

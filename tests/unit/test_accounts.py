@@ -6,6 +6,7 @@ import pytest
 
 from service.accounts import Accounts, Grant, RateExceeded, Scope
 from service.core.errors import Unauthenticated
+from service.core.retries import OnAmbiguous
 from service.settings import ConfigurationError, Limits
 
 WEST = timezone(timedelta(hours=-14))
@@ -22,6 +23,7 @@ async def test_secret_opens_the_key_that_was_made(accounts: Accounts):
         scopes=frozenset({Scope.GENERATE, Scope.EMBED}),
         requests_per_minute=60,
         running_jobs=3,
+        on_ambiguous=OnAmbiguous.HOLD,
         quota_units=5_000,
         models=frozenset({"test/test"}),
         weight=3,
@@ -37,6 +39,7 @@ async def test_secret_opens_the_key_that_was_made(accounts: Accounts):
     assert (key.account, key.scopes, key.weight) == ("ada", grant.scopes, 3)
     assert (key.models, key.expires_at) == (grant.models, grant.expires_at)
     assert (key.queued_jobs, key.running_jobs) == (7, 3)
+    assert key.on_ambiguous is OnAmbiguous.HOLD
 
 
 async def test_secret_is_nowhere_in_redis(accounts: Accounts, redis):

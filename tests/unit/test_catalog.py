@@ -229,6 +229,14 @@ def test_sizes_may_be_multiples_within_bounds():
         ("token_multiplier = 0", "models.m.token_multiplier: must be a number"),
         ('embed = "yes"', "models.m.embed: must be true or false"),
         ('strategy = "luck"', "models.m.strategy: 'luck' is none of priority"),
+        ("weights = {'one/x' = 2}", "models.m.weights.one/x: is no route of this"),
+        ("weights = {'one/*' = 2}", "models.m.weights.one/*: is no route of this"),
+        ("weights = {'one/m' = 0}", "models.m.weights.one/m: must be a whole number"),
+        ("route_prices = {m = 1}", "models.m.route_prices.m: is no route of this"),
+        (
+            "route_features = {'one/x' = ['edit']}",
+            "models.m.route_features.one/x: is",
+        ),
         ("features = []", "models.m.features: must be a list that is not empty"),
         ('features = ["fly"]', "models.m.features: 'fly' is none of generate"),
         ('output_formats = ["gif"]', "models.m.output_formats: 'gif' is none of"),
@@ -286,6 +294,17 @@ def test_a_mistake_is_named_with_its_file_its_key_and_the_reason(line, path):
         ("[models.m]", "[models]", "models.routes: must be a table"),
         ("[models.m]", "[[models]]", "models: must be a table"),
         ('"test"', '"test"\nmax_in_flight = 0', "providers.one.max_in_flight: must be"),
+        ("sizes", "hedge_after_s = 0\nsizes", "models.m.hedge_after_s: must be"),
+        (
+            "sizes",
+            "hedge_after_s = 9\nsizes",
+            "models.m.hedge_after_s: needs a second route",
+        ),
+        (
+            '"test"',
+            '"test"\nmax_images_in_flight = 0',
+            "providers.one.max_images_in_flight: must be",
+        ),
         ('"test"', '"test"\ntimeout_s = 1e9', "providers.one.timeout_s: must be"),
         (
             '"test"',

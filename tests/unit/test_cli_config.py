@@ -83,6 +83,7 @@ def failure(*command: str) -> Failure:
     [
         (("keys", "create", "--scope", "x"), "unknown scope x"),
         (("keys", "create", "--account", "a b"), "an account is 1 to 64 letters"),
+        (("keys", "create", "--on-ambiguous", "x"), "--on-ambiguous x is none of"),
         (("keys", "create", "--models", "nix"), "there is no model 'nix'"),
         (("keys", "create", "--expires", "soon"), "--expires soon is no ISO time"),
         (("jobs", "list", "--url", "ftp://x"), "ftp://x is no http:// or https://"),

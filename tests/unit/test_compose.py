@@ -139,6 +139,7 @@ def test_images_must_fit_what_is_asked_for(
     [
         {"prompt": " a\tfox\n"},
         {"user": "ada"},
+        {"failover_on_refusal": True},
         {"max_cost": 1},
         {"strict": False},
         {"output_format": "png"},

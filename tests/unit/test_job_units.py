@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -11,7 +12,7 @@ from service.core.errors import (
 )
 from service.core.jobs import JobState, new_job_id
 from service.job_store import keys
-from service.job_store.records import Outcome
+from service.job_store.records import Aside, Outcome
 from service.settings import Limits
 from tests.fakes.store_jobs import ATTEMPT, DONE, IMAGE, charged, finish, job
 
@@ -73,6 +74,33 @@ async def test_the_ledger_counts_each_job_on_the_day_it_was_submitted(
     assert (day.images, day.units) == (2, 15)
     assert day.cost_micros == {"priced": 40_200, "reported": 500_000}
     assert await store.popular() == ["a/b"]
+
+
+async def test_what_failed_attempts_cost_is_in_the_ledger_and_counted_once(
+    store, leases, redis
+):
+    paid = replace(ATTEMPT, outcome="failed", cost_usd="0.03", cost_source="priced")
+    failed = Outcome(state=JobState.FAILED, attempt=paid, error={"code": "x"})
+    aside = Aside(attempt=replace(paid, cost_source="reported"))
+    first, second = job(), job()
+    await store.submit(first)
+    [lease] = (await leases.claim(1, held={})).leases
+    for _ in range(2):  # the first answer was lost on its way
+        await leases.retry(lease, paid, wait=timedelta(0), aside=aside)
+    [lease] = (await leases.claim(1, held={})).leases
+    await leases.commit(lease, failed)
+    await store.submit(second)
+    [lease] = (await leases.claim(1, held={})).leases
+    await store.cancel(second.id, account="ada")
+    for _ in range(2):
+        await leases.commit(lease, failed)
+
+    today = datetime.now(UTC).date()
+    [day] = await Accounts(redis, Limits()).usage("ada", today, today)
+    read = await store.get(first.id, account="ada")
+
+    assert day.cost_micros == {"priced": 90_000, "reported": 30_000}
+    assert (read.spent, read.cost_usd) == ((Decimal("0.09"), "priced"), None)
 
 
 async def test_the_models_that_drew_most_are_popular(store, leases):

@@ -22,7 +22,7 @@ from service.api.openapi.documents import Documents, document_of
 from service.api.openapi.operation import Body, Images, Operation
 from service.api.openapi.tables import OPERATIONS, TAGS
 from service.api.openapi.yaml import to_yaml
-from service.catalog_file import load_catalog
+from service.catalog_file import LiveCatalog
 from service.intake.fields import read_fields
 from service.settings import PACKAGED_CATALOG, Settings
 from tests.fakes.witness import Witness
@@ -36,7 +36,7 @@ WITNESS = Witness()
 
 @pytest.fixture(scope="module")
 def app() -> web.Application:
-    return make_app(Settings(), load_catalog(PACKAGED_CATALOG))
+    return make_app(Settings(), LiveCatalog(PACKAGED_CATALOG))
 
 
 def test_it_names_every_route_and_no_other(app: web.Application):

@@ -10,7 +10,8 @@ from service import settings
 from service.core.catalog import ADAPTERS, ProviderEntry, parse_catalog
 from service.core.provider import Provider
 from service.outbound import Outbound
-from workers.providers import KeyMissing, adapter, api_key, open_providers
+from service.provider_keys import KeyMissing, api_key
+from workers.providers import adapter, open_providers
 
 CATALOG = """
 [providers.free]

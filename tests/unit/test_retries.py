@@ -64,7 +64,8 @@ def test_throttling_without_a_time_backs_off():
 @pytest.mark.parametrize(
     ("error", "routes", "tries"),
     [
-        (PromptRejected("no"), 5, 1),
+        (PromptRejected("no"), 1, 1),
+        (PromptRejected("no"), 3, 3),
         (ProviderRefused("no"), 1, 1),
         (ProviderRefused("no"), 3, 3),
         (ProviderRefused("no"), 9, 4),
@@ -84,7 +85,7 @@ def test_each_error_gets_as_many_attempts_as_it_is_worth(error, routes, tries):
         is not None
     ):
         made += 1
-        if isinstance(error, ProviderRefused):
+        if isinstance(error, ProviderRefused | PromptRejected):
             others -= 1  # it is struck off
 
     assert made == tries

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from replicate.webhook import InvalidSignatureError, Webhooks, WebhookSigningSecret
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from service import settings
 from service.core.errors import InvalidRequest
 from service.core.webhooks import Schedule, checked_secret, new_secret, signed
-from service.settings import Webhooks
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 HOUR = timedelta(hours=1)
@@ -60,6 +61,19 @@ def test_what_is_old_or_from_the_future_is_not_believed(off_s: int):
         Webhook(SECRET).verify(b"{}", headers)
 
 
+def test_replicates_own_client_believes_us_under_either_secret():
+    now_s = int(time.time())
+
+    other = new_secret()
+    headers = signed(b"{}", event="evt_1", at_s=now_s, secrets=[other, SECRET])
+
+    for key in (SECRET, other):
+        replicates = WebhookSigningSecret(key=key)
+        Webhooks.validate(headers=headers, body="{}", secret=replicates, tolerance=300)
+    with pytest.raises(InvalidSignatureError):
+        Webhooks.validate(headers=headers, body="{ }", secret=replicates)
+
+
 def test_the_check_on_the_page_takes_what_is_ours_and_nothing_else():
     page = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
     [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
@@ -94,7 +108,7 @@ def test_a_secret_of_another_length_is_refused(length: int):
 
 
 def test_ten_attempts_take_three_days_by_default():
-    schedule = Webhooks().schedule
+    schedule = settings.Webhooks().schedule
 
     waits = [schedule.wait_after(n, dice=0.5) for n in range(1, 11)]
 

@@ -133,7 +133,8 @@ class BatchSteps(JobStoreSteps):
         account, job_id = seen.account, seen.job_id(batch_id, number)
         before = self.redis.hmget(keys.batch(batch_id), "state", "cursor")
         known = job_id in self.seen
-        more = orjson.dumps({"batch": f"{batch_id} {number}", "custom_id": "fox"})
+        place = {"batch": f"{batch_id} {number}", "custom_id": "fox"}
+        more = orjson.dumps({**place, "on_ambiguous": "hold"})
         line = [job_id, account, KEYS[account], "batch", 250, WORDS, "", FAR_MS, 0]
         line += [units, QUOTA, MOST_OPEN, MOST_RUNNING[account], "", "hash", "", ""]
         line += ["", "", more]
@@ -146,7 +147,7 @@ class BatchSteps(JobStoreSteps):
         elif before[0] != "in_progress":
             assert code == "batch_over"
         elif code == "made":
-            wish = Wish(account, "batch", False, units, 0, "", "", "", "")
+            wish = Wish(account, "batch", False, units, 0, "", "", "", "", "hold")
             self.seen[job_id] = Seen(wish, now_ms)
             seen.jobs[number] = job_id
         return code

@@ -7,6 +7,7 @@ all providers, the other only one of them.
 """
 
 import itertools
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
@@ -35,14 +36,18 @@ LANES = [keys.QUEUE, f"{keys.QUEUE}:batch"] + [
 ]
 WAITING = [keys.waiting(key_id) for key_id in KEYS.values()]
 PROVIDERS = {"dear": 1, "cheap": 2}
-"""Providers by how many calls at once they allow; the cheap one only 30 a minute."""
+"""Providers by how many calls at once they allow; the cheap one only 30 a minute, and
+for no more than `MOST_IMAGES`."""
+MOST_IMAGES = 3
 ROUTES = ["dear/fox", "cheap/fox", "dear/owl", "dear/fox\ncheap/fox"]
 CALLED = [keys.wait(f"routes:{routes}") for routes in ROUTES] + [
     keys.wait(f"tasks:{route}") for route in ("dear/fox", "cheap/fox", "dear/owl")
 ]
+HELD = [keys.wait(f"held:{key_id}") for key_id in KEYS.values()]
 SERVED = {"w1": "dear cheap", "w2": "cheap"}
 UNITS, ASKED = 5_000, 2
 MOST_OPEN, QUOTA = 6, 4 * UNITS
+FAILED = '{"outcome":"failed"}'
 WORDS, SHOWN = '{"prompt":"a fox"}', '{"prompt":""}'
 MODEL, COST_MICROS = "test/test", 40_200
 TOLD = "job.succeeded job.failed job.canceled job.expired"
@@ -61,6 +66,8 @@ class Wish:
     cache: str
     shown: str
     routes: str
+    on_ambiguous: str = ""
+    images: int = 1
 
 
 WISHES = st.builds(
@@ -74,6 +81,8 @@ WISHES = st.builds(
     cache=st.sampled_from(["", "c0ffee"]),
     shown=st.sampled_from(["", SHOWN]),
     routes=st.sampled_from(["", *ROUTES]),
+    on_ambiguous=st.sampled_from(["", "hold"]),
+    images=st.sampled_from([1, 1, 2, 4]),
 )
 
 
@@ -86,6 +95,7 @@ class Seen:
     state: JobState = JobState.QUEUED
     fence: int = 0
     images: int = 0
+    spent: int = 0
     purged: bool = False
 
     @property
@@ -152,7 +162,10 @@ class JobStoreSteps(RuleBasedStateMachine):
         line = [job_id, account, KEYS[account], wish.priority, 250, WORDS, "", FAR_MS]
         line += [wish.deadline_ms, wish.units, QUOTA, MOST_OPEN, MOST_RUNNING[account]]
         line += [wish.name, "hash", TOLD if wish.notify else "", wish.cache]
-        line += [wish.shown, wish.routes, ""]
+        line += [wish.shown, wish.routes]
+        more = {"images": str(wish.images)} if wish.images > 1 else {}
+        more |= {"on_ambiguous": wish.on_ambiguous} if wish.on_ambiguous else {}
+        line += [json.dumps(more) if more else ""]
 
         now_ms, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
 
@@ -200,7 +213,11 @@ class JobStoreSteps(RuleBasedStateMachine):
 
         _, _, *jobs = self.run("claim", *line)
 
-        for job_id, fence, *_, route, _, _ in jobs:
+        for job_id, fence, *_, route, _, _, policy, in_doubt in jobs:
+            assert policy == self.seen[job_id].wish.on_ambiguous
+            last = self.record(job_id).get(f"attempt:{fence - 1}")
+            unknown = fence > 1 and last != FAILED
+            assert in_doubt == int(bool(policy) and unknown)
             assert again or fence > self.seen[job_id].fence
             assert route == self.record(job_id).get("via", "")
             assert not route or route.partition("/")[0] in SERVED[worker].split()
@@ -230,18 +247,27 @@ class JobStoreSteps(RuleBasedStateMachine):
         )
         result = '{"images":[{"key":"k"}],"usage":null}' if images else ""
         line = [held.job_id, held.fence, state, result, error, "{}", images, ASKED]
-        line += [f"{COST_MICROS} priced {MODEL}" if images else ""]
-        line += ["ok" if images else fault]
+        line += [MODEL if images else ""]
+        word = "ok" if images else fault or "-"
+        line += [f"{word} 70 0 {(before or {}).get('via', 'dear/fox')}", ""]
+        line += [f"{COST_MICROS} priced"]
 
         answers = [self.run("commit", 60_000, *line)[0] for _ in range(1 + twice)]
 
         assert len(set(answers)) == 1
         mine = before and int(before["fence"]) == held.fence
+        if mine:
+            self.spend(held, before)
         if mine and before["state"] == "running":
             assert answers[0] == 1
             self.seen[held.job_id].images = images
         elif not mine:
             assert answers[0] == 0
+
+    def spend(self, held, before):
+        """A verdict of that claim, unless it is on record, costs what it costs."""
+        if f"attempt:{held.fence}" not in before or before["state"] == "running":
+            self.seen[held.job_id].spent += COST_MICROS
 
     @rule(held=claims)
     def keep(self, held):
@@ -254,6 +280,22 @@ class JobStoreSteps(RuleBasedStateMachine):
         mine = bool(stored) and int(stored["fence"]) == held.fence
         assert answer == int(mine and stored["state"] == "running")
 
+    @rule(held=claims, routes=st.sampled_from(ROUTES))
+    def hedge(self, held, routes):
+        before = self.record(held.job_id)
+
+        route = self.run("hedge", held.job_id, held.fence, routes, SERVED[held.worker])
+
+        after = self.record(held.job_id)
+        mine = before and int(before["fence"]) == held.fence
+        if mine and before["state"] == "running" and "via" in before:
+            assert route == after.get("via2", "")
+            assert route == before["via2"] if "via2" in before else True
+            assert not route or route.partition("/")[0] in SERVED[held.worker].split()
+        else:
+            assert route == ""
+            assert after == before
+
     @rule(
         held=claims,
         wait_ms=st.sampled_from([-1, 0, 5_000]),
@@ -261,19 +303,41 @@ class JobStoreSteps(RuleBasedStateMachine):
         fault=st.sampled_from(["", "fault", "shut"]),
         closed_ms=st.sampled_from([0, 0, 10_000]),
         routes=st.sampled_from(["", *ROUTES]),
+        hold=st.booleans(),
     )
-    def give_back(self, held, wait_ms, goes_on, fault, closed_ms, routes):
+    def give_back(self, held, wait_ms, goes_on, fault, closed_ms, routes, hold):
         before = self.record(held.job_id)
-        line = [held.job_id, held.fence, wait_ms, "{}", int(goes_on), fault, closed_ms]
-        line += [routes if before.get("routes") else "", int(fault == "fault")]
+        hold = hold and wait_ms == 0 and bool(self.seen[held.job_id].wish.on_ambiguous)
+        line = [held.job_id, held.fence, wait_ms, FAILED, int(goes_on)]
+        line += [f"{fault or '-'} - {closed_ms} {before.get('via', 'dear/fox')}"]
+        line += [routes if before.get("routes") else ""]
+        line += [int(fault == "fault"), int(hold), "", f"{COST_MICROS} priced"]
 
         [answer] = self.run("requeue", *line)
 
         after = self.record(held.job_id)
+        mine = before and int(before["fence"]) == held.fence
+        if mine and (wait_ms >= 0 or before["state"] != "running"):
+            self.spend(held, before)
         if before and before["state"] == "running" and answer == 1:
             assert after["state"] == "queued"
             counted = int(after.get("attempts", 0)) - int(before.get("attempts", 0))
             assert counted == (0 if wait_ms < 0 else 1)
+            assert ("held" in after) == hold
+
+    @rule(job_id=jobs, account=st.sampled_from(list(KEYS)))
+    def let_a_held_job_go_on(self, job_id, account):
+        before = self.record(job_id)
+
+        [answer] = self.run("release", account, job_id)
+
+        if not before or account != self.seen[job_id].wish.account:
+            assert answer == "unknown"
+        elif before["state"] == "queued" and "held" in before:
+            assert answer == "released"
+            assert "held" not in self.record(job_id)
+        else:
+            assert answer == "not_held"
 
     @rule(job_id=jobs, account=st.sampled_from(list(KEYS)))
     def cancel(self, job_id, account):
@@ -313,7 +377,7 @@ class JobStoreSteps(RuleBasedStateMachine):
     @rule(job_id=jobs)
     def lose_an_entry(self, job_id):
         """A stock arq worker throws an entry out; the sweep brings it back."""
-        for lane in LANES + WAITING + CALLED:
+        for lane in LANES + WAITING + CALLED + HELD:
             self.redis.zrem(lane, job_id)
         unfinished = job_id in self.unfinished()
         assert self.run("audit") == int(unfinished)
@@ -337,7 +401,8 @@ class JobStoreSteps(RuleBasedStateMachine):
         now_ms = seconds * 1000 + int(self.redis.get("test:skew") or 0)
         for name, most in PROVIDERS.items():
             told = {"most": most, "seen_ms": now_ms}
-            told |= {"per_minute": 30} if name == "cheap" else {}
+            if name == "cheap":
+                told |= {"per_minute": 30, "most_images": MOST_IMAGES}
             self.redis.hset(keys.gate(name), mapping=told)
 
     def answering(self, wish: Wish) -> str | None:
@@ -355,7 +420,7 @@ class JobStoreSteps(RuleBasedStateMachine):
     def world(self) -> World:
         """All there is, read once between two steps."""
         if self._world is None:
-            lanes = LANES + WAITING + CALLED
+            lanes = LANES + WAITING + CALLED + HELD
             uses = [keys.use(key) for key in KEYS.values()]
             with self.redis.pipeline(transaction=False) as pipe:
                 for name in [*(keys.job(job_id) for job_id in self.seen), *uses]:

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from service.batches.endings import Endings
 from service.job_store import keys
 from service.settings import Limits
-from tests.fakes.door import SECRET, FrontDoor, front_door
+from tests.fakes.door import SECRET, FrontDoor, front_door, raw
 from tests.fakes.listener import listening
 from tests.fakes.pictures import draw
 from tests.fakes.valkey import Valkey
@@ -425,6 +425,29 @@ async def test_what_is_no_batch_leaves_nothing(
         (400, "invalid_idempotency_key"),
     ]
     assert left == []
+
+
+async def test_lines_that_do_not_all_come_leave_nothing_and_come_anew(
+    door: FrontDoor, redis: Redis, worker: FakeWorker
+):
+    rows = [{"prompt": f"fox {n}"} for n in range(1500)]
+    half = b"".join(orjson.dumps(row) + b"\n" for row in rows)
+    head = (
+        "POST /v1/batches?model=test/test HTTP/1.1",
+        "Host: here",
+        f"Authorization: Bearer {SECRET}",
+        "Content-Type: application/x-ndjson",
+        "Idempotency-Key: fables",
+        f"Content-Length: {len(half) + 9}",
+    )
+
+    status, _ = await raw(door.port, "\r\n".join(head).encode() + b"\r\n\r\n" + half)
+    left = await redis.keys("darkroom:batch*"), await door.images.list("batches/")
+    batch = await created(door, *rows[:2], Idempotency_Key="fables")
+    found = await results(door, batch)
+
+    assert (status, left) == (408, ([], []))
+    assert len(found) == len(worker.seen) == 2
 
 
 @pytest.mark.parametrize("query", ["after=-1", "after=x", "follow=yes", "limit=3"])

@@ -3,7 +3,7 @@
 import pytest
 
 from service.api.app import make_app
-from service.catalog_file import load_catalog
+from service.catalog_file import LiveCatalog
 from service.settings import PACKAGED_CATALOG, ConfigurationError, Settings
 from tests.fakes.door import front_door
 from tests.fakes.forms import TYPE, form, picture
@@ -66,4 +66,4 @@ def test_a_default_that_the_catalog_does_not_know_stops_the_start():
     settings = Settings(default_model="no/such")
 
     with pytest.raises(ConfigurationError, match=r"DARKROOM_DEFAULT_MODEL.*no/such"):
-        make_app(settings, load_catalog(PACKAGED_CATALOG))
+        make_app(settings, LiveCatalog(PACKAGED_CATALOG))

@@ -41,7 +41,12 @@ async def test_dry_run_tells_what_would_become_of_it(door: FrontDoor):
     assert told["routes"] == [{"provider": "test", "provider_model": "test"}]
     assert told["price"] == {"usd": 0.0, "source": "priced"}
     assert told["quota_units"] == 25_000
-    assert told["queue"] == {"position": 2, "eta_s": None, "priority": "batch"}
+    assert told["queue"] == {
+        "position": 2,
+        "eta_s": None,
+        "priority": "batch",
+        "held": False,
+    }
     assert told["warnings"] == []
     assert "x-job-id" not in answer.headers
 
@@ -227,3 +232,20 @@ async def test_job_whose_image_is_lost_is_not_what_the_cache_is_for(
     assert answers[0].code == "store_unavailable"
     assert [a.headers["X-Cache"] for a in answers[1:]] == ["MISS", "HIT"]
     assert len(worker.seen) == 2
+
+
+async def test_what_a_refusal_is_to_lead_to_travels_with_the_request(
+    door: FrontDoor, worker: FakeWorker
+):
+    job = await door.submit(failover_on_refusal=True)
+    plain = await door.submit()
+    await door.get(f"{JOBS}/{job['id']}?wait=10")
+
+    assert job["request"]["failover_on_refusal"] is True
+    assert "failover_on_refusal" not in plain["request"]
+    [wish] = [
+        lease.request.failover_on_refusal
+        for lease in worker.seen
+        if lease.job_id == job["id"]
+    ]
+    assert wish is True

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from service.catalog_file import load_catalog
+from service.catalog_file import LiveCatalog
 from service.settings import Worker
 from tests.fakes.door import SECRET, FrontDoor, front_door
 from tests.fakes.openai_upstream import KEY, OpenAIUpstream
@@ -51,7 +51,7 @@ async def house(
         shared_valkey.url, tmp_path, catalog_file=catalog, worker=own
     ) as door:
         settings = door.settings
-        async with make_worker(settings, load_catalog(catalog)) as worker:
+        async with make_worker(settings, LiveCatalog(catalog)) as worker:
             running = asyncio.create_task(worker.async_run())
             yield door
             worker.handle_sig(signal.SIGTERM)
@@ -82,6 +82,7 @@ async def test_the_trail_tells_every_attempt_over_the_api_and_on_the_command_lin
         line for line in (await shown(house, job["id"])).splitlines() if "gpt" in line
     ]
 
+    usage = (await house.get("/v1/usage")).body
     trail = done["attempts"]
     told = ("outcome", "error_code", "billed", "cost", "cost_source")
     assert done["status"] == "succeeded"
@@ -94,6 +95,8 @@ async def test_the_trail_tells_every_attempt_over_the_api_and_on_the_command_lin
     assert {(a["provider"], a["provider_model"]) for a in trail} == {
         ("openai", "gpt-image-1")
     }
+    assert (done["cost"], done["cost_source"]) == (0.08, "priced")
+    assert usage["total"]["cost"]["priced"] == 0.08
     times = [attempt["started_at"] for attempt in trail]
     assert times == sorted(times)
     assert all(attempt["ms"] is not None for attempt in trail)

@@ -4,17 +4,22 @@ import asyncio
 import signal
 from base64 import b64encode
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from service.accounts import Grant
-from service.batches import BatchKind, BatchState, line_job_id
+from service.batches import Batch, BatchKind, BatchState, Unfit, line_job_id
+from service.core.errors import BatchOver
 from service.core.jobs import JobState
 from service.core.requests import Priority
+from service.intake import Terms
+from service.intake.draft import Draft
 from service.job_store import keys
 from service.job_store.leases import Leases
+from service.job_store.records import Place
 from service.settings import Limits, Outbound
 from tests.fakes.batching import BatchStand, batch_stand, foxes, in_file
 from tests.fakes.front_process import front_process
@@ -115,6 +120,31 @@ async def test_a_feeder_that_is_killed_makes_nothing_twice(
     assert 20 < cut_at < 300
     assert batch.completed == 300
     assert len(worker.seen) == len({lease.job_id for lease in worker.seen}) == 300
+
+
+async def test_a_feeder_that_was_taken_for_dead_does_no_harm(stand, redis):
+    batch, feeds = await stand.take(foxes(3)), stand.batches.feeds
+    fault = {"code": "reference_unreachable", "message": "", "param": None}
+    unfit = [Unfit(line, line_job_id(batch.id, line), fault) for line in (0, 1)]
+
+    await feeds.take("taken for dead")
+    await submit(stand, batch, 0)
+    await redis.zadd(keys.FEED, {batch.id: 1})
+    await feeds.take("its successor")
+    await feeds.advance(batch.id, range(2), unfit, holder="its successor")
+    await submit(stand, batch, 1)
+    with pytest.raises(BatchOver):
+        await feeds.advance(batch.id, range(2), (), holder="taken for dead")
+
+    assert await stand.under_way(batch) == {0}
+    assert await stand.batches.done(batch, after=0, limit=9) == [1]
+    assert list(await stand.batches.bad(batch, range(3))) == [1]
+
+
+async def submit(stand: BatchStand, batch: Batch, line: int) -> None:
+    place = Place(batch_id=batch.id, line=line)
+    draft = Draft(model="test/test", prompt="a fox")
+    await stand.intake.submit(draft, key=stand.key, terms=Terms(place=place))
 
 
 async def test_two_batches_of_one_account_progress_together(stand, redis):
@@ -240,6 +270,26 @@ async def test_a_line_is_not_fetched_again_where_its_job_is_there(
 
         assert host.seen == ["fox.png"]
     assert batch.completed == 1
+
+
+async def test_links_that_hang_hold_up_nobody_elses_batches(
+    shared_valkey, redis, tmp_path
+):
+    edit = {"model": "test/test", "prompt": "a hat", "operation": "edit"}
+    async with (
+        PictureHost() as host,
+        batch_stand(shared_valkey.url, tmp_path, outbound=LENIENT) as stand,
+        FakeWorker(redis, stand.backends.images),
+    ):
+        for _ in range(9):
+            await stand.take([{**edit, "image": f"{host.url}/hang"}])
+        bob, _ = await stand.backends.accounts.create(Grant(account="bob"))
+        other = replace(stand, key=bob)
+
+        async with stand.feeder():
+            batch = await other.ended(await other.take(foxes(3)), within_s=5)
+
+    assert batch.completed == 3
 
 
 async def test_a_front_door_that_closes_lets_go_of_its_batches_at_once(

@@ -104,7 +104,9 @@ async def test_a_broken_model_holds_up_no_other_of_its_provider(store, fleet):
 
 
 async def test_whoever_looks_is_told_what_decides_the_next_claim(store, fleet):
-    worker = await fleet(dear=Gate(max_in_flight=6, requests_per_minute=6000))
+    worker = await fleet(
+        dear=Gate(max_in_flight=6, requests_per_minute=6000, max_images_in_flight=60)
+    )
     await break_down(store, worker, "dear/fox")
     await submitted(store, "dear/owl", count=7)
     leases = await claimed(worker)
@@ -115,10 +117,12 @@ async def test_whoever_looks_is_told_what_decides_the_next_claim(store, fleet):
 
     dear, now = found.providers["dear"], datetime.now(UTC)
     assert (dear.running, dear.max_in_flight, dear.requests_per_minute) == (5, 6, 6000)
+    assert (dear.images, dear.max_images_in_flight) == (5, 60)
     assert dear.closed_until - now > timedelta(seconds=7)
     assert now - dear.served_at < timedelta(seconds=5)
     assert found.routes["dear/fox"].failures == 5
     assert found.routes["dear/fox"].open_until > now
     assert found.routes["dear/owl"].open_until is None
     assert found.providers["cheap"].served_at is None
-    assert found.waiting == 7
+    assert (dear.waiting, found.waiting) == (7, 7)
+    assert found.providers["cheap"].waiting == 0

@@ -2,12 +2,12 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from service.cli.checks import Finding, Grade, examine
+from service.cli.checks import examine
+from service.cli.findings import Finding, Grade
 from service.job_store import keys
 from service.settings import Settings
 from tests.fakes.valkey import Valkey
@@ -96,27 +96,6 @@ async def test_a_catalog_that_is_wrong_is_a_failure(valkey: Valkey, tmp_path: Pa
     found = await look(settings)
 
     assert worst(found["catalog"]).grade is Grade.FAILURE
-
-
-@pytest.mark.parametrize(
-    ("changes", "remedy"),
-    [
-        ({"OPENAI_API_KEY": ""}, "put its key into OPENAI_API_KEY"),
-        ({"OPENAI_API_KEY": "sk-x"}, None),
-    ],
-)
-async def test_a_provider_without_its_key_is_a_warning(
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    changes: dict[str, Any],
-    remedy: str | None,
-):
-    for name, value in changes.items():
-        monkeypatch.setenv(name, value)
-
-    found = await look(settings)
-
-    assert worst(found["provider openai"]).remedy == remedy
 
 
 async def test_a_folder_that_is_not_there_yet_is_not_made(

@@ -29,7 +29,8 @@ from service.job_store.leases import Leases
 from service.job_store.records import Later, Outcome
 from tests.fakes.images import encoded, noise
 from tests.fakes.providers import ScriptedProvider
-from workers.generate import WorkerContext, generate
+from workers.context import WorkerContext
+from workers.generate import generate
 from workers.inputs import Inputs
 from workers.partials import Partials
 
@@ -252,6 +253,29 @@ async def test_a_rejected_prompt_is_not_tried_elsewhere(context):
     assert done.error == {"code": "content_policy", "message": "not this"}
 
 
+async def test_a_rejected_prompt_goes_to_the_next_route_where_the_caller_wants_it(
+    context,
+):
+    cheap = ScriptedProvider(PromptRejected("not here"), picture=PICTURE)
+    dear = ScriptedProvider(PromptRejected("nor here"), picture=PICTURE)
+    request = GenerationRequest(
+        model="fox/one", prompt="a fox", failover_on_refusal=True
+    )
+    worker = context(cheap=cheap, dear=dear)
+    held = lease(payload=orjson.dumps(request.to_record()))
+
+    first = await generate(worker, held)
+    assert isinstance(first, Later)
+    last = await generate(
+        worker, replace(held, attempts=1, fence=2, routes=first.routes)
+    )
+
+    assert (first.wait, first.routes) == (timedelta(0), ("dear/fox",))
+    assert first.attempt.billed is False
+    assert isinstance(last, Outcome)
+    assert last.error == {"code": "content_policy", "message": "nor here"}
+
+
 async def test_throttling_waits_as_long_as_the_provider_asked(context):
     asked = ProviderThrottled("busy", retry_after=timedelta(seconds=40))
     provider = ScriptedProvider(asked, picture=PICTURE)
@@ -310,6 +334,20 @@ async def test_a_model_without_a_provider_fails_with_a_hint(context):
     assert isinstance(done, Outcome)
     assert done.error is not None
     assert done.error["code"] == "no_route"
+
+
+async def test_a_job_outlives_its_model_on_the_routes_it_has(context):
+    provider = ScriptedProvider(picture=PICTURE)
+    gone = GenerationRequest(model="fox/gone", prompt="a fox")
+    held = lease(
+        payload=orjson.dumps(gone.to_record()), route="dear/fox", routes=("dear/fox",)
+    )
+
+    done = await generate(context(dear=provider), held)
+
+    assert isinstance(done, Outcome)
+    assert done.state is JobState.SUCCEEDED
+    assert (done.cost_usd, done.cost_source) == (None, None)
 
 
 async def test_fewer_images_than_asked_for_are_a_partial_success(context):

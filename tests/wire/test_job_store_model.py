@@ -5,7 +5,8 @@ After each step of `job_store_steps.py`:
 * every job that is not final has exactly one entry, and no other entry exists;
 * an entry is clock-valued exactly when its job is leased or in backoff;
 * no key runs more jobs than it may, and none waits while it may run;
-* no provider has more calls than it allows, and each call is counted once;
+* no provider has more calls or images than it allows, and each is counted once;
+* who is held waits in the lane of its key, and nobody else does;
 * whoever may call a provider does not wait for it, at the latest after an audit;
 * a final state never changes, and has one delivery if somebody asked for it;
 * the fence only rises;
@@ -30,10 +31,11 @@ from service.job_store import keys
 from tests.wire.batch_steps import ENDED, BatchSteps
 from tests.wire.job_store_steps import (
     CALLED,
-    COST_MICROS,
+    HELD,
     KEYS,
     LANES,
     MODEL,
+    MOST_IMAGES,
     MOST_RUNNING,
     PROVIDERS,
     SERVER,
@@ -74,7 +76,8 @@ class JobStoreMachine(BatchSteps):
             ready = [
                 job_id
                 for job_id in queued
-                if job_id not in waiting and "due_ms" not in self.record(job_id)
+                if job_id not in waiting
+                and not {"due_ms", "held"} & self.record(job_id).keys()
             ]
             assert self.use(account)["running"] == len(running)
             assert set(waiting) <= set(queued)
@@ -85,14 +88,17 @@ class JobStoreMachine(BatchSteps):
 
     @invariant()
     def no_provider_has_more_calls_than_it_allows(self):
-        via = Counter(
-            self.record(job_id)["via"].partition("/")[0]
-            for job_id in self.in_states("running")
-            if "via" in self.record(job_id)
-        )
+        via, drawn = Counter[str](), Counter[str]()
+        for job_id in self.in_states("running"):
+            for call in {"via", "via2"} & self.record(job_id).keys():
+                name = self.record(job_id)[call].partition("/")[0]
+                via[name] += 1
+                drawn[name] += self.seen[job_id].wish.images
         for name, most in PROVIDERS.items():
             assert int(self.redis.hget(keys.gate(name), "running") or 0) == via[name]
             assert via[name] <= most
+            assert int(self.redis.hget(keys.gate(name), "images") or 0) == drawn[name]
+        assert drawn["cheap"] <= MOST_IMAGES or via["cheap"] == 1
         for lane in CALLED:
             for job_id in self.redis.zrange(lane, 0, -1):
                 stored = self.record(job_id)
@@ -106,22 +112,39 @@ class JobStoreMachine(BatchSteps):
         skew = int(self.redis.get("test:skew") or 0)
         seconds, micros = self.redis.time()
         now_ms = seconds * 1000 + micros // 1000 + skew
-        for lane in CALLED:
-            if self.redis.exists(lane):
-                kind, _, routes = lane[len(keys.wait("")) :].partition(":")
-                for route in routes.split("\n"):
-                    assert not self.is_open(route, now_ms, looks=kind == "tasks")
+        heads = {
+            lane: min(entries, key=entries.__getitem__)
+            for lane in CALLED
+            if (entries := self.world.entries[lane])
+        }
+        for lane, head in heads.items():
+            kind, _, routes = lane[len(keys.wait("")) :].partition(":")
+            for route in routes.split("\n"):
+                name = route.partition("/")[0]
+                before = [
+                    other
+                    for other, first in heads.items()
+                    if name in other and self.tag(first) < self.tag(head)
+                ]
+                if not (before and name == "cheap"):  # its images may be saved for them
+                    assert not self.is_open(
+                        route, now_ms, looks=kind == "tasks", job_id=head
+                    )
 
-    def is_open(self, route: str, now_ms: int, *, looks: bool) -> bool:
+    def tag(self, job_id: str) -> int:
+        return int(self.record(job_id)["tag"])
+
+    def is_open(self, route: str, now_ms: int, *, looks: bool, job_id: str) -> bool:
         """Whether a call more would be allowed, with those who are ready counted."""
         name = route.partition("/")[0]
         gate, health = self.redis.hgetall(keys.gate(name)), {}
         if not looks:
             health = self.redis.hgetall(keys.route(route))
+        aside = WAITING + CALLED + HELD
         ready = [
             job_id
             for job_id in self.in_states("queued")
-            if not any(self.redis.zscore(lane, job_id) for lane in WAITING + CALLED)
+            if not any(job_id in self.world.entries[lane] for lane in aside)
             and name in self.record(job_id).get("routes", "")
         ]
         moments = [gate.get("closed_ms", 0), gate.get("next_ms", 0)]
@@ -129,7 +152,20 @@ class JobStoreMachine(BatchSteps):
             moments += [health["opened_ms"], health["probe_ms"]]
         shut = any(int(moment) > now_ms for moment in moments)
         full = int(gate.get("running", 0)) >= PROVIDERS[name]
+        drawn = int(gate.get("images", 0))
+        if name == "cheap" and drawn:
+            full = full or drawn + self.seen[job_id].wish.images > MOST_IMAGES
         return not (shut or full or ready)
+
+    @invariant()
+    def who_is_held_waits_in_the_lane_of_its_key_and_nobody_else_does(self):
+        for lane, account in zip(HELD, KEYS, strict=True):
+            held = {
+                job_id
+                for job_id in self.in_states("queued", account=account)
+                if "held" in self.record(job_id)
+            }
+            assert set(self.world.entries[lane]) == held
 
     @invariant()
     def final_is_final_and_steps_are_legal(self):
@@ -188,7 +224,7 @@ class JobStoreMachine(BatchSteps):
                 expected[f"{row}:{seen.state}"] += 1
             expected[f"{row}:images"] += seen.images
             expected[f"{row}:units"] += seen.charged
-            expected[f"{row}:cost_micros:priced"] += COST_MICROS * bool(seen.images)
+            expected[f"{row}:cost_micros:priced"] += seen.spent
             drawn += seen.images
         stored = Counter(
             {
@@ -240,7 +276,7 @@ class JobStoreMachine(BatchSteps):
                 assert int(stored.get(name, 0)) == states[name]
             images = [self.seen[job_id].images for job_id in seen.jobs.values()]
             assert int(stored.get("images", 0)) == sum(images)
-            costs = COST_MICROS * sum(map(bool, images))
+            costs = sum(self.seen[job_id].spent for job_id in seen.jobs.values())
             assert int(stored.get("cost_micros", 0)) == costs
 
     @invariant()

@@ -12,7 +12,7 @@ from service import settings
 from service.core.catalog import parse_catalog
 from service.core.jobs import JobState, new_job_id
 from service.core.requests import GenerationRequest, Priority
-from service.core.retries import RetryPolicy
+from service.core.retries import OnAmbiguous, RetryPolicy
 from service.image_store.local import LocalImageStore
 from service.imaging import Imaging
 from service.job_store import JobStore
@@ -22,7 +22,8 @@ from service.job_store.records import Later, NewJob, Outcome
 from service.outbound import Outbound
 from tests.fakes.upstreams.bfl import BFLFake
 from tests.fakes.upstreams.words import KEY
-from workers.generate import WorkerContext, generate
+from workers.context import WorkerContext
+from workers.generate import generate
 from workers.inputs import Inputs
 from workers.partials import Partials
 from workers.providers import adapter
@@ -88,7 +89,7 @@ async def worker(redis, upstream, tmp_path: Path) -> AsyncIterator:
     await imaging.close()
 
 
-async def submitted(jobs: JobStore, n: int = 1) -> str:
+async def submitted(jobs: JobStore, n: int = 1, **wishes: object) -> str:
     request = GenerationRequest(model="flux", prompt="a fox", n=n)
     new = NewJob(
         id=new_job_id(),
@@ -96,6 +97,7 @@ async def submitted(jobs: JobStore, n: int = 1) -> str:
         key_id="key_1",
         priority=Priority.NORMAL,
         request=request,
+        **wishes,
     )
     return (await jobs.submit(new)).job_id
 
@@ -138,11 +140,12 @@ async def test_a_worker_that_dies_over_a_task_leaves_it_to_the_next(
     assert [attempt.outcome for attempt in job.trail] == ["interrupted", "succeeded"]
 
 
+@pytest.mark.parametrize("policy", list(OnAmbiguous))
 async def test_an_attempt_that_ran_out_of_time_is_looked_at_by_the_next(
-    jobs, worker, upstream
+    jobs, worker, upstream, policy
 ):
     upstream.takes = timedelta(seconds=1)
-    await submitted(jobs)
+    await submitted(jobs, on_ambiguous=policy)
     hasty, patient = worker(attempt_timeout=0.6), worker()
     lease = await claimed(hasty)
     verdict = await generate({"worker": hasty}, lease)

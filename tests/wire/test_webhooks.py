@@ -226,6 +226,27 @@ async def test_an_event_wanted_only_by_name_is_told_when_it_is_named(
     assert heard.event["data"]["id"] == job["id"]
 
 
+async def test_a_receiver_that_is_gone_hears_no_more_and_the_others_hear_of_it(
+    door: FrontDoor, worker: FakeWorker, receiver: Receiver
+):
+    gone = {"url": f"{receiver.url}/410", "events": ["job.succeeded"]}
+    other = {"url": receiver.url, "events": ["endpoint.disabled"]}
+    made = [(await door.post("/v1/endpoints", wish)).body for wish in (gone, other)]
+    receiver.secrets += [endpoint["secret"] for endpoint in made]
+    async with postman(door.settings):
+        await door.submit()
+        first, second = await receiver.until(2)
+        await door.submit()
+        await door.submit(webhook={"url": f"{receiver.url}/own"})
+        third = (await receiver.until(3))[2]
+
+    read = (await door.get(f"/v1/endpoints/{made[0]['id']}")).body
+    assert (first.path, second.event["type"]) == ("410", "endpoint.disabled")
+    assert second.event["data"] == read
+    assert (read["status"], read["disabled_reason"]) == ("disabled", "gone")
+    assert third.path == "own"
+
+
 async def test_a_job_deleted_meanwhile_is_told_by_its_id(
     door: FrontDoor, worker: FakeWorker, receiver: Receiver
 ):

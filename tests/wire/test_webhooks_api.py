@@ -168,6 +168,11 @@ async def test_an_endpoint_is_made_changed_disabled_and_deleted(door: FrontDoor)
         "PATCH", path, json={"events": ["job.failed"], "status": "disabled"}
     )
     refused = await door.post(f"{path}/test")
+    moved = await door.call(
+        "PATCH", path, json={"url": f"{URL}?y", "description": "album"}
+    )
+    back = {"url": URL, "description": "calendar"}
+    assert (await door.call("PATCH", path, json=back)).body == changed.body
     untouched = await door.call("PATCH", path, json={})
     enabled = await door.call("PATCH", path, json={"status": "enabled"})
     gone = await door.call("DELETE", path)
@@ -181,6 +186,7 @@ async def test_an_endpoint_is_made_changed_disabled_and_deleted(door: FrontDoor)
         "disabled",
     )
     assert changed.body["disabled_reason"] == "asked"
+    assert (moved.body["url"], moved.body["description"]) == (f"{URL}?y", "album")
     assert untouched.body == changed.body
     assert (refused.status, refused.code) == (409, "endpoint_disabled")
     assert enabled.body | {"events": ["*"]} == read

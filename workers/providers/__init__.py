@@ -6,13 +6,14 @@ To add one: write `workers/providers/<adapter>.py` and add its name to `ADAPTERS
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 
 import structlog
 
 from service.core.catalog import Catalog, ProviderEntry
+from service.core.errors import CatalogError
 from service.core.provider import Provider
 from service.outbound import Outbound
+from service.provider_keys import KeyMissing, api_key
 
 log = structlog.get_logger()
 
@@ -29,14 +30,14 @@ def adapter(name: str) -> ProviderFactory:
     return found
 
 
-class KeyMissing(Exception):
-    """The provider needs a key, and there is none; the message says where."""
-
-
 def open_providers(
     catalog: Catalog, outbound: Outbound, environ: Mapping[str, str]
 ) -> dict[str, Provider]:
-    """Return the providers of `catalog` by name; one without its key is left out."""
+    """Return the providers of `catalog` by name; one without its key is left out.
+
+    Raises:
+        CatalogError: What the catalog says of one is of no use to its adapter.
+    """
     providers = {}
     for name, entry in catalog.providers.items():
         try:
@@ -44,29 +45,8 @@ def open_providers(
         except KeyMissing as exc:
             log.info("provider.skipped", provider=name, reason=str(exc))
             continue
-        providers[name] = adapter(entry.adapter)(entry, outbound, key)
+        try:
+            providers[name] = adapter(entry.adapter)(entry, outbound, key)
+        except (OSError, ValueError) as exc:  # such as a workflow that is not JSON
+            raise CatalogError(f"providers.{name} cannot be opened: {exc}") from exc
     return providers
-
-
-def api_key(entry: ProviderEntry, environ: Mapping[str, str]) -> str | None:
-    """Return the key of `entry`; None when it needs none.
-
-    Raises:
-        KeyMissing: Its variable is not set, or its file cannot be read.
-    """
-    if entry.api_key_env is not None:
-        key, place = environ.get(entry.api_key_env, ""), entry.api_key_env
-    elif entry.api_key_file is not None:
-        key, place = _content(entry.api_key_file), entry.api_key_file
-    else:
-        return None
-    if not key.strip():
-        raise KeyMissing(f"no key in {place}")
-    return key.strip()
-
-
-def _content(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""

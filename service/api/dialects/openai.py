@@ -39,12 +39,12 @@ async def _made(request: web.Request, operation: str | None) -> web.StreamRespon
     key, draft, uploads = await read_submission(request, CallDraft)
     if operation is None:
         operation = "edit" if uploads.images else "generate"
+    inline = _wants_base64(request, draft)
     made = await make_images(
         request, draft, key=key, operation=operation, uploads=uploads
     )
     if isinstance(made, web.StreamResponse):
         return made
-    inline = _wants_base64(request, draft)
     return answer(await images_body(request.app[FRONT], made, inline=inline))
 
 

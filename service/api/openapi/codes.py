@@ -129,6 +129,7 @@ SUBMISSION = (
     "rate_limited",
     "queue_full",
     "quota_exceeded",
+    "no_route",
 )
 """Any route that writes a job down."""
 

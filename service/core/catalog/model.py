@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from service.core.errors import UnknownModel
 from service.core.sizing import Sizing
@@ -21,6 +21,8 @@ Price: TypeAlias = "Decimal | Mapping[str, Price]"
 
 DEFAULT_PRICE = "default"
 """Key of a price table that stands for everything it does not name."""
+
+_V = TypeVar("_V")
 
 _PRICED, _ESTIMATED = "priced", "estimated"
 
@@ -64,6 +66,8 @@ class ProviderEntry:
         api_key_file: File that holds its key; with neither, it needs none.
         max_in_flight: Calls at once over the whole fleet; None: no limit.
         requests_per_minute: Over the whole fleet; None: no limit.
+        max_images_in_flight: Images that calls are under way for, over the whole fleet;
+            None: no limit.
         timeout: One call takes no longer than this.
         workflow_file: A graph for ComfyUI, in its API format.
     """
@@ -75,14 +79,19 @@ class ProviderEntry:
     api_key_file: str | None = None
     max_in_flight: int | None = None
     requests_per_minute: int | None = None
+    max_images_in_flight: int | None = None
     timeout: timedelta = timedelta(minutes=3)
     workflow_file: str | None = None
 
     @property
     def is_gated(self) -> bool:
         """Whether there is anything to count: what draws by itself never fails."""
-        limited = self.max_in_flight or self.requests_per_minute
-        return self.adapter != "test" or limited is not None
+        limits = (
+            self.max_in_flight,
+            self.requests_per_minute,
+            self.max_images_in_flight,
+        )
+        return self.adapter != "test" or any(limits)
 
 
 class Quote(NamedTuple):
@@ -116,6 +125,8 @@ class Model:
         weights: By route; how often it comes first, next to the others (1 if unsaid).
         route_prices: By route, US dollars an image, for `cheapest`.
         route_features: By route that can do less than the model says.
+        hedge_after: So long the first route has to itself, then a second is called
+            beside it; None: never.
     """
 
     name: str
@@ -131,6 +142,7 @@ class Model:
     weights: Mapping[str, int] = field(default_factory=dict)
     route_prices: Mapping[str, Decimal] = field(default_factory=dict)
     route_features: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    hedge_after: timedelta | None = None
 
     @property
     def is_pattern(self) -> bool:
@@ -170,11 +182,22 @@ class Model:
     def named(self, name: str) -> "Model":
         """Return the one model that a pattern stands for under `name`."""
         rest = name.removeprefix(self.name.removesuffix("*"))
+
+        def filled(by_route: Mapping[str, _V]) -> dict[str, _V]:
+            return {route.replace("*", rest): v for route, v in by_route.items()}
+
         routes = tuple(
             replace(route, provider_model=route.provider_model.replace("*", rest))
             for route in self.routes
         )
-        return replace(self, name=name, routes=routes)
+        return replace(
+            self,
+            name=name,
+            routes=routes,
+            weights=filled(self.weights),
+            route_prices=filled(self.route_prices),
+            route_features=filled(self.route_features),
+        )
 
     def answers(self, name: str) -> bool:
         """Whether `name` is one that this pattern stands for."""

@@ -65,11 +65,12 @@ FEATURES = (
 )
 OUTPUT_FORMATS = ("png", "jpeg", "webp")
 QUALITIES = ("low", "medium", "high", "standard", "hd")
-STRATEGIES = ("priority", "weighted", "cheapest")
+STRATEGIES = ("priority", "weighted", "cheapest", "fastest")
 
 _PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}\*?")
 _BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+_TWO = 2
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 _V = TypeVar("_V")
@@ -139,6 +140,7 @@ def _provider(name: str, value: object, path: str) -> ProviderEntry:
         api_key_file=table.text("api_key_file"),
         max_in_flight=table.whole("max_in_flight", 1, 100_000),
         requests_per_minute=table.whole("requests_per_minute", 1, 1_000_000),
+        max_images_in_flight=table.whole("max_images_in_flight", 1, 100_000),
         timeout=timedelta(seconds=float(table.number("timeout_s", 1, 3600) or 180)),
         workflow_file=table.text("workflow_file"),
     )
@@ -178,9 +180,16 @@ def _model(name: str, value: object, path: str, providers: frozenset[str]) -> Mo
             listed,
             lambda t, route: _features(t.choices(route, FEATURES)),
         ),
+        hedge_after=_seconds(table.number("hedge_after_s", Decimal("0.1"), 3600)),
     )
+    if model.hedge_after is not None and len(model.routes) < _TWO:
+        raise table.wrong("hedge_after_s", "needs a second route")
     table.finish()
     return model
+
+
+def _seconds(number: Decimal | None) -> timedelta | None:
+    return None if number is None else timedelta(seconds=float(number))
 
 
 def _features(named: tuple[str, ...] | None) -> frozenset[str] | None:
@@ -198,8 +207,10 @@ def _by_route(
     if value is None:
         return {}
     inner = Table(value, f"{table.path}.{key}")
+    for route in value:
+        if route not in routes:
+            raise inner.wrong(route, "is no route of this model")
     found = {route: read(inner, route) for route in routes}
-    inner.finish()
     return {route: value for route, value in found.items() if value is not None}
 
 

@@ -3,7 +3,8 @@
 --      8 interruptions that park a job, 9 retention ms, 10 providers served, 11.. jobs held with at least 1, 2, .. interruptions
 -- Returns ms until the next entry falls due (-1: none), whether ready work is left (0|1), then per job:
 --   id, fence, request, attempts so far, interruptions, priority, account, whether it is ephemeral (0|1), upstream tasks,
---   route, routes left (each '' where there is none), attempts so far that may have been billed
+--   route, routes left (each '' where there is none), attempts so far that may have been billed, what its key wants done where
+--   nobody knows whether it was bought ('': retry), whether that is so of the claim before (0|1, only where it wants another)
 local worker, sequence, want, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local slots, batch_room, park_after = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local receipt = 'darkroom:claimed:' .. worker
@@ -12,14 +13,22 @@ local WINDOW = 500
 local lease_end = whole(now + lease)
 
 -- `job` was read with these behind the usual fields.
-local ROUTES, REQUEST, TASKS, COSTLY = ALSO + 1, ALSO + 2, ALSO + 3, ALSO + 4
-local function open(id) return read(id, 'most_running', 'routes', 'request', 'tasks', 'costly') end
+local ROUTES, REQUEST, TASKS, COSTLY, POLICY = ALSO + 1, ALSO + 2, ALSO + 3, ALSO + 4, ALSO + 5
+local function open(id) return read(id, 'most_running', 'routes', 'request', 'tasks', 'costly', 'on_ambiguous') end
 local served = {}
 for name in string.gmatch(ARGV[10], '%S+') do served[name] = true end
 
+-- Whether the claim before this one ended without a word of what it came to: its worker died, or gave the job back unfinished.
+local function is_in_doubt(id, fence, policy)
+  if not policy or fence < 2 then return 0 end
+  local before = call('HGET', job_key(id), 'attempt:' .. fence - 1)
+  return before and string.find(before, '"outcome":"failed"', 1, true) and 0 or 1
+end
+
 local function give(id, fence, job, interruptions, route)
   taken[#taken + 1] = { id, fence, job[REQUEST], tonumber(job[ATTEMPTS] or 0), interruptions, job[PRIORITY], job[ACCOUNT],
-    job[SHOWN] and 1 or 0, job[TASKS] or '', route or '', job[ROUTES] or '', tonumber(job[COSTLY] or 0) }
+    job[SHOWN] and 1 or 0, job[TASKS] or '', route or '', job[ROUTES] or '', tonumber(job[COSTLY] or 0),
+    job[POLICY] or '', is_in_doubt(id, fence, job[POLICY]) }
 end
 
 -- A repeat: the first answer was lost on its way.
@@ -96,16 +105,19 @@ end
 may_be_due(wake_called(served))
 forget_expected()
 
+local function wants_of(job) return { images = images_of(job), tag = tonumber(job[TAG]) } end
+
 -- The route of an attempt that begins; else nil, and the lane to wait in until when. With tasks under way upstream it is theirs,
 -- whatever was said of it since. Both are nil where nobody serves a route: then this worker says so.
 local function route_for(job)
   if not job[ROUTES] then return nil end
+  local wants = wants_of(job)
   local readable, kept = pcall(cjson.decode, job[TASKS] or '')
   if readable and type(kept) == 'table' and kept.route then
-    local route, blocked, at = choose_again(kept.route, served)
+    local route, blocked, at = choose_again(kept.route, served, wants)
     if route or blocked then return route, blocked and 'tasks:' .. kept.route, at end
   end
-  local route, blocked, at = choose(job[ROUTES], served)
+  local route, blocked, at = choose(job[ROUTES], served, wants)
   return route, blocked and 'routes:' .. job[ROUTES], at
 end
 
@@ -115,7 +127,7 @@ local function route_after(job)
   local name = job[VIA] and provider_of(job[VIA])
   if not name or served[name] then return job[VIA] end
   if gate(name).served then return nil, true end
-  return choose(job[ROUTES] or '', served)
+  return choose(job[ROUTES] or '', served, wants_of(job))
 end
 
 -- Lease one entry of a lane; false when it was none that can run.
@@ -155,9 +167,13 @@ local function take(from, id)
   end
   call('HSET', key, 'state', 'running', 'fence', fence, 'worker', worker, 'claimed_ms', now_text,
     'started_ms', job[STARTED] or now_text)
+  if job[VIA2] then
+    leave_route(job, job[VIA2])
+    call('HDEL', key, 'via2')
+  end
   if (route or false) ~= job[VIA] then
-    leave(job)
-    if route then enter(route) call('HSET', key, 'via', route) else call('HDEL', key, 'via') end
+    if job[VIA] then leave_route(job, job[VIA]) end
+    if route then enter(route, images_of(job)) call('HSET', key, 'via', route) else call('HDEL', key, 'via') end
   end
   if job[DEADLINE] and not job[STARTED] then add(removed, 'darkroom:deadlines', id) end
   if from ~= queue then add(removed, from, id) end

@@ -1,11 +1,11 @@
 -- Make outcomes final. ARGV 1 retention ms; then per job:
 --   id, fence, state, result or '', error or '', attempt, images delivered, images asked for (reserved units are charged in that
---   part), what is counted beside them or '': cost in millionths of a dollar, its source and the model, between spaces; what the
---   attempt says of its route
+--   part), the model that is counted as used or '', what the attempts say of their routes (see `hear`), the attempt that was
+--   made beside it or '', what they cost (see `charge`)
 -- Idempotent for its own fence: a repeat after a lost reply answers 1 again.
 -- Returns per job 1 done, 0 refused (fenced off, given back, canceled). A refused attempt of the same fence still joins the
--- trail, so that a late cost is on record, never in the state.
-local WIDTH = 10
+-- trail, so that a late cost is on record and in the ledger, never in the state.
+local WIDTH = 12
 local answers, done = {}, {}
 for at = 2, #ARGV, WIDTH do
   local id, fence, state, result, failure = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
@@ -18,21 +18,21 @@ for at = 2, #ARGV, WIDTH do
     local fields = { 'attempts', tonumber(job[ATTEMPTS] or 0) + 1, 'attempt:' .. fence, attempt }
     if failure ~= '' then fields[5], fields[6] = 'error', failure end
     if result ~= '' then fields[#fields + 1], fields[#fields + 2] = 'result', result end
-    if job[VIA] then report(job[VIA], ARGV[at + 9]) end
+    if ARGV[at + 10] ~= '' then
+      fields[#fields + 1], fields[#fields + 2] = 'hedge:' .. fence, ARGV[at + 10]
+    end
+    if job[VIA] then hear(ARGV[at + 9]) end
     local tally = finish(id, job, state, settled, ARGV[1], unpack(fields))
     if delivered > 0 then count(tally, 'images', delivered) end
-    local cost, source, model = string.match(ARGV[at + 8], '^(%d+) (%S*) (%S*)$')
-    if cost and cost ~= '0' then count(tally, 'cost_micros:' .. source, cost) end
-    if model and model ~= '' then count(drawn, model, delivered) end
+    if ARGV[at + 8] ~= '' then count(drawn, ARGV[at + 8], delivered) end
+    charge(job, ARGV[at + 11])
     local batch = place_of(job)
-    if batch then
-      count(batch_sums(batch), 'images', delivered)
-      count(batch_sums(batch), 'cost_micros', tonumber(cost or 0))
-    end
+    if batch then count(batch_sums(batch), 'images', delivered) end
     done[id] = true
     answers[#answers + 1] = 1
   else
-    call('HSETNX', job_key(id), 'attempt:' .. fence, attempt)
+    if call('HSETNX', job_key(id), 'attempt:' .. fence, attempt) == 1 then charge(job, ARGV[at + 11]) end
+    if ARGV[at + 10] ~= '' then call('HSETNX', job_key(id), 'hedge:' .. fence, ARGV[at + 10]) end
     answers[#answers + 1] = job[STATE] == state and 1 or 0
   end
 end

@@ -21,6 +21,7 @@ local function suspects(k) return queue .. ':suspects:' .. k end
 local function waiting(name) return queue .. ':wait:' .. name end
 local WAITS = queue .. ':waits'
 local function permit_of(key_id) return 'key:' .. key_id end
+local function hold_of(key_id) return 'held:' .. key_id end
 
 -- The lane a ready job waits in. Whoever died in company is watched (decisions.md 2); batch has slots of its own.
 local function lane(priority, interruptions)
@@ -31,8 +32,8 @@ end
 
 -- Positions of a record's fields in what `read` returns; an absent one is false.
 local STATE, ACCOUNT, KEY_ID, PRIORITY, COST, TAG, FENCE, INTERRUPTIONS, ATTEMPTS, UNITS, CREATED, DEADLINE, STARTED, NOTIFY,
-  SHOWN, VIA, BATCH_LINE = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
-local ALSO = 18 -- the first of those that a script reads besides
+  SHOWN, VIA, BATCH_LINE, IMAGES, VIA2 = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
+local ALSO = 20 -- the first of those that a script reads besides
 
 local PRIORITIES = { interactive = true, normal = true, batch = true }
 
@@ -41,13 +42,15 @@ local function is_sound(job)
   if not (job[ACCOUNT] and job[KEY_ID] and PRIORITIES[job[PRIORITY]]) then return false end
   if not (tonumber(job[COST]) and tonumber(job[TAG]) and tonumber(job[FENCE]) and tonumber(job[CREATED])) then return false end
   if not (tonumber(job[UNITS] or 0) and tonumber(job[INTERRUPTIONS] or 0)) then return false end
+  if not tonumber(job[IMAGES] or 1) then return false end
   return tonumber(job[ATTEMPTS] or 0) and tonumber(job[DEADLINE] or 0) and true
 end
 
 -- The fields every step decides on, and those named behind them; nil when there is no such record, or none to work with.
 local function read(id, ...)
   local job = redis.pcall('HMGET', job_key(id), 'state', 'account', 'key_id', 'priority', 'cost', 'tag', 'fence', 'interruptions',
-    'attempts', 'units', 'created_ms', 'deadline_ms', 'started_ms', 'notify', 'shown', 'via', 'batch', ...)
+    'attempts', 'units', 'created_ms', 'deadline_ms', 'started_ms', 'notify', 'shown', 'via', 'batch', 'images',
+    'via2', ...)
   return not job.err and job[STATE] and is_sound(job) and job or nil
 end
 

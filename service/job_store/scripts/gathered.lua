@@ -93,12 +93,17 @@ local function discard(from, id)
   call('ZADD', queue .. ':broken', now_text, id)
   if call('EXISTS', job_key(id)) == 0 then return end
   call('DECR', queue .. ':open')
-  local seen = redis.pcall('HMGET', job_key(id), 'state', 'key_id', 'via')
+  local seen = redis.pcall('HMGET', job_key(id), 'state', 'key_id', 'images', 'via', 'via2')
   if seen.err or not seen[2] then return end
   call('HINCRBY', use_key(seen[2]), 'open', -1)
   if seen[1] == 'running' then
     call('HINCRBY', use_key(seen[2]), 'running', -1)
-    if seen[3] then call('HINCRBY', gate_key(provider_of(seen[3])), 'running', -1) end
+    for at = 4, 5 do
+      if seen[at] then
+        call('HINCRBY', gate_key(provider_of(seen[at])), 'running', -1)
+        call('HINCRBY', gate_key(provider_of(seen[at])), 'images', -(tonumber(seen[3]) or 1))
+      end
+    end
   end
   return seen[2]
 end

@@ -2,7 +2,7 @@
 -- Returns the ids that were put back.
 local healed, waits = {}, call('SMEMBERS', WAITS)
 for _, id in ipairs(ARGV) do
-  local job = read(id, 'due_ms')
+  local job = read(id, 'due_ms', 'held')
   if job and (job[STATE] == 'queued' or job[STATE] == 'running') then
     local found = call('ZSCORE', queue, id) or call('ZSCORE', BATCH, id)
     for k = 1, SUSPECT_LANES do found = found or call('ZSCORE', suspects(k), id) end
@@ -11,6 +11,9 @@ for _, id in ipairs(ARGV) do
       -- A running one is due soon: its worker, if it lives, renews it before that.
       if job[STATE] == 'running' then
         call('ZADD', queue, whole(now + 10000), id)
+      elseif job[ALSO + 1] then
+        call('ZADD', waiting(hold_of(job[KEY_ID])), job[TAG], id)
+        call('SADD', WAITS, hold_of(job[KEY_ID]))
       elseif job[ALSO] then
         call('ZADD', queue, job[ALSO], id)
       else

@@ -52,6 +52,17 @@ local function tell_of_job(id, job, state)
   if type then announce(job[ACCOUNT], id, 'job.' .. type, job_key(id), job[NOTIFY], '') end
 end
 
+-- Book what calls cost, failed ones too, as lines 'micros source': millionths of a dollar, and who says so.
+local function charge(job, costs)
+  local tally, sum = row(job[ACCOUNT], job[KEY_ID], job[CREATED]), 0
+  for micros, source in string.gmatch(costs, '(%d+) (%S+)') do
+    count(tally, 'cost_micros:' .. source, tonumber(micros))
+    sum = sum + tonumber(micros)
+  end
+  local batch = place_of(job)
+  if batch and sum > 0 then count(batch_sums(batch), 'cost_micros', sum) end
+end
+
 local expires
 
 -- The one way into a final state. `job` is what `read` returned; the rest are more fields to write. Returns the ledger's row.

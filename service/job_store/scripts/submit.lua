@@ -4,7 +4,7 @@
 --   quota (units, '': none), most unfinished jobs of the key, most running ones ('': no limit), idempotency name or '',
 --   content hash, event types its own webhook wants or '', cache key or '', the request without its words or '' (takes its place
 --   when the job is final), routes, one a line, or '', further fields of the record (JSON) or '': webhook, alias, retry_of,
---   batch ('batch line'), custom_id
+--   batch ('batch line'), custom_id, on_ambiguous, images (asked for)
 -- Returns now, then per job a code and a value:
 --   made id | joined id | mismatch id | late 0 | batch_over 0 | queue_full 0 | backlog 0 | quota (1: reservations are open, 0: used up)
 local WIDTH = 20

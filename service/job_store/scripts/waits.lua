@@ -1,7 +1,9 @@
 -- Who waits for a permit, of an API key (`key:{key id}`) or of a provider. The latter wait in one lane for each list of routes
 -- (`routes:{list}`), or at the route that has their upstream tasks (`tasks:{route}`): so one answer goes for all of a lane.
 -- Who is back in its lane holds no permit yet: one too many is sent here again by the claim.
+-- In `held:{key id}` wait jobs that may have been bought and whose key wants to be asked first: nothing wakes them (release.lua).
 local function is_of_key(name) return string.sub(name, 1, 4) == 'key:' end
+local function is_of_routes(name) return string.find(name, '^routes:') or string.find(name, '^tasks:') end
 
 local function send_on(from, id, job)
   call('ZREM', from, id)
@@ -27,11 +29,11 @@ local function wake_key(name)
   if woken > 0 then ring() end
 end
 
--- Whom the jobs of a lane may call now; see `choose`.
-local function way_of(name, served)
+-- Whom the first of a lane, and so the others of it, may call now; see `choose`.
+local function way_of(name, served, head)
   local kind, routes = string.match(name, '^(%a+):(.*)$')
-  if kind == 'tasks' then return choose_again(routes, served) end
-  return choose(routes, served)
+  if kind == 'tasks' then return choose_again(routes, served, head) end
+  return choose(routes, served, head)
 end
 
 -- One that may go on as far as its provider is concerned; its key may have run out of permits meanwhile.
@@ -41,7 +43,7 @@ local function send_called(from, id, route)
     discard(from, id)
   elseif may_run(job) then
     send_on(from, id, job)
-    if route then expect(route) end
+    if route then expect(route, images_of(job)) end
   else
     call('ZREM', from, id)
     call('ZADD', waiting(permit_of(job[KEY_ID])), job[TAG], id)
@@ -53,28 +55,32 @@ end
 -- that. `served`: see `choose`.
 local function wake_called(served)
   local heads, woken, soonest = {}, 0, nil
-  local function look(name) heads[name] = call('ZRANGE', waiting(name), 0, 0, 'WITHSCORES') end
+  local function look(name)
+    local id, tag = unpack(call('ZRANGE', waiting(name), 0, 0, 'WITHSCORES'))
+    local images = id and redis.pcall('HGET', job_key(id), 'images')
+    heads[name] = { id = id, tag = tonumber(tag), images = tonumber(images or 1) or 1 }
+  end
+  for _, g in pairs(gates) do g.saved = nil end
   for _, name in ipairs(call('SMEMBERS', WAITS)) do
-    if not is_of_key(name) then look(name) end
+    if is_of_routes(name) then look(name) end
   end
   while woken < MOST_WOKEN do
     local name, lowest
     for each, head in pairs(heads) do
-      local tag = tonumber(head[2])
-      if not tag then
+      if not head.tag then
         heads[each] = nil
         call('SREM', WAITS, each)
-      elseif not lowest or tag < lowest then
-        name, lowest = each, tag
+      elseif not lowest or head.tag < lowest then
+        name, lowest = each, head.tag
       end
     end
     if not name then break end
-    local route, blocked, at = way_of(name, served)
+    local route, blocked, at = way_of(name, served, heads[name])
     if blocked then
       heads[name] = nil
       if at and (not soonest or at < soonest) then soonest = at end
     else
-      send_called(waiting(name), heads[name][1], route)
+      send_called(waiting(name), heads[name].id, route)
       look(name)
       woken = woken + 1
     end
@@ -85,7 +91,7 @@ end
 
 -- What was expected of those sent on is over: what follows counts for itself.
 local function forget_expected()
-  for _, g in pairs(gates) do g.woken = 0 end
+  for _, g in pairs(gates) do g.woken, g.woken_images = 0, 0 end
   for _, h in pairs(healths) do h.woken = 0 end
   running = {}
 end

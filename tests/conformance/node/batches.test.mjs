@@ -64,7 +64,7 @@ test("a batch is made, and its bad line is told apart", async () => {
 });
 
 test("a batch is called off once, and listed", async () => {
-  const slow = await create(call("slow", { model: "test/slow-5" }), call("quick"));
+  const slow = await create(call("slow", { model: "test/slow-2" }), call("quick"));
   const canceled = await client.batches.cancel(slow.id);
 
   assert.ok(["cancelling", "cancelled"].includes(canceled.status));

@@ -32,7 +32,7 @@ async def complete(request: web.Request) -> web.StreamResponse:
     key = await authorized(request)
     await limits.count(request, key)
     chat = read_fields(ChatDraft, await read_object(request))
-    asked = read_chat(chat, front.intake.catalog.model(chat.model))
+    asked = read_chat(chat, front.catalog.model(chat.model))
     request[TRACE].reworded = _as_chat
     made = await make_images(
         request,

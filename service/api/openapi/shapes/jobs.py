@@ -19,6 +19,9 @@ class Queue(Shape):
     eta_s: int | None
     """A guess of the seconds until it starts."""
     priority: Priority
+    held: bool
+    """Whether it may have been bought already, and waits to be released or canceled:
+    its API key was made to be asked first."""
 
 
 class Input(Shape):
@@ -51,6 +54,7 @@ class AskedFor(Shape):
     seed: NotRequired[int]
     negative_prompt: NotRequired[str]
     user: NotRequired[str]
+    failover_on_refusal: NotRequired[bool]
     images: NotRequired[list[Input]]
     mask: NotRequired[Input]
 
@@ -153,6 +157,8 @@ class Preview(Shape):
     """How many came along; nobody has looked at them."""
     routes: list[Route]
     """Best first."""
+    available: bool
+    """Whether a worker that is alive can call one of them."""
     price: Price | None
     """Null where the catalog does not say."""
     quota_units: int

@@ -58,6 +58,8 @@ class MappedModel(Shape):
     """An image takes 5,000 quota units, or 12,500 at 4K, times this."""
     embed: bool
     """Whether `/embed/image:` may ask for it."""
+    available: bool
+    """Whether a worker that is alive can call a provider of it."""
 
 
 class Model(MappedModel):
@@ -101,6 +103,7 @@ class MappedModelV2(Shape):
     max_n: int
     token_multiplier: float
     embed: bool
+    available: bool
 
 
 ModelMap = dict[str, MappedModel]

@@ -31,7 +31,7 @@ QUEUED: dict[str, Any] = {
     "object": "image.job",
     "status": "queued",
     "progress": 0.0,
-    "queue": {"position": None, "eta_s": None, "priority": "normal"},
+    "queue": {"position": None, "eta_s": None, "priority": "normal", "held": False},
     "created_at": 1795270460,
     "started_at": None,
     "completed_at": None,

@@ -216,6 +216,25 @@ OPERATIONS = (
         refuses=(*_FIND, "already_finished"),
     ),
     Operation(
+        method="POST",
+        path="/v1/jobs/{job_id}/release",
+        id="release_job",
+        tag=TAG,
+        summary="Release a held job",
+        text="A job is held (`queue.held`) where nobody knows whether its images were "
+        "bought, and its API key was made with `--on-ambiguous hold`. Released, it "
+        "makes another attempt, which may buy them twice; canceled, it ends.",
+        parameters=(JOB_ID,),
+        answers={
+            200: Answer(
+                text="The job, queued.",
+                shape=Job,
+                headers=(*OF_A_JOB, "ETag", "Cache-Control"),
+            )
+        },
+        refuses=(*_FIND, "not_held"),
+    ),
+    Operation(
         method="DELETE",
         path="/v1/jobs/{job_id}",
         id="delete_job",
