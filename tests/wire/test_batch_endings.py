@@ -145,6 +145,37 @@ async def test_a_line_whose_record_was_removed_by_hand_ends_with_its_batch(
     assert (batch.failed, batch.canceled) == (1, 29)
 
 
+async def test_a_held_line_ends_with_its_batch(stand, leases):
+    async with stand.feeder():
+        batch, [held, *running] = await begun(stand, leases, 3)
+        await leases.retry(held, ATTEMPT, wait=timedelta(0), hold=True)
+
+        canceled = await stand.batches.cancel(batch.id, account="ada")
+        await succeed(leases, running)
+
+    job = await stand.backends.jobs.get(held.job_id, account="ada")
+    assert (canceled.state, job.state) == (BatchState.CANCELLING, JobState.CANCELED)
+    batch = await stand.get(batch)
+    assert batch.state is BatchState.CANCELLED
+    assert (batch.completed, batch.canceled) == (2, 28)
+
+
+async def test_a_line_whose_end_was_lost_ends_with_its_batch(stand, leases, redis):
+    async with stand.feeder():
+        batch, running = await begun(stand, leases, 1)
+        await succeed(leases, running)
+        [line] = await stand.batches.done(batch, after=0, limit=9)
+        key = keys.batch(batch.id)
+        await redis.rpop(f"{key}:done")
+        await redis.sadd(f"{key}:open", line)
+        await redis.hincrby(key, "completed", -1)
+
+        batch = await stand.batches.cancel(batch.id, account="ada")
+
+    assert batch.state is BatchState.CANCELLED
+    assert (batch.completed, batch.canceled) == (1, 29)
+
+
 async def test_bad_lines_fail_alone(stand, redis):
     lines = foxes(6)
     lines[1] = b"not JSON"
