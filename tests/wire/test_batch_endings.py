@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from service.batches import BatchState, Endings, line_job_id
+from service.batches import BatchState, Endings, Feeds, line_job_id
 from service.core.errors import (
     AlreadyFinished,
     BatchDeleted,
@@ -17,6 +17,7 @@ from service.core.errors import (
     IdempotencyMismatch,
     InvalidRequest,
     JobDeleted,
+    QueueUnavailable,
 )
 from service.core.jobs import Job, JobState
 from service.files import Line
@@ -220,6 +221,30 @@ async def test_of_an_upload_that_is_cut_nothing_is_left_and_its_name_is_free(sta
     assert await kept(stand) == []
     with pytest.raises(BatchNotFound):
         await stand.get(batch)
+
+
+class ForgetfulFeeds(Feeds):
+    """Begins batches, and loses the answer; or the pool, which asks again, does."""
+
+    asks_again = False
+
+    async def opened(self, batch_id, reading, *, holder=""):
+        await super().opened(batch_id, reading, holder=holder)
+        if not self.asks_again:
+            raise QueueUnavailable("the queue is not available")
+        await super().opened(batch_id, reading, holder=holder)
+
+
+@pytest.mark.parametrize("asks_again", [False, True])
+async def test_a_batch_that_has_begun_is_accepted_although_the_answer_was_lost(
+    stand, redis, asks_again
+):
+    stand.batches.feeds = ForgetfulFeeds(redis)
+    stand.batches.feeds.asks_again = asks_again
+
+    batch = await stand.take(foxes(3))
+
+    assert (batch.state, batch.total) == (BatchState.IN_PROGRESS, 3)
 
 
 async def test_an_upload_begun_anew_takes_the_place_of_the_first(stand, endings):
