@@ -220,7 +220,7 @@ class BatchSteps(JobStoreSteps):
             job_id
             for job_id in jobs.values()
             if (stored := self.record(job_id)).get("state") == "queued"
-            and ("started_ms" not in stored or "held" in stored)
+            and "tasks" not in stored
         ]
         named = itertools.chain.from_iterable(jobs.items())
 

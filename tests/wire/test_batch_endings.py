@@ -141,15 +141,18 @@ async def test_a_line_whose_record_was_removed_by_hand_ends_with_its_batch(
     assert (batch.failed, batch.canceled) == (1, 29)
 
 
-async def test_a_held_line_ends_with_its_batch(stand, leases):
+@pytest.mark.parametrize("hold", [True, False], ids=["held", "due later"])
+async def test_a_line_that_waits_for_another_attempt_ends_with_its_batch(
+    stand, leases, hold
+):
     async with stand.feeder():
-        batch, [held, *running] = await begun(stand, leases, 3)
-        await leases.retry(held, ATTEMPT, wait=timedelta(0), hold=True)
+        batch, [waiting, *running] = await begun(stand, leases, 3)
+        await leases.retry(waiting, ATTEMPT, wait=timedelta(hours=1), hold=hold)
 
         canceled = await stand.batches.cancel(batch.id, account="ada")
         await succeed(leases, running)
 
-    job = await stand.backends.jobs.get(held.job_id, account="ada")
+    job = await stand.backends.jobs.get(waiting.job_id, account="ada")
     assert (canceled.state, job.state) == (BatchState.CANCELLING, JobState.CANCELED)
     batch = await stand.get(batch)
     assert batch.state is BatchState.CANCELLED
