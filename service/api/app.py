@@ -134,6 +134,7 @@ def make_app(
                     live=live,
                     accounts=backends.accounts,
                     batches=backends.batches,
+                    jobs=backends.jobs,
                     files=backends.files,
                     reader=BatchLines(
                         settings.limits, default_model=settings.default_model
@@ -151,7 +152,11 @@ def make_app(
                     "their way already",
                 ),
                 outbound=outbound,
-                endpoints=Endpoints(backends.redis, most=settings.webhooks.endpoints),
+                endpoints=Endpoints(
+                    backends.redis,
+                    most=settings.webhooks.endpoints,
+                    idempotency=timedelta(seconds=settings.idempotency_s),
+                ),
                 deliveries=Deliveries(backends.redis),
                 urls=Urls(settings.outbound, base_url=settings.base_url),
             )
