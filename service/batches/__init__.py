@@ -32,9 +32,10 @@ from service.batches.segments import Segments, SegmentWriter, StoredLine
 from service.core.errors import AlreadyFinished, BatchDeleted, BatchNotFound
 from service.image_store import ImageStore
 from service.job_store import keys
-from service.job_store.answers import ms, told, within
+from service.job_store.answers import told, within
 from service.job_store.listing import newest
 from service.job_store.submitting import mismatch
+from service.job_store.times import ms
 
 __all__ = [
     "BadLine",

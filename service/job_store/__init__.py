@@ -16,7 +16,7 @@ from service.core.errors import AlreadyFinished, JobDeleted, JobNotFound, NotHel
 from service.core.jobs import Job, JobId, JobState, is_alias, is_job_id
 from service.core.requests import Priority
 from service.job_store import keys
-from service.job_store.answers import ANSWER_BUDGET_S, ms, told, within
+from service.job_store.answers import ANSWER_BUDGET_S, told, within
 from service.job_store.gates import Gates, read_gates
 from service.job_store.gather import Gather
 from service.job_store.listing import newest
@@ -25,6 +25,7 @@ from service.job_store.records import NewJob, read_job
 from service.job_store.scripting import script
 from service.job_store.speeds import Speeds
 from service.job_store.submitting import Submissions, Submitted, mismatch
+from service.job_store.times import ms, redis_now_ms
 
 __all__ = ["JobStore", "Page", "Submitted"]
 
@@ -289,8 +290,7 @@ class JobStore:
         return found[0] if found else None
 
     async def _announce(self, job_id: JobId) -> None:
-        seconds, _ = await self._redis.time()
-        due_ms = int(seconds) * 1000 + ms(_UNWRITTEN_FOR)
+        due_ms = await redis_now_ms(self._redis) + ms(_UNWRITTEN_FOR)
         await self._redis.zadd(keys.RETENTION, {job_id: due_ms}, gt=True)
 
     async def aclose(self) -> None:

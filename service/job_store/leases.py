@@ -19,6 +19,7 @@ from service.job_store.lease import Claim, Kept, Lease, Renewal
 from service.job_store.records import Aside, Later, Outcome, attempt_json
 from service.job_store.reports import aside_json, costs, told
 from service.job_store.scripting import script
+from service.job_store.times import ms
 
 log = structlog.get_logger()
 
@@ -54,8 +55,8 @@ class Leases:
         self._redis = redis
         self.serve(gates or {})
         self._worker, self._slots = worker, slots
-        self._lease_ms = lease // timedelta(milliseconds=1)
-        self._retention_ms = retention // timedelta(milliseconds=1)
+        self._lease_ms = ms(lease)
+        self._retention_ms = ms(retention)
         self._sequence, self._answered = 0, True
         self._claim = script(redis, "claim", queue=queue)
         self._renew = script(redis, "renew", queue=queue)
@@ -250,7 +251,7 @@ class Leases:
             hold: Whether it waits until somebody releases it.
             aside: What was tried beside it.
         """
-        wait_ms = max(0, wait // timedelta(milliseconds=1))
+        wait_ms = max(0, ms(wait))
         return bool(
             await self._returns(
                 (

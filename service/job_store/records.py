@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -10,6 +10,7 @@ import orjson
 from service.core.jobs import Attempt, Job, JobId, JobState, StoredImage
 from service.core.requests import GenerationRequest, Priority
 from service.core.retries import OnAmbiguous
+from service.job_store.times import maybe_time_of, time_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,12 +260,12 @@ def read_job(job_id: JobId, stored: Mapping[bytes, bytes]) -> Job:
         priority=Priority(fields["priority"].decode()),
         state=JobState(fields["state"].decode()),
         request=read_request(fields["request"]),
-        created_at=_required_time(fields["created_ms"]),
-        started_at=_time(fields.get("started_ms")),
-        completed_at=_time(fields.get("completed_ms")),
-        deadline=_time(fields.get("deadline_ms")),
-        due_at=_time(fields.get("due_ms")),
-        expires_at=_time(fields.get("expires_ms")),
+        created_at=time_of(fields["created_ms"]),
+        started_at=maybe_time_of(fields.get("started_ms")),
+        completed_at=maybe_time_of(fields.get("completed_ms")),
+        deadline=maybe_time_of(fields.get("deadline_ms")),
+        due_at=maybe_time_of(fields.get("due_ms")),
+        expires_at=maybe_time_of(fields.get("expires_ms")),
         fence=int(fields["fence"]),
         attempts=int(fields.get("attempts", 0)),
         interruptions=int(fields.get("interruptions", 0)),
@@ -312,20 +313,10 @@ def _read_attempt(stored: bytes) -> Attempt:
     fields = orjson.loads(stored)
     started = fields.pop("started_ms", None)
     known = {"provider": "", "model": "", **fields}
-    return Attempt(
-        started_at=None if started is None else _required_time(started), **known
-    )
+    return Attempt(started_at=None if started is None else time_of(started), **known)
 
 
 def _fields(record: Attempt | StoredImage) -> dict[str, Any]:
     """Return what is set of a flat record; a tenth of the time of `asdict`."""
     values = {name: getattr(record, name) for name in record.__slots__}
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _required_time(ms: bytes | int) -> datetime:
-    return datetime.fromtimestamp(int(ms) / 1000, tz=UTC)
-
-
-def _time(ms: bytes | None) -> datetime | None:
-    return None if ms is None else _required_time(ms)

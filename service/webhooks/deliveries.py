@@ -12,7 +12,8 @@ from service.core.errors import NotFound
 from service.job_store import keys
 from service.job_store.answers import within
 from service.job_store.listing import newest
-from service.webhooks.endpoints import made, maybe_time_of, time_of
+from service.job_store.times import clock_ms, maybe_time_of, time_of
+from service.webhooks.endpoints import made
 from service.webhooks.scripting import script
 
 STATES = ("pending", "delivered", "failed")
@@ -149,10 +150,10 @@ class Deliveries:
             pipe.hgetall(f"{keys.DELIVER}:counts")
             pipe.zrange(keys.DELIVER, 0, 0, withscores=True)
             pipe.time()
-            counts, oldest, (seconds, micros) = await within(pipe.execute())
+            counts, oldest, clock = await within(pipe.execute())
         late_s = 0.0
         if oldest:
-            late_s = max(0.0, int(seconds) + int(micros) / 1e6 - oldest[0][1] / 1000)
+            late_s = max(0.0, clock_ms(clock) - oldest[0][1]) / 1000
         return {name.decode(): int(count) for name, count in counts.items()}, late_s
 
     async def _some(self, ids: Sequence[str]) -> list[Delivery]:
@@ -193,7 +194,7 @@ def _read(
         attempts=int(fields["attempts"]),
         created_at=time_of(fields["created_ms"]),
         completed_at=maybe_time_of(fields.get("completed_ms")),
-        due_at=time_of(str(int(due_ms or 0))) if is_waiting else None,
+        due_at=time_of(int(due_ms or 0)) if is_waiting else None,
         log=_log(stored),
     )
 

@@ -3,13 +3,14 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from redis.asyncio import Redis
 
 from service.core.errors import EndpointDisabled, InvalidRequest, NotFound
 from service.core.webhooks import TEST, new_secret
-from service.job_store.answers import ms, within
+from service.job_store.answers import within
+from service.job_store.times import maybe_time_of, ms, time_of
 from service.webhooks.scripting import script
 
 _ID_BYTES = 12
@@ -201,13 +202,3 @@ def _read(endpoint_id: str, stored: Mapping[bytes, bytes]) -> Endpoint:
         failing_since=maybe_time_of(fields.get("failing_ms")),
         old_until=maybe_time_of(fields.get("old_until_ms")),
     )
-
-
-def time_of(ms: str) -> datetime:
-    """Return the time that is kept in milliseconds."""
-    return datetime.fromtimestamp(int(ms) / 1000, tz=UTC)
-
-
-def maybe_time_of(ms: str | None) -> datetime | None:
-    """Return the time that is kept in milliseconds, if it is."""
-    return time_of(ms) if ms else None
