@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from service.core.jobs import Attempt
 from service.job_store.lease import Lease
-from service.job_store.records import Aside, attempt_json
+from service.job_store.outcomes import Aside, attempt_json
 from service.job_store.times import ms
 
 _MICROS = 1_000_000

@@ -28,7 +28,8 @@ from service.core.requests import GenerationRequest, Priority
 from service.job_store import JobStore, keys
 from service.job_store.lease import Renewal
 from service.job_store.leases import Leases
-from service.job_store.records import Aside, NewJob, Outcome
+from service.job_store.outcomes import Aside, Outcome
+from service.job_store.records import NewJob
 from service.job_store.scripting import script
 from service.settings import Limits
 

@@ -20,8 +20,9 @@ from service.core.requests import GenerationRequest, Priority
 from service.job_store import JobStore, keys
 from service.job_store.lease import Lease, Renewal
 from service.job_store.leases import Leases
+from service.job_store.outcomes import Later, Outcome
 from service.job_store.pool import redis_pool
-from service.job_store.records import Later, NewJob, Outcome
+from service.job_store.records import NewJob
 from tests.fakes.valkey import Valkey
 from workers.engine import LeaseWorker
 from workers.sweep import Sweep
