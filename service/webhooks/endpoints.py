@@ -91,7 +91,7 @@ class Endpoints:
         Raises:
             NotFound: It is not.
         """
-        stored = await within(self._redis.hgetall(f"darkroom:endpoint:{endpoint_id}"))
+        stored = await within(self._redis.hgetall(_key(endpoint_id)))
         if not stored or stored[b"account"] != account.encode():
             raise NotFound("no such endpoint")
         return _read(endpoint_id, stored)
@@ -102,7 +102,7 @@ class Endpoints:
         ids = [i.decode() for i in await within(self._redis.zrange(listing, 0, -1))]
         async with self._redis.pipeline(transaction=False) as pipe:
             for endpoint_id in ids:
-                pipe.hgetall(f"darkroom:endpoint:{endpoint_id}")
+                pipe.hgetall(_key(endpoint_id))
             found = await within(pipe.execute())
         pairs = zip(ids, found, strict=True)
         return [_read(endpoint_id, stored) for endpoint_id, stored in pairs if stored]
@@ -180,6 +180,10 @@ def made(answer: str) -> str:
     if answer.startswith("endpoint_"):
         raise EndpointDisabled("the endpoint is disabled, or deleted")
     return answer
+
+
+def _key(endpoint_id: str) -> str:
+    return f"darkroom:endpoint:{endpoint_id}"
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:
