@@ -10,8 +10,8 @@ from service.api.wishes import refuse_unknown
 from service.core.errors import InvalidRequest
 from service.core.jobs import Job, JobState, is_job_id
 
-_USUAL_LIMIT = 20
-_MOST = 100
+USUAL_LIMIT = 20
+MOST_LIMIT = 100
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _METADATA = "metadata."
 
@@ -74,7 +74,7 @@ def read_query(request: web.Request) -> ListQuery:
 
 
 def read_limit(
-    given: str | None, *, usual: int = _USUAL_LIMIT, most: int = _MOST
+    given: str | None, *, usual: int = USUAL_LIMIT, most: int = MOST_LIMIT
 ) -> int:
     """Return how long a page of a listing is to be; unsaid: `usual`.
 
