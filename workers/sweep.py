@@ -113,11 +113,14 @@ class Sweep:
 
         Images that came with a request which never became a job go the same way.
         """
-        while found := await self._due([_SOME]):
+        looked_at = _SOME
+        while looked_at == _SOME:
+            looked_at, *found = await self._due([_SOME])
             ids = [job_id.decode() for job_id in found]
             await self._clear(ids)
             await self._forget([ms(_GONE_FOR), *ids])
-            log.info("jobs.forgotten", jobs=len(ids))
+            if ids:
+                log.info("jobs.forgotten", jobs=len(ids))
 
     async def forget_files(self) -> None:
         """Delete files that have expired, and uploads that nobody finished."""

@@ -18,9 +18,11 @@ from service.batches.batch import MOST_ERRORS
 from service.catalog_file import LiveCatalog
 from service.core.errors import (
     BatchOver,
+    Deleted,
     IdempotencyMismatch,
     InvalidRequest,
     LineTooLong,
+    NotFound,
     QueueUnavailable,
     RequestError,
 )
@@ -77,9 +79,11 @@ class Acceptance:
             BatchOver: It was called off, or begun anew.
             Unavailable: Redis or the store is away.
         """
-        work = self._take(batch, lines, key=key, model=model, holder="")
+        work = self._prepared(batch, lines, key=key, model=model)
         try:
-            await while_held(work, self.batches.feeds, batch.id)
+            # No beat goes beside `open`: one that came behind it would call it over.
+            reading = await while_held(work, self.batches.feeds, batch.id)
+            await self._open(batch, reading)
         except BaseException:
             with contextlib.suppress(QueueUnavailable):  # the sweep does it, then
                 await self.batches.drop(batch.id)
@@ -114,7 +118,8 @@ class Acceptance:
             )
             key = await self.accounts.find(batch.key_id)
             lines = self.files.lines(file)
-            await self._take(batch, lines, key=key, model=None, holder=holder)
+            reading = await self._prepared(batch, lines, key=key, model=None)
+            await self.batches.feeds.opened(batch.id, reading, holder=holder)
         except BatchOver:
             raise
         except RequestError as exc:
@@ -122,19 +127,29 @@ class Acceptance:
             reading = Reading(errors=[fault])
             await self.batches.feeds.opened(batch.id, reading, holder=holder)
 
-    async def _take(
+    async def _prepared(
         self,
         batch: Batch,
         lines: AsyncIterator[Line],
         *,
         key: ApiKey,
         model: str | None,
-        holder: str,
-    ) -> None:
+    ) -> Reading:
         reading = await self._read(batch, lines, key=key, model=model)
         if reading.total > reading.bad:
             await self._announce_outputs(batch)
-        await self.batches.feeds.opened(batch.id, reading, holder=holder)
+        return reading
+
+    async def _open(self, batch: Batch, reading: Reading) -> None:
+        """Let it begin; where the answer was lost, what is written down tells."""
+        try:
+            await self.batches.feeds.opened(batch.id, reading)
+        except (BatchOver, QueueUnavailable):
+            with contextlib.suppress(NotFound, Deleted):
+                found = await self.batches.get(batch.id, account=batch.account)
+                if found.digest == reading.digest:
+                    return
+            raise
 
     async def _read(
         self,

@@ -219,8 +219,8 @@ class BatchSteps(JobStoreSteps):
         waiting = [
             job_id
             for job_id in jobs.values()
-            if self.record(job_id).get("state") == "queued"
-            and "started_ms" not in self.record(job_id)
+            if (stored := self.record(job_id)).get("state") == "queued"
+            and ("started_ms" not in stored or "held" in stored)
         ]
         named = itertools.chain.from_iterable(jobs.items())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from service.batches import BatchState, Endings, line_job_id
+from service.batches import BatchState, Endings, Feeds, line_job_id
 from service.core.errors import (
     AlreadyFinished,
     BatchDeleted,
@@ -16,8 +16,10 @@ from service.core.errors import (
     BatchOver,
     IdempotencyMismatch,
     InvalidRequest,
+    JobDeleted,
+    QueueUnavailable,
 )
-from service.core.jobs import JobState
+from service.core.jobs import Job, JobState
 from service.files import Line
 from service.job_store import keys
 from service.job_store.lease import Lease
@@ -28,6 +30,7 @@ from tests.fakes.batching import DAY, BatchStand, batch_stand, coming, foxes
 from tests.fakes.valkey import Valkey
 from tests.fakes.worker import FakeWorker
 from tests.unit.test_job_store import ATTEMPT
+from workers.sweep import Sweep
 
 
 @pytest.fixture
@@ -145,6 +148,37 @@ async def test_a_line_whose_record_was_removed_by_hand_ends_with_its_batch(
     assert (batch.failed, batch.canceled) == (1, 29)
 
 
+async def test_a_held_line_ends_with_its_batch(stand, leases):
+    async with stand.feeder():
+        batch, [held, *running] = await begun(stand, leases, 3)
+        await leases.retry(held, ATTEMPT, wait=timedelta(0), hold=True)
+
+        canceled = await stand.batches.cancel(batch.id, account="ada")
+        await succeed(leases, running)
+
+    job = await stand.backends.jobs.get(held.job_id, account="ada")
+    assert (canceled.state, job.state) == (BatchState.CANCELLING, JobState.CANCELED)
+    batch = await stand.get(batch)
+    assert batch.state is BatchState.CANCELLED
+    assert (batch.completed, batch.canceled) == (2, 28)
+
+
+async def test_a_line_whose_end_was_lost_ends_with_its_batch(stand, leases, redis):
+    async with stand.feeder():
+        batch, running = await begun(stand, leases, 1)
+        await succeed(leases, running)
+        [line] = await stand.batches.done(batch, after=0, limit=9)
+        key = keys.batch(batch.id)
+        await redis.rpop(f"{key}:done")
+        await redis.sadd(f"{key}:open", line)
+        await redis.hincrby(key, "completed", -1)
+
+        batch = await stand.batches.cancel(batch.id, account="ada")
+
+    assert batch.state is BatchState.CANCELLED
+    assert (batch.completed, batch.canceled) == (1, 29)
+
+
 async def test_bad_lines_fail_alone(stand, redis):
     lines = foxes(6)
     lines[1] = b"not JSON"
@@ -194,6 +228,30 @@ async def test_of_an_upload_that_is_cut_nothing_is_left_and_its_name_is_free(sta
     assert await kept(stand) == []
     with pytest.raises(BatchNotFound):
         await stand.get(batch)
+
+
+class ForgetfulFeeds(Feeds):
+    """Begins batches, and loses the answer; or the pool, which asks again, does."""
+
+    asks_again = False
+
+    async def opened(self, batch_id, reading, *, holder=""):
+        await super().opened(batch_id, reading, holder=holder)
+        if not self.asks_again:
+            raise QueueUnavailable("the queue is not available")
+        await super().opened(batch_id, reading, holder=holder)
+
+
+@pytest.mark.parametrize("asks_again", [False, True])
+async def test_a_batch_that_has_begun_is_accepted_although_the_answer_was_lost(
+    stand, redis, asks_again
+):
+    stand.batches.feeds = ForgetfulFeeds(redis)
+    stand.batches.feeds.asks_again = asks_again
+
+    batch = await stand.take(foxes(3))
+
+    assert (batch.state, batch.total) == (BatchState.IN_PROGRESS, 3)
 
 
 async def test_an_upload_begun_anew_takes_the_place_of_the_first(stand, endings):
@@ -255,6 +313,30 @@ async def test_retention_leaves_nothing_but_the_word_that_it_is_gone(
         await stand.get(batch)
     with pytest.raises(BatchNotFound):
         await stand.batches.get(batch.id, account="bob")
+
+
+async def test_results_are_kept_as_long_as_their_batch(stand, leases, endings, redis):
+    sweep = Sweep(redis, stand.backends.images, retention=timedelta(seconds=1))
+
+    async def swept() -> Job:
+        await redis.zadd(keys.RETENTION, {first.job_id: 1})
+        await sweep.forget_old()
+        return await stand.backends.jobs.get(first.job_id, account="ada")
+
+    async with stand.feeder():
+        batch, [first, *others] = await begun(stand, leases, 2)
+        await succeed(leases, [first])
+        under_way = await swept()
+        await stand.batches.cancel(batch.id, account="ada")
+        await succeed(leases, others)
+    ended, batch = await swept(), await stand.get(batch)
+    await redis.zadd(keys.BATCHES_OVER, {batch.id: 1})
+    await endings.forget_due()
+
+    assert under_way.expires_at - under_way.completed_at >= timedelta(days=7)
+    assert under_way.expires_at <= ended.expires_at == batch.forgotten_at
+    with pytest.raises(JobDeleted):
+        await swept()
 
 
 async def test_batches_are_listed_newest_first(stand):

@@ -492,6 +492,47 @@ async def test_a_job_that_nobody_can_call_for_is_claimed_to_be_told_so(store, fl
     assert lease.route is None
 
 
+async def pretend_silence(redis: Redis, *providers: str, s: float) -> None:
+    """Pretend that for so long nobody named these providers."""
+    seconds, _ = await redis.time()
+    for name in providers:
+        await redis.hset(keys.gate(name), "seen_ms", int((seconds - s) * 1000))
+
+
+async def test_after_an_outage_no_worker_speaks_for_those_who_could_not(
+    redis, store, fleet
+):
+    able, unable = await fleet(dear=Gate()), await fleet(cheap=Gate())
+    await submitted(store, "dear/fox")
+    seconds, _ = await redis.time()
+    await redis.set(f"{keys.QUEUE}:pulse", (seconds - 3600) * 1000)
+    await pretend_silence(redis, "dear", "cheap", s=3600)
+
+    left_alone = await claimed(unable)
+    await asyncio.sleep(0.01)
+    still_left_alone = await claimed(unable)
+
+    assert left_alone == still_left_alone == ()
+    assert [lease.route for lease in await claimed(able)] == ["dear/fox"]
+
+
+async def test_the_jobs_of_a_provider_wait_for_a_slow_restart_of_its_only_worker(
+    redis, store, fleet
+):
+    able, unable = await fleet(dear=Gate()), await fleet(cheap=Gate())
+    ids = await submitted(store, "dear/fox", count=2)
+    await pretend_silence(redis, "dear", s=9 * 60)
+
+    left_alone = await claimed(unable)
+    [lease] = await claimed(able, 1)
+    await pretend_silence(redis, "dear", s=11 * 60)
+    [given_up] = await claimed(unable)
+
+    assert left_alone == ()
+    assert (lease.job_id, lease.route) == (ids[0], "dear/fox")
+    assert (given_up.job_id, given_up.route) == (ids[1], None)
+
+
 async def test_a_dead_workers_job_is_left_to_those_who_can_call_its_provider(
     store, fleet
 ):

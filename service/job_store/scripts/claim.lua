@@ -9,7 +9,7 @@ local worker, sequence, want, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonum
 local slots, batch_room, park_after = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local receipt = 'darkroom:claimed:' .. worker
 local taken, noted = { -1, 0 }, { sequence }
-local WINDOW = 500
+local WINDOW, SUSPECTS_PASSED = 500, 100
 local lease_end = whole(now + lease)
 
 -- `job` was read with these behind the usual fields.
@@ -194,7 +194,8 @@ end
 
 for k = SUSPECT_LANES, 1, -1 do
   if room(k) > 0 then
-    for _, id in ipairs(call('ZRANGE', suspects(k), 0, room(k) - 1)) do
+    for _, id in ipairs(call('ZRANGE', suspects(k), 0, room(k) + SUSPECTS_PASSED - 1)) do
+      if room(k) <= 0 then break end
       if take(suspects(k), id) then
         for j = 1, k do held[j] = held[j] + 1 end
       end

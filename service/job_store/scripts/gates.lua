@@ -8,8 +8,15 @@ local function provider_of(route) return string.match(route, '^[^/]+') end
 local function images_of(job) return tonumber(job[IMAGES] or 1) end
 
 do
-  -- Workers say every few seconds whom they can call; who was not named lately is nobody to wait for.
-  local SERVED_MS = 60000
+  -- Workers say every few seconds whom they can call. Who was not named lately is called by nobody just now, but waited for until
+  -- it has been away for longer than a slow restart. After an outage, when nobody could say anything, each that ever was named is
+  -- taken as served until all had time to speak.
+  local SERVED_MS, AWAITED_MS, SPEAK_MS = 60000, 600000, 60000
+  local spoken_by
+  local function is_outage_recent()
+    spoken_by = spoken_by or (tonumber(call('GET', queue .. ':grace') or 0) or 0) + SPEAK_MS
+    return now < spoken_by
+  end
 
   -- A provider's gate: how many calls are under way over the whole fleet, for how many images, and from when on it takes
   -- another.
@@ -17,10 +24,12 @@ do
     if not gates[name] then
       local seen = call('HMGET', gate_key(name), 'running', 'most', 'per_minute', 'closed_ms', 'next_ms', 'seen_ms', 'images',
         'most_images')
+      local named = tonumber(seen[6] or 0)
+      local is_known = named > 0 and is_outage_recent()
       gates[name] = { running = tonumber(seen[1] or 0), most = tonumber(seen[2]), per_minute = tonumber(seen[3]),
         closed = tonumber(seen[4] or 0), next = tonumber(seen[5] or 0), change = 0, woken = 0,
         images = tonumber(seen[7] or 0), most_images = tonumber(seen[8]), drawn = 0, woken_images = 0,
-        served = now - tonumber(seen[6] or 0) < SERVED_MS }
+        served = is_known or now - named < SERVED_MS, awaited = is_known or now - named < AWAITED_MS }
     end
     return gates[name]
   end
@@ -106,7 +115,7 @@ do
   end
 
   -- The first of `routes` (one a line) that may be called now. Else nil, whether there is somebody to wait for (a worker that
-  -- serves one of them), and until when (nil: until a call ends). `served` are the providers of who asks; nil: of the whole
+  -- serves one of them, or did lately), and until when (nil: until a call ends). `served` are the providers of who asks; nil: of the whole
   -- fleet. `job`: see `opens`.
   function choose(routes, served, job)
     local blocked, soonest = false, nil
@@ -120,7 +129,7 @@ do
         if at and at <= now then return route end
         if at and (not soonest or at < soonest) then soonest = at end
       end
-      blocked = blocked or ours or g.served
+      blocked = blocked or ours or g.awaited
     end
     return nil, blocked, soonest
   end
@@ -133,7 +142,7 @@ do
     if served then ours = served[name] end
     local at = ours and opens(g, job, 0)
     if at and at <= now then return route end
-    return nil, ours or g.served, at or nil
+    return nil, ours or g.awaited, at or nil
   end
 
   -- A call begins; its job's end, or its return to the queue, is where it ends.
