@@ -1,11 +1,26 @@
-"""What every test may ask for: a real Valkey, and an empty one."""
+"""What every test may ask for: a real Valkey, an empty one, and the jobs on it.
 
+A busy machine fails no property: nothing here asks how long an example took.
+"""
+
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
+from service.job_store import JobStore
+from service.job_store.leases import Leases
 from tests.fakes.valkey import Valkey
+
+settings.register_profile(
+    "darkroom",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("darkroom")
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +46,19 @@ def valkey() -> Iterator[Valkey]:
     server = Valkey().start()
     yield server
     server.close()
+
+
+@pytest.fixture
+async def store(redis: Redis) -> AsyncIterator[JobStore]:
+    """The jobs on `redis`."""
+    store = JobStore(redis)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+async def leases(redis: Redis) -> AsyncIterator[Leases]:
+    """What a worker with a hundred slots holds of them."""
+    leases = Leases(redis, worker="w", slots=100)
+    yield leases
+    await leases.aclose()

@@ -87,7 +87,7 @@ def make_app(
                 yield
 
     app = web.Application()
-    app[documents.DOCUMENTS] = documents.write(settings.base_url)
+    app[documents.DOCUMENTS] = documents.Documents(settings.base_url)
     app.cleanup_ctx.append(front)
     for part in _PARTS:
         app.add_routes(part.routes)

@@ -92,6 +92,7 @@ async def open_door(
     *,
     beat_s: float = BEAT_S,
     keep_alive_s: float = _KEEP_ALIVE_S,
+    linger_s: float = _LINGER_S,
 ) -> AsyncIterator[Door]:
     """Serve on `sock`, which is bound to `settings.port`, until left; closes it.
 
@@ -101,13 +102,14 @@ async def open_door(
         sock: Need not listen yet.
         beat_s: See `make_app`.
         keep_alive_s: A connection that says nothing for so long is closed.
+        linger_s: Who is refused in the middle of a body may send on for so long.
     """
     runner = _Runner(
         make_app(settings, live, beat_s=beat_s),
         access_log=None,
         keepalive_timeout=keep_alive_s,
         max_line_size=MOST_LINE_BYTES,
-        lingering_time=_LINGER_S,
+        lingering_time=linger_s,
         auto_decompress=False,
         handler_cancellation=False,
         shutdown_timeout=_CANCEL_S,

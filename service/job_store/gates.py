@@ -12,7 +12,7 @@ from service.job_store.times import clock_ms, ms, redis_now_ms, time_of
 
 _FAILURES = 5
 """As in `gates.lua`: so many in a row open a breaker."""
-_LANES = ("routes:", "tasks:")
+_LANES = ("routes:", "tasks:", "mixed:")
 """How those of jobs that wait for providers are called; see `waits.lua`."""
 _SERVED_FOR = timedelta(minutes=1)
 """As there: a provider that no worker has named for so long is nobody's."""

@@ -11,6 +11,9 @@
     darkroom:queue:wait:routes:{list} zset    jobs whose routes take no calls now, by
                                               tag, one lane for each list of routes
     darkroom:queue:wait:tasks:{route} zset    such whose upstream tasks are there
+    darkroom:queue:wait:mixed:{provider}/{account}  zset  such of an account that has
+                                              made its share of lanes
+    darkroom:queue:lanes:{account}    set     those it made
     darkroom:queue:wait:held:{key id} zset    jobs that may have been bought and whose
                                               key wants to be asked first, by tag
     darkroom:gate:{provider}          hash    running, images (calls under way, and the

@@ -13,18 +13,20 @@ the same step (`service/job_store/scripts/outbox.lua`), so that none is ever mis
     darkroom:endpoints:{account}:all  zset  the account's, by time of creation
     darkroom:secret:webhooks:{account} text  signs what goes to URLs of jobs
     darkroom:deliver:target:{t}     hash   failures in a row, opens_ms, probe (delivery
-                                           that tries it), gone (it said so)
+                                           that tries it)
+    darkroom:deliver:gone:{sha1}    text   a URL that answered 410 to this account
     darkroom:deliver:held:{t}       set    deliveries in work
     darkroom:deliver:wait:{t}       zset   those over what it takes, by time
     darkroom:deliver:waits          set    targets where any wait
     darkroom:deliver:host:{host}    ms     when it is called next
     darkroom:deliver:counts         hash   attempts and ends, by how they went
 
-A target is an endpoint, or a job's own URL with its secret. Beside what `outbox.lua`
-writes a delivery has: state (pending, running, delivered, failed), reason (exhausted,
-gone, endpoint_disabled, endpoint_deleted, invalid_url), worker, log:{n} (JSON), base
-and since_ms (attempts made, and when, as somebody asked for it anew), completed_ms and
-turn (it has waited for its host's pace).
+A target is an endpoint, or for URLs that jobs name themselves an account and a host.
+`account:{account}` has a set and a lane, too, for its share of all slots. Beside what
+`outbox.lua` writes a delivery has: state (pending, running, delivered, failed), reason
+(exhausted, gone, endpoint_disabled, endpoint_deleted, invalid_url), worker, log:{n}
+(JSON), base and since_ms (attempts made, and when, as somebody asked for it anew),
+completed_ms and turn (it has waited for its host's pace).
 """
 
 from service.webhooks.deliveries import Deliveries, Delivery, LoggedAttempt

@@ -150,6 +150,7 @@ class DeliveryLeases:
                 self._rules.host_per_minute,
                 self._rules.retention_s * 1000,
                 self._patience_ms,
+                self._rules.slots,
             ]
         )
         return Claim(
@@ -201,6 +202,7 @@ class DeliveryLeases:
                 int(rules.disable_after_s * 1000),
                 kept_ms,
                 self._patience_ms,
+                rules.slots,
                 *(part for line in lines for part in line),
             ]
         )

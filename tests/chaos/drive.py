@@ -10,6 +10,7 @@ python -m tests.chaos.drive --scenario followers
 import argparse
 import asyncio
 import random
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -32,7 +33,7 @@ from tests.chaos import (
     webhooks,
 )
 from tests.chaos.report import Report
-from tests.chaos.stage import Cast, end_on_sigterm
+from tests.chaos.stage import Cast
 
 _SCENARIOS = (
     *("kills", "fairness", "poison", "outage", "stock-arq", "freeze"),
@@ -108,9 +109,16 @@ async def _reports(arguments: argparse.Namespace) -> AsyncIterator[Report]:
             )
 
 
+def _end_on_sigterm() -> None:
+    """Let SIGTERM end the running task the way Ctrl-C does, cleaning up."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
 async def _play(arguments: argparse.Namespace) -> bool:
     """Print each report as it comes; return whether all are good."""
-    end_on_sigterm()
+    _end_on_sigterm()
     good = True
     async for report in _reports(arguments):
         text = report.as_json() if arguments.json else f"{report.as_table()}\n"

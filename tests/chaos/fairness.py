@@ -29,7 +29,8 @@ from tests.chaos.stage import MODEL, Cast, on_stage
 
 TEN = 10
 _IDLE_RUNS = 3
-_DUE_IN_S = 4.0
+_DUE_AFTER_S = 1.0
+_DUE_AFTER_EACH_S = 0.001
 _SETTLED_S = 0.3
 _AT_ONCE = 500
 _FAILED = Attempt(
@@ -64,7 +65,8 @@ class Crowd:
 
         As many as there are slots fall due a little earlier, one after the other.
         """
-        due_at, failed = time.monotonic() + _DUE_IN_S, 0
+        due_in_s = _DUE_AFTER_S + self._size * _DUE_AFTER_EACH_S
+        due_at, failed = time.monotonic() + due_in_s, 0
         while leases := (await self._leases.claim(_AT_ONCE, held={})).leases:
             retries = []
             for lease in leases:

@@ -1,11 +1,12 @@
 """One process of ours, and what its neighbors need to know of it."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 _LINE_WITHIN_S = 30
@@ -88,3 +89,24 @@ def reserved_port() -> Iterator[int]:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
+
+
+def programs(
+    stack: contextlib.AsyncExitStack, folder: Path, environ: Mapping[str, str]
+) -> Callable[..., Program]:
+    """Return what makes processes that end with `stack`, and with this one."""
+    read_end, write_end = os.pipe()
+    stack.callback(os.close, read_end)
+    stack.callback(os.close, write_end)
+
+    def program(name: str, *command: str | Path, **variables: str) -> Program:
+        made = Program(
+            command,
+            environ={**environ, "DARKROOM_PARENT_FD": str(read_end), **variables},
+            log=folder / f"{name}.log",
+            parent_fd=read_end,
+        )
+        stack.callback(made.kill)
+        return made
+
+    return program

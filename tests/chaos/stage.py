@@ -7,7 +7,6 @@ its own, and workers. Whatever happens to the driver, they end with it.
 import asyncio
 import contextlib
 import os
-import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +19,9 @@ from yarl import URL
 
 from service.job_store import keys
 from tests.chaos.client import Client
-from tests.chaos.program import Program, first_line, reserved_port
+from tests.chaos.program import Program, first_line, programs, reserved_port
 from tests.fakes.openai_upstream import KEY as UPSTREAM_KEY
-from tests.fakes.upstreams.base import KEY as CONTRACT_KEY
+from tests.fakes.upstreams.words import KEY as CONTRACT_KEY
 from tests.fakes.valkey import Valkey
 
 ROOT = Path(__file__).parents[2]
@@ -180,64 +179,58 @@ async def on_stage(
             name = tempfile.TemporaryDirectory(prefix="chaos-")
             folder = Path(stack.enter_context(name))
         folder.mkdir(parents=True, exist_ok=True)
-        read_end, write_end = os.pipe()
-        stack.callback(os.close, read_end)
-        stack.callback(os.close, write_end)
-        port = stack.enter_context(reserved_port())
-        base_url = f"http://127.0.0.1:{port}"
-        session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=20),
-            connector=aiohttp.TCPConnector(limit=0),  # those who wait hold one each
-        )
-        client = Client(
-            await stack.enter_async_context(session), base_url, secret=SECRET
-        )
-        valkey = Valkey(_made(folder / "valkey"))
-        stack.callback(valkey.close)
-        redis = Redis.from_url(valkey.url)
-        stack.push_async_callback(redis.aclose)
-        environ = {
-            **_environ(cast, folder, valkey, port),
-            **settings,
-            "DARKROOM_PARENT_FD": str(read_end),
-        }
-
-        def program(name: str, *command: str | Path, **variables: str) -> Program:
-            made = Program(
-                command,
-                environ=environ | variables,
-                log=folder / f"{name}.log",
-                parent_fd=read_end,
-            )
-            stack.callback(made.kill)
-            return made
-
-        stage = Stage(
-            cast=cast,
-            folder=folder,
-            base_url=base_url,
-            valkey=valkey,
-            upstream=program("upstream", *_upstream(cast, folder)),
-            door=program("door", "service"),
-            workers=[program(f"worker{i}", "workers") for i in range(cast.workers)],
-            client=client,
-            redis=redis,
-            program=program,
-        )
-        valkey.start()
+        stage = await _built(stack, cast, folder, settings)
+        stage.valkey.start()
         stage.upstream.start()
-        text = _CATALOG.format(
-            base_url=await asyncio.to_thread(first_line, folder / "upstream.log"),
-            image=MODEL,
-            poison=POISON,
-            short=SHORT,
-        )
-        urls = await _opened(program, others, folder)
-        (folder / "catalog.toml").write_text(catalog.format(**urls) + text)
+        urls = await _opened(stage.program, others, folder)
+        usual = await _usual_catalog(folder)
+        (folder / "catalog.toml").write_text(catalog.format(**urls) + usual)
         for started in (stage.door, *stage.workers):
             started.start()
         await stage.until_ready()
         yield stage
+
+
+async def _built(
+    stack: contextlib.AsyncExitStack,
+    cast: Cast,
+    folder: Path,
+    settings: Mapping[str, str],
+) -> Stage:
+    """Return the stage with nothing on it running; `stack` ends what will."""
+    port = stack.enter_context(reserved_port())
+    base_url = f"http://127.0.0.1:{port}"
+    valkey = Valkey(_made(folder / "valkey"))
+    stack.callback(valkey.close)
+    redis = Redis.from_url(valkey.url)
+    stack.push_async_callback(redis.aclose)
+    environ = {**_environ(cast, folder, valkey, port), **settings}
+    program = programs(stack, folder, environ)
+    return Stage(
+        cast=cast,
+        folder=folder,
+        base_url=base_url,
+        valkey=valkey,
+        upstream=program("upstream", *_upstream(cast, folder)),
+        door=program("door", "service"),
+        workers=[program(f"worker{i}", "workers") for i in range(cast.workers)],
+        client=Client(await _session(stack), base_url, secret=SECRET),
+        redis=redis,
+        program=program,
+    )
+
+
+async def _session(stack: contextlib.AsyncExitStack) -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=20),
+        connector=aiohttp.TCPConnector(limit=0),  # those who wait hold one each
+    )
+    return await stack.enter_async_context(session)
+
+
+async def _usual_catalog(folder: Path) -> str:
+    base_url = await asyncio.to_thread(first_line, folder / "upstream.log")
+    return _CATALOG.format(base_url=base_url, image=MODEL, poison=POISON, short=SHORT)
 
 
 async def _opened(
@@ -279,10 +272,3 @@ def _environ(cast: Cast, folder: Path, valkey: Valkey, port: int) -> dict[str, s
 def _made(folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     return folder
-
-
-def end_on_sigterm() -> None:
-    """Let SIGTERM end the running task the way Ctrl-C does, cleaning up."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 async def test_ten_jobs_do_not_wait_for_a_crowd(retries):
     cast = Cast(workers=2, slots=10, latency_ms=500)
 
-    report = await fairness.run(crowd=3000, runs=3, retries=retries, cast=cast)
+    report = await fairness.run(crowd=1000, runs=3, retries=retries, cast=cast)
 
     assert report.is_good, report.as_table()
 
@@ -45,7 +45,7 @@ async def test_a_poison_job_is_parked_and_takes_nobody_along():
 async def test_an_outage_longer_than_the_lease_buys_nothing_twice(by):
     cast = Cast(workers=2, slots=25, lease_s=2, latency_ms=2000)
 
-    report = await outage.run(jobs=100, away_s=10, by=by, cast=cast)
+    report = await outage.run(jobs=100, away_s=5, by=by, cast=cast)
 
     assert report.is_good, report.as_table()
 
@@ -103,7 +103,7 @@ async def test_tasks_of_dead_workers_are_looked_at_and_not_bought_again():
 async def test_a_provider_that_fails_is_left_for_the_next_and_tried_again():
     cast = Cast(workers=2, slots=10, latency_ms=100)
 
-    report = await failover.run(jobs=60, down_s=6, cast=cast)
+    report = await failover.run(jobs=60, down_s=4, cast=cast)
 
     assert report.is_good, report.as_table()
 

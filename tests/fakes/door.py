@@ -118,6 +118,7 @@ async def front_door(
     *,
     beat_s: float = 5.0,
     keep_alive_s: float = 15.0,
+    linger_s: float = 0.1,
     **settings: Any,
 ) -> AsyncIterator[FrontDoor]:
     """Open a front door; `settings` as `Settings` takes them."""
@@ -132,7 +133,12 @@ async def front_door(
     wanted = wanted.model_copy(update={"port": sock.getsockname()[1]})
     live = LiveCatalog(wanted.catalog_file)
     async with open_door(
-        wanted, live, sock, beat_s=beat_s, keep_alive_s=keep_alive_s
+        wanted,
+        live,
+        sock,
+        beat_s=beat_s,
+        keep_alive_s=keep_alive_s,
+        linger_s=linger_s,
     ) as door:
         images = open_image_store(wanted)
         front = FrontDoor(wanted, door, images, door.front.backends.accounts)

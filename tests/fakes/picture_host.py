@@ -58,8 +58,12 @@ class PictureHost:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._ended.set()
+        self.let_go()
         await self._runner.cleanup()
+
+    def let_go(self) -> None:
+        """Answer, with nothing, who was left to hang."""
+        self._ended.set()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]

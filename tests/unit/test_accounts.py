@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from fakeredis import FakeAsyncRedis
 
 from service.accounts import Accounts, Grant, RateExceeded, Scope
 from service.core.errors import Unauthenticated
@@ -11,13 +10,6 @@ from service.core.retries import OnAmbiguous
 from service.settings import ConfigurationError, Limits
 
 WEST = timezone(timedelta(hours=-14))
-
-
-@pytest.fixture
-async def redis():
-    client = FakeAsyncRedis()
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ Who writes them, and that they agree, is `tests/wire/test_job_store_model.py`'s.
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from fakeredis import FakeAsyncRedis
 
 from service.accounts import Accounts, Balance, DayUsage, Grant
 from service.settings import Limits
@@ -14,13 +13,6 @@ from service.settings import Limits
 TODAY = datetime.now(UTC).date()
 YESTERDAY = TODAY - timedelta(days=1)
 EVER = (date.min, date.max)
-
-
-@pytest.fixture
-async def redis():
-    client = FakeAsyncRedis()
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

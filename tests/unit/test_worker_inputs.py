@@ -175,13 +175,14 @@ async def test_the_small_do_not_pass_the_large_by(inputs):
     await a_while()
     small = Attempt(inputs, 1)
     await a_while()
-    assert not small.begun.is_set()
+    begun = [(giant.begun.is_set(), small.begun.is_set())]
 
-    await first.end()
+    for ending, next_one in ((first, giant), (giant, small)):
+        await ending.end()
+        await next_one.begins()
+        begun.append((giant.begun.is_set(), small.begun.is_set()))
 
-    await giant.begins()
-    await giant.end()
-    await small.begins()
+    assert begun == [(False, False), (True, False), (True, True)]
     await small.end()
 
 
@@ -198,6 +199,7 @@ async def test_an_attempt_that_is_given_up_leaves_its_room(store, inputs):
 
     last = Attempt(inputs, 100)
     await last.begins()
+    assert not waiting.begun.is_set()
     await last.end()
 
 

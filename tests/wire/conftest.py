@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 
 from tests.fakes import swift as openstack
 from tests.fakes.door import FrontDoor, front_door
+from tests.fakes.embeds import EMBED
+from tests.fakes.fleet import Fleet, hiring
 from tests.fakes.stands import S3Place
 from tests.fakes.valkey import Valkey
 from tests.fakes.worker import FakeWorker
@@ -64,3 +66,17 @@ async def worker(door: FrontDoor, redis: Redis) -> AsyncIterator[FakeWorker]:
     """Makes every job of `door` succeed, until it is told otherwise."""
     async with FakeWorker(redis, door.images) as fake:
         yield fake
+
+
+@pytest.fixture
+async def fleet(redis: Redis) -> AsyncIterator[Fleet]:
+    """Hires workers; each serves the providers it is given."""
+    async with hiring(redis) as hire:
+        yield hire
+
+
+@pytest.fixture
+async def embed_secret(door: FrontDoor) -> str:
+    """A key that may stand in a page, and nowhere else."""
+    _, secret = await door.knows("default", scopes=EMBED)
+    return secret

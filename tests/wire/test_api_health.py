@@ -175,7 +175,10 @@ async def test_drain_in_a_hurry_waits_for_nobody(shared_valkey, redis, tmp_path)
 
         async with asyncio.timeout(1):
             await door.door.drain(hurry=hurry)
+        answered = call.done()
         call.cancel()
+
+    assert not answered
 
 
 async def test_figures_are_for_this_machine_or_for_a_key(door: FrontDoor):

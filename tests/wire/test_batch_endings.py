@@ -27,9 +27,9 @@ from service.job_store.leases import Leases
 from service.job_store.outcomes import Outcome
 from service.settings import Limits
 from tests.fakes.batching import DAY, BatchStand, batch_stand, coming, foxes
+from tests.fakes.store_jobs import ATTEMPT
 from tests.fakes.valkey import Valkey
 from tests.fakes.worker import FakeWorker
-from tests.unit.test_job_store import ATTEMPT
 from workers.sweep import Sweep
 
 
@@ -38,13 +38,6 @@ async def stand(shared_valkey: Valkey, redis: Redis, tmp_path: Path):
     limits = Limits(batch_window=10, batch_lines=2000)
     async with batch_stand(shared_valkey.url, tmp_path, limits=limits) as opened:
         yield opened
-
-
-@pytest.fixture
-async def leases(redis: Redis) -> AsyncIterator[Leases]:
-    leases = Leases(redis, worker="w", slots=100)
-    yield leases
-    await leases.aclose()
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ async def brought(
     url: str, folder: Path, given: list[Line], plan: Plan = PLAN, key: str = SECRET
 ) -> dict[int, Entry]:
     """Run a batch into a folder; return what the manifest then says."""
-    async with connected(Target(url, key), patience_s=5) as client:
+    async with connected(Target(url, key), patience_s=60) as client:
         with Manifest.opened(folder, {}) as manifest:
             progress = PlainProgress()
             await run_batch(

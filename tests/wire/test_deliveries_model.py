@@ -1,7 +1,7 @@
 """Deliveries under whatever may happen to them: none is lost, none is held for ever.
 
-pending    in `deliver`, or in its target's lane
-running    in `deliver`, and held by its target
+pending    in `deliver`, or in its target's lane or its account's
+running    in `deliver`, and held by its target and its account
 delivered, failed    nowhere, until somebody asks for it again
 """
 
@@ -13,13 +13,19 @@ import pytest
 from redis.asyncio import Redis
 
 from service.core.errors import EndpointDisabled
+from service.job_store.records import Webhook
 from service.settings import Webhooks
 from service.webhooks import DeliveryLeases, Ending, Parcel, Settled
 from tests.wire.test_deliveries_store import Stand
 
 RULES = Webhooks(
-    schedule_s=[0.01, 0.01, 0.01], max_in_flight=3, host_per_minute=0, breaker_s=0.32
+    schedule_s=[0.01, 0.01, 0.01],
+    max_in_flight=3,
+    host_per_minute=0,
+    breaker_s=0.32,
+    slots=12,
 )
+OURS = b"account:ada"
 ENDINGS: tuple[Ending, ...] = ("delivered", "again", "again", "exhausted", "gone")
 FINAL = {b"delivered", b"failed"}
 
@@ -45,7 +51,8 @@ class Walk:
         await self._dice.choice(steps)()
 
     async def end_job(self) -> None:
-        await self._stand.job()
+        own = Webhook(url=f"https://c.example/{self._dice.random()}")
+        await self._stand.job(self._dice.choice([None, own]))
 
     async def claim(self) -> None:
         worker = self._dice.choice(self._workers)
@@ -124,6 +131,7 @@ class Walk:
 async def check(redis: Redis, walk: Walk) -> None:
     """Compare every record with the places where it should be."""
     due = set(await redis.zrange("darkroom:deliver", 0, -1))
+    of_account = set[bytes]()
     waiting, held = dict[bytes, bytes](), dict[bytes, bytes]()
     async for key in redis.scan_iter("darkroom:deliver:wait:*"):
         name = key.removeprefix(b"darkroom:deliver:wait:")
@@ -134,8 +142,13 @@ async def check(redis: Redis, walk: Walk) -> None:
     async for key in redis.scan_iter("darkroom:deliver:held:*"):
         name = key.removeprefix(b"darkroom:deliver:held:")
         members = await redis.smembers(key)
-        assert len(members) <= RULES.max_in_flight
-        held |= dict.fromkeys(members, name)
+        if name == OURS:
+            assert len(members) <= RULES.slots // 3
+            of_account = members
+        else:
+            assert len(members) <= RULES.max_in_flight
+            held |= dict.fromkeys(members, name)
+    assert of_account == held.keys()
     ids = await redis.zrange("darkroom:deliveries:ada", 0, -1)
     for delivery_id in ids:
         record = await redis.hgetall(b"darkroom:delivery:" + delivery_id)
@@ -143,7 +156,11 @@ async def check(redis: Redis, walk: Walk) -> None:
         places = (delivery_id in due, waiting.get(delivery_id), held.get(delivery_id))
         expected = {
             b"running": [(True, None, target)],
-            b"pending": [(True, None, None), (False, target, None)],
+            b"pending": [
+                (True, None, None),
+                (False, target, None),
+                (False, OURS, None),
+            ],
         }
         assert places in expected.get(state, [(False, None, None)]), (state, places)
         numbers = sorted(int(n[4:]) for n in record if n.startswith(b"log:"))

@@ -42,18 +42,20 @@ class Stand:
             "ada", url=url, events=events or ("*",), description="", secret=None
         )
 
-    async def job(self, webhook: Webhook | None = None) -> JobId:
+    async def job(
+        self, webhook: Webhook | None = None, *, account: str = "ada"
+    ) -> JobId:
         """Submit a job and cancel it: an end like any other."""
         new = NewJob(
             id=new_job_id(),
-            account="ada",
+            account=account,
             key_id="key_1",
             priority=Priority.NORMAL,
             request=GenerationRequest(model="test/test", prompt="a fox"),
             webhook=webhook,
         )
         await self.jobs.submit(new)
-        await self.jobs.cancel(new.id, account="ada")
+        await self.jobs.cancel(new.id, account=account)
         return new.id
 
     async def claim(self, most: int = 10) -> tuple[Parcel, ...]:
@@ -296,8 +298,48 @@ async def test_a_jobs_own_url_that_is_gone_is_not_called_again(stand: Stand):
     assert len(await stand.claim()) == 1
 
 
+async def test_a_url_for_each_job_makes_no_receiver_of_each(stand: Stand):
+    urls = [f"https://tarpit.example/hook?job={n}" for n in range(9)]
+    for url in urls:
+        await stand.job(Webhook(url=url))
+    await stand.job(Webhook(url=urls[0]), account="eve")
+
+    first = sorted(await stand.claim(), key=lambda parcel: parcel.account)
+    await stand.end(first[:1], "gone")
+    second = await stand.claim()
+    await stand.end([first[1], *second], "again", timedelta(seconds=5))
+    for _ in range(2):
+        await stand.end(await stand.claim(), "again", timedelta(seconds=5))
+    at_last = await stand.claim()
+
+    assert [parcel.account for parcel in first] == ["ada", "ada", "eve"]
+    assert len(second) == 1  # one that is gone says nothing of the rest
+    assert at_last == ()  # five failed, wherever at that host: one tries it, later
+    assert await states(stand) == [("pending", "")] * 8 + [("failed", "gone")]
+
+
+async def test_no_account_has_more_than_a_third_of_the_slots(redis: Redis):
+    stand = Stand(redis, RULES.model_copy(update={"slots": 6}))
+    for n in range(7):
+        await stand.job(Webhook(url=f"https://{n}.tarpit.example/"))
+    await stand.job(Webhook(url="https://b.example/"), account="bob")
+
+    first = await stand.claim()
+    await stand.end([p for p in first if p.account == "ada"])
+    second = await stand.claim()
+
+    assert [p.account for p in first] == ["ada", "ada", "bob"]
+    assert [p.account for p in second] == ["ada", "ada"]
+    await stand.end(second)
+    for _ in range(2):
+        await stand.end(await stand.claim())
+    assert await states(stand) == [("delivered", "")] * 7
+    await stand.close()
+
+
 async def test_a_host_is_called_no_faster_than_it_may_be(redis: Redis):
-    stand = Stand(redis, RULES.model_copy(update={"host_per_minute": 120}))
+    rules = RULES.model_copy(update={"host_per_minute": 120, "max_in_flight": 10})
+    stand = Stand(redis, rules)
     for path in "abcd":
         await stand.job(Webhook(url=f"https://b.example/{path}"))
     await stand.job(Webhook(url="https://c.example/"))

@@ -35,7 +35,6 @@ from tests.fakes.certificate import make_certificate
 from tests.fakes.pictures import draw
 from tests.fakes.upstreams.a1111 import A1111Fake
 from tests.fakes.upstreams.azure_openai import AzureOpenAIFake
-from tests.fakes.upstreams.base import KEY
 from tests.fakes.upstreams.bedrock import BedrockFake
 from tests.fakes.upstreams.fal import FalFake
 from tests.fakes.upstreams.gemini import GeminiFake
@@ -44,6 +43,7 @@ from tests.fakes.upstreams.openrouter import OpenRouterFake
 from tests.fakes.upstreams.replicate import ReplicateFake
 from tests.fakes.upstreams.together import TogetherFake
 from tests.fakes.upstreams.vertex_imagen import VertexImagenFake
+from tests.fakes.upstreams.words import KEY
 from tests.fakes.upstreams.xai import XAIFake
 
 pytestmark = [

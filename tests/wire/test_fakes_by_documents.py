@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from tests.fakes.pictures import draw
-from tests.fakes.upstreams.base import KEY
 from tests.fakes.upstreams.bfl import BFLFake
 from tests.fakes.upstreams.comfyui import ComfyUIFake
 from tests.fakes.upstreams.deepinfra import DeepInfraFake
@@ -20,6 +19,7 @@ from tests.fakes.upstreams.horde import HordeFake
 from tests.fakes.upstreams.ideogram import IdeogramFake
 from tests.fakes.upstreams.runware import RunwareFake
 from tests.fakes.upstreams.stability import StabilityFake
+from tests.fakes.upstreams.words import KEY
 
 PICTURE = draw("to start from", width=64, height=64)
 

@@ -1,16 +1,22 @@
-"""The same sentences as `tests/unit/test_job_store.py`, on a real Valkey."""
+"""The same sentences on jobs as in `tests/unit`, on a real Valkey."""
 
 import asyncio
 import time
 
 import pytest
+from redis.asyncio import Redis
 
 from service.core.errors import JobNotFound, QueueUnavailable
 from service.job_store import JobStore
 from service.job_store.pool import redis_pool
-from tests.conftest import redis  # noqa: F401 - the real one takes the fake's place
+from tests.fakes.store_jobs import job
+from tests.unit.test_job_cache import *  # noqa: F403
+from tests.unit.test_job_claims import *  # noqa: F403
+from tests.unit.test_job_queues_of_keys import *  # noqa: F403
 from tests.unit.test_job_store import *  # noqa: F403
-from tests.unit.test_job_store import Redis, job
+from tests.unit.test_job_submissions import *  # noqa: F403
+from tests.unit.test_job_units import *  # noqa: F403
+from tests.unit.test_job_words import *  # noqa: F403
 
 
 async def test_a_refused_submission_does_not_appear_after_the_thaw(valkey):

@@ -326,7 +326,6 @@ class TestJobStoreModel(JobStoreMachine.TestCase):
     settings = settings(
         max_examples=EXAMPLES,
         stateful_step_count=40,
-        deadline=None,
         report_multiple_bugs=False,
     )
 

@@ -200,7 +200,7 @@ async def test_a_request_without_an_answer_may_have_been_billed(
     upstream, outbound, fault
 ):
     upstream.fail_with(fault)
-    provider = upstream.provider(outbound, timeout=timedelta(seconds=0.3))
+    provider = upstream.provider(outbound, timeout=timedelta(seconds=0.2))
 
     error = await refused(provider.generate(REQUEST, model=upstream.model, call=Call()))
 
@@ -269,7 +269,7 @@ async def test_a_task_is_on_record_before_anybody_looks_at_it(upstream, provider
 
 @having("tasks")
 async def test_whoever_comes_after_a_crash_buys_nothing(upstream, provider):
-    upstream.takes = timedelta(seconds=0.6)
+    upstream.takes = timedelta(seconds=0.3)
     books = Books()
     crashed = asyncio.create_task(
         provider.generate(REQUEST, model=upstream.model, call=books.call())

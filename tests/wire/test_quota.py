@@ -20,7 +20,7 @@ from service.job_store.outcomes import Outcome
 from service.job_store.pool import redis_pool
 from service.job_store.records import NewJob
 from service.settings import Limits
-from tests.unit.test_job_store import ATTEMPT, DONE, IMAGE
+from tests.fakes.store_jobs import ATTEMPT, DONE, IMAGE
 
 _UNITS = 5_000
 _IMAGES = 1_000

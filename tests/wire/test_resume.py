@@ -21,8 +21,8 @@ from service.job_store.leases import Leases
 from service.job_store.outcomes import Later, Outcome
 from service.job_store.records import NewJob
 from service.outbound import Outbound
-from tests.fakes.upstreams.base import KEY
 from tests.fakes.upstreams.bfl import BFLFake
+from tests.fakes.upstreams.words import KEY
 from workers.context import WorkerContext
 from workers.generate import generate
 from workers.inputs import Inputs

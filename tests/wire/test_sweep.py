@@ -14,7 +14,7 @@ from service.image_store.local import LocalImageStore
 from service.job_store import JobStore, keys
 from service.job_store.leases import Leases
 from service.job_store.outcomes import Outcome
-from tests.unit.test_job_store import ATTEMPT, job
+from tests.fakes.store_jobs import ATTEMPT, job
 from workers.sweep import Sweep
 
 MOMENT = timedelta(milliseconds=1)

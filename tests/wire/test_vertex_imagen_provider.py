@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from service.core.provider import Call
-from tests.fakes.upstreams.base import KEY
 from tests.fakes.upstreams.calling import REQUEST, speaking_to
 from tests.fakes.upstreams.vertex_imagen import VertexImagenFake
+from tests.fakes.upstreams.words import KEY
 
 MODEL = VertexImagenFake.model
 

@@ -1,12 +1,14 @@
 """What this package serves: the document as JSON and YAML, and a page to read.
 
-All three are made once, when the front door is built, and answered from memory.
+Each is made when it is first asked for, and from then on answered from memory: most
+front doors are never asked, and all three take as long as the rest of a start.
 """
 
 import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -51,13 +53,33 @@ class _Written:
         return self.headers["ETag"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Documents:
-    """The three, ready to be sent."""
+    """The three of a front door that is reached at `base_url`."""
 
-    json: _Written
-    yaml: _Written
-    page: _Written
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+
+    @cached_property
+    def json(self) -> _Written:
+        return _written(orjson.dumps(document_of(self._base_url)), JSON)
+
+    @cached_property
+    def yaml(self) -> _Written:
+        text = to_yaml(document_of(self._base_url))
+        return _written(text.encode(), "application/yaml")
+
+    @cached_property
+    def page(self) -> _Written:
+        digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+        policy = (
+            f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
+            "form-action 'none'; frame-ancestors 'none'"
+        )
+        return _written(
+            page_of(document_of(self._base_url)).encode(),
+            "text/html; charset=utf-8",
+            {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"},
+        )
 
 
 DOCUMENTS = web.AppKey("documents", Documents)
@@ -72,25 +94,6 @@ def document_of(base_url: str) -> dict[str, Any]:
         "description": _INTRODUCTION.format(base_url=base_url),
     }
     return assemble(OPERATIONS, info=info, tags=TAGS, base_url=base_url)
-
-
-def write(base_url: str) -> Documents:
-    """Make all three."""
-    document = document_of(base_url)
-    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
-    )
-    return Documents(
-        json=_written(orjson.dumps(document), JSON),
-        yaml=_written(to_yaml(document).encode(), "application/yaml"),
-        page=_written(
-            page_of(document).encode(),
-            "text/html; charset=utf-8",
-            {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"},
-        ),
-    )
 
 
 def _written(

@@ -107,18 +107,12 @@ forget_expected()
 
 local function wants_of(job) return { images = images_of(job), tag = tonumber(job[TAG]) } end
 
--- The route of an attempt that begins; else nil, and the lane to wait in until when. With tasks under way upstream it is theirs,
--- whatever was said of it since. Both are nil where nobody serves a route: then this worker says so.
+-- The route of an attempt that begins; else nil, and the lane to wait in until when. Where there is nobody to wait for both are
+-- nil: then this worker says so.
 local function route_for(job)
   if not job[ROUTES] then return nil end
-  local wants = wants_of(job)
-  local readable, kept = pcall(cjson.decode, job[TASKS] or '')
-  if readable and type(kept) == 'table' and kept.route then
-    local route, blocked, at = choose_again(kept.route, served, wants)
-    if route or blocked then return route, blocked and 'tasks:' .. kept.route, at end
-  end
-  local route, blocked, at = choose(job[ROUTES], served, wants)
-  return route, blocked and 'routes:' .. job[ROUTES], at
+  local route, name, at = way(job[ROUTES], job[TASKS], served, wants_of(job))
+  return route, name and lane_of(name, job[ACCOUNT]), at
 end
 
 -- The route with which a job whose worker died goes on: its own, or where nobody serves that any more, another. Nil and true:

@@ -11,11 +11,19 @@ local function wants(types, type)
   return false
 end
 
+-- Whom a job's own URL stands for: its host. A path for each job must not make a receiver of each.
+local function host_of(account, webhook)
+  local readable, own = pcall(cjson.decode, webhook)
+  local url = readable and type(own) == 'table' and own.url
+  local host = type(url) == 'string' and string.match(url, '^%a+://[^/?]+') or ''
+  return 'url:' .. redis.sha1hex(account .. '\n' .. host)
+end
+
 local function deliver(account, subject, type, event, endpoint, webhook)
   local id = 'dlv_' .. string.sub(event, 5) .. '_' .. (string.match(endpoint, '_(.+)$') or 'own')
   local key = 'darkroom:delivery:' .. id
   if call('EXISTS', key) == 1 then return end
-  local target = endpoint ~= '' and endpoint or 'url:' .. redis.sha1hex(webhook)
+  local target = endpoint ~= '' and endpoint or host_of(account, webhook)
   call('HSET', key, 'account', account, 'event', event, 'type', type, 'subject', subject, 'endpoint', endpoint,
     'webhook', webhook, 'target', target, 'state', 'pending', 'attempts', '0', 'fence', '0', 'created_ms', now_text)
   call('ZADD', DELIVER, now_text, id)

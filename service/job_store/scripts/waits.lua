@@ -1,9 +1,11 @@
 -- Who waits for a permit, of an API key (`key:{key id}`) or of a provider. The latter wait in one lane for each list of routes
 -- (`routes:{list}`), or at the route that has their upstream tasks (`tasks:{route}`): so one answer goes for all of a lane.
+-- Each lane costs every claim a look, and callers can invent lists: an account that made its share of lanes has what else it
+-- waits for in one for each first provider (`mixed:{provider}/{account}`), where its own jobs may stand in each other's way.
 -- Who is back in its lane holds no permit yet: one too many is sent here again by the claim.
 -- In `held:{key id}` wait jobs that may have been bought and whose key wants to be asked first: nothing wakes them (release.lua).
 local function is_of_key(name) return string.sub(name, 1, 4) == 'key:' end
-local function is_of_routes(name) return string.find(name, '^routes:') or string.find(name, '^tasks:') end
+local function is_of_routes(name) return string.find(name, '^routes:') or string.find(name, '^tasks:') or string.find(name, '^mixed:') end
 
 local function send_on(from, id, job)
   call('ZREM', from, id)
@@ -29,11 +31,43 @@ local function wake_key(name)
   if woken > 0 then ring() end
 end
 
--- Whom the first of a lane, and so the others of it, may call now; see `choose`.
+-- The route a job may call now; else nil, and the lane to wait in until when. With tasks under way upstream it is theirs, whatever
+-- was said of it since. Both are nil where there is nobody to wait for. See `choose`.
+local function way(routes, tasks, served, wants)
+  local readable, kept = pcall(cjson.decode, tasks or '')
+  kept = readable and type(kept) == 'table' and kept.route
+  if type(kept) == 'string' and provider_of(kept) then
+    local route, blocked, at = choose_again(kept, served, wants)
+    if route or blocked then return route, blocked and 'tasks:' .. kept, at end
+  end
+  local route, blocked, at = choose(routes, served, wants)
+  return route, blocked and 'routes:' .. routes, at
+end
+
+-- The same for the first of a lane, and so for the others of it.
 local function way_of(name, served, head)
   local kind, routes = string.match(name, '^(%a+):(.*)$')
   if kind == 'tasks' then return choose_again(routes, served, head) end
-  return choose(routes, served, head)
+  if kind == 'routes' then return choose(routes, served, head) end
+  return way(head.routes, head.tasks, served, head)
+end
+
+-- The name of the lane for a job of that account, where `name` is that of one for nothing else.
+local MOST_LANES, LANES_TTL_MS = 32, '86400000'
+local function lane_of(name, account)
+  if call('SISMEMBER', WAITS, name) == 1 then return name end
+  local made = queue .. ':lanes:' .. account
+  if call('SCARD', made) >= MOST_LANES then
+    for _, other in ipairs(call('SMEMBERS', made)) do
+      if call('SISMEMBER', WAITS, other) == 0 then call('SREM', made, other) end
+    end
+    if call('SCARD', made) >= MOST_LANES then
+      return 'mixed:' .. provider_of(string.match(name, ':(.*)$')) .. '/' .. account
+    end
+  end
+  call('SADD', made, name)
+  call('PEXPIRE', made, LANES_TTL_MS)
+  return name
 end
 
 -- One that may go on as far as its provider is concerned; its key may have run out of permits meanwhile.
@@ -51,38 +85,43 @@ local function send_called(from, id, route)
   end
 end
 
+-- The first of a lane; nil when nobody is left in it.
+local function head_of(name)
+  local id, tag = unpack(call('ZRANGE', waiting(name), 0, 0, 'WITHSCORES'))
+  if not id then
+    call('SREM', WAITS, name)
+    return nil
+  end
+  local seen = redis.pcall('HMGET', job_key(id), 'images', 'routes', 'tasks')
+  return { name = name, id = id, tag = tonumber(tag), images = tonumber(seen[1] or 1) or 1, routes = seen[2] or '', tasks = seen[3] }
+end
+
+-- Put one where it belongs among heads that stand with the lowest tag last.
+local function line_up(heads, head)
+  local at = #heads + 1
+  while at > 1 and heads[at - 1].tag < head.tag do at = at - 1 end
+  table.insert(heads, at, head)
+end
+
 -- Let those go on whose providers take calls, lowest tag of all lanes first. Returns when the next may go, where a clock decides
 -- that. `served`: see `choose`.
 local function wake_called(served)
   local heads, woken, soonest = {}, 0, nil
-  local function look(name)
-    local id, tag = unpack(call('ZRANGE', waiting(name), 0, 0, 'WITHSCORES'))
-    local images = id and redis.pcall('HGET', job_key(id), 'images')
-    heads[name] = { id = id, tag = tonumber(tag), images = tonumber(images or 1) or 1 }
-  end
   for _, g in pairs(gates) do g.saved = nil end
   for _, name in ipairs(call('SMEMBERS', WAITS)) do
-    if is_of_routes(name) then look(name) end
+    if is_of_routes(name) then heads[#heads + 1] = head_of(name) end
   end
-  while woken < MOST_WOKEN do
-    local name, lowest
-    for each, head in pairs(heads) do
-      if not head.tag then
-        heads[each] = nil
-        call('SREM', WAITS, each)
-      elseif not lowest or head.tag < lowest then
-        name, lowest = each, head.tag
-      end
-    end
-    if not name then break end
-    local route, blocked, at = way_of(name, served, heads[name])
-    if blocked then
-      heads[name] = nil
-      if at and (not soonest or at < soonest) then soonest = at end
-    else
-      send_called(waiting(name), heads[name].id, route)
-      look(name)
+  table.sort(heads, function(a, b) return a.tag > b.tag end)
+  while #heads > 0 and woken < MOST_WOKEN do
+    local head = table.remove(heads)
+    local route, blocked, at = way_of(head.name, served, head)
+    if not blocked then
+      send_called(waiting(head.name), head.id, route)
+      local next_one = head_of(head.name)
+      if next_one then line_up(heads, next_one) end
       woken = woken + 1
+    elseif at and (not soonest or at < soonest) then
+      soonest = at
     end
   end
   if woken > 0 then ring() end

@@ -1,24 +1,24 @@
 -- Take deliveries that are due. ARGV 1 worker, 2 most, 3 lease ms, 4 most at once per target, 5 calls a minute per host (0: no
--- limit), 6 retention ms, 7 the longest that an unsuccessful delivery is tried, in ms.
+-- limit), 6 retention ms, 7 the longest that an unsuccessful delivery is tried, in ms, 8 slots of a worker.
 -- Returns when the next is due (ms from now, -1: none), whether some were left behind, and per delivery:
 --   id, fence, attempts, attempts since somebody asked for it, event, type, subject, account, created ms, endpoint, webhook, url,
 --   secret, old secret ('' where there is none)
 local LOOKED_AT = 300 -- entries that one claim moves at most; each is looked at once, and then taken or out of the way
 local worker, most, lease_end = ARGV[1], tonumber(ARGV[2]), whole(now + tonumber(ARGV[3]))
 local at_once, per_minute = tonumber(ARGV[4]), tonumber(ARGV[5])
-local retention, patience = ARGV[6], tonumber(ARGV[7])
+local retention, patience, slots = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local taken, left = {}, false
 
 -- Lanes are woken by who comes back from their target; some are looked at here too, so that none waits for one who died, or for
 -- longer than anything is tried.
 for _, name in ipairs(call('SRANDMEMBER', WAITS, 3)) do
-  local t = target(name, string.sub(name, 1, 4) == 'url:' and '' or name)
+  local t = target(name, string.sub(name, 1, 3) == 'ep_' and name or '')
   for _, id in ipairs(call('ZRANGEBYSCORE', wait_key(name), '-inf', whole(now - patience), 'LIMIT', 0, MOST_WOKEN)) do
     local d = look(id)
     call('ZREM', wait_key(name), id)
     if d then conclude(id, d, 'failed', 'exhausted', retention) end
   end
-  wake(t, at_once)
+  wake(t, most_of(name, at_once, slots))
 end
 
 -- The hosts' pace: calls are spread over the minute but for a second's worth at once. Returns when this one's turn is.
@@ -35,7 +35,7 @@ local function passes(id, d, t)
   if d[STATE] == 'running' and call('SISMEMBER', held_key(t.name), id) == 1 then return true end -- its worker died
   if t.failures >= FAILURES and t.probe ~= id then
     if is_probing(t) then
-      set_aside(id, d)
+      set_aside(id, t.name)
       return false
     end
     probe_with(t, id)
@@ -44,9 +44,11 @@ local function passes(id, d, t)
     call('ZADD', DELIVER, whole(t.opens), id)
     return false
   end
-  if t.held >= at_once then
-    set_aside(id, d)
-    return false
+  for _, one in ipairs({ t, account_of(d) }) do
+    if one.held >= most_of(one.name, at_once, slots) then
+      set_aside(id, one.name)
+      return false
+    end
   end
   return true
 end
@@ -64,7 +66,7 @@ local function take(id, d, t, url)
   local fence = tonumber(d[FENCE]) + 1
   call('HSET', delivery_key(id), 'state', 'running', 'fence', whole(fence), 'worker', worker)
   call('ZADD', DELIVER, lease_end, id)
-  if call('SADD', held_key(t.name), id) == 1 then t.held = t.held + 1 end
+  hold(id, d, t)
   local attempts = tonumber(d[ATTEMPTS])
   taken[#taken + 1] = { id, fence, attempts, attempts - tonumber(d[BASE] or 0), d[EVENT], d[TYPE], d[SUBJECT], d[ACCOUNT],
     tonumber(d[CREATED]), d[ENDPOINT], d[WEBHOOK] or '', url, t.secret or '', t.old_secret or '' }
@@ -86,14 +88,18 @@ for nth, id in ipairs(call('ZRANGEBYSCORE', DELIVER, '-inf', now_text, 'LIMIT', 
     call('ZREM', DELIVER, id)
   else
     local t = target(d[TARGET], d[ENDPOINT])
-    local url = url_of(d, t)
-    if t.dead or not url then
+    local url, death = url_of(d, t), death_of(d, t)
+    if death or not url then
       if d[STATE] == 'running' then call('HINCRBY', delivery_key(id), 'fence', 1) end -- whoever held it has no say any more
-      conclude(id, d, 'failed', t.dead or 'invalid_url', retention)
+      conclude(id, d, 'failed', death or 'invalid_url', retention)
     elseif passes(id, d, t) and is_its_turn(id, d, url) then
       take(id, d, t, url)
     end
   end
+end
+-- What came from an account's lane may have found its target full: the next may not.
+for name, t in pairs(left and {} or targets) do
+  if is_account(name) and call('EXISTS', wait_key(name)) == 1 then wake(t, most_of(name, at_once, slots)) end
 end
 ring_deliverers()
 write_counts()

@@ -1,7 +1,8 @@
 -- Stands before every script on deliveries, behind `common` and `outbox`. KEYS[1] is `darkroom:deliver`; all keys are described in
 -- the package's `__init__.py`.
--- Who may be called now is a question to the target, an endpoint or a job's own URL: so many at once, and while it fails one at a
--- time, at growing intervals. A delivery that may not go waits in the target's lane, where it holds no slot and is not looked at.
+-- Who may be called now is a question to the target, an endpoint or the host that a job's own URL names: so many at once, and
+-- while it fails one at a time, at growing intervals. A delivery that may not go waits in the target's lane, where it holds no slot
+-- and is not looked at. An account has a lane, too, for what is over its share of all slots.
 local WAITS, COUNTS = DELIVER .. ':waits', DELIVER .. ':counts'
 local FAILURES, STEPS = 5, 6 -- failures in a row that open a breaker; doublings until it stays open longest
 local TARGET_TTL_MS, GONE_TTL_MS = '604800000', '86400000'
@@ -11,6 +12,7 @@ local function endpoint_key(id) return 'darkroom:endpoint:' .. id end
 local function target_key(name) return DELIVER .. ':target:' .. name end
 local function held_key(name) return DELIVER .. ':held:' .. name end
 local function wait_key(name) return DELIVER .. ':wait:' .. name end
+local function gone_key(account, webhook) return DELIVER .. ':gone:' .. redis.sha1hex(account .. '\n' .. webhook) end
 
 -- Positions of what `look` returns; an absent one is false.
 local STATE, ACCOUNT, FENCE, ATTEMPTS, BASE, TARGET, ENDPOINT, CREATED, SINCE, TURN, WEBHOOK, EVENT, TYPE, SUBJECT =
@@ -28,9 +30,9 @@ local targets = {}
 local function target(name, endpoint)
   local t = targets[name]
   if t then return t end
-  local seen = call('HMGET', target_key(name), 'failures', 'opens_ms', 'probe', 'gone')
+  local seen = call('HMGET', target_key(name), 'failures', 'opens_ms', 'probe')
   t = { name = name, failures = tonumber(seen[1] or 0), opens = tonumber(seen[2] or 0), probe = seen[3] or '',
-    held = call('SCARD', held_key(name)), dead = seen[4] and 'gone' }
+    held = call('SCARD', held_key(name)) }
   if endpoint ~= '' then
     local e = redis.pcall('HMGET', endpoint_key(endpoint), 'state', 'url', 'secret', 'old_secret', 'old_until_ms', 'failing_ms')
     t.url, t.secret, t.failing = e[2], e[3], tonumber(e[6] or nil)
@@ -39,6 +41,28 @@ local function target(name, endpoint)
   end
   targets[name] = t
   return t
+end
+
+local function account_of(d) return target('account:' .. d[ACCOUNT], '') end
+local function is_account(name) return string.sub(name, 1, 8) == 'account:' end
+
+-- Why a delivery is not to be sent at all. One URL that is gone says nothing of the others at its host.
+local function death_of(d, t)
+  if d[ENDPOINT] ~= '' then return t.dead end
+  return call('EXISTS', gone_key(d[ACCOUNT], d[WEBHOOK] or '')) == 1 and 'gone' or nil
+end
+
+-- How many may be in work at once: of a target `at_once`, of an account a third of the slots that all workers have. It chooses who
+-- is called, and so how long that takes.
+local SHARE, SPOKE_MS = 3, 120000
+local of_account
+local function most_of(name, at_once, slots)
+  if not is_account(name) then return at_once end
+  if not of_account then
+    local workers = math.max(1, call('ZCOUNT', 'darkroom:workers', whole(now - SPOKE_MS), '+inf'))
+    of_account = math.max(1, math.floor(workers * slots / SHARE))
+  end
+  return of_account
 end
 
 -- Whether the one that tries an open breaker is still about.
@@ -74,14 +98,22 @@ local function wake(t, most)
 end
 
 -- Who comes last stands last, so that not always the same one tries a receiver that fails.
-local function set_aside(id, d)
+local function set_aside(id, name)
   call('ZREM', DELIVER, id)
-  call('ZADD', wait_key(d[TARGET]), now_text, id)
-  call('SADD', WAITS, d[TARGET])
+  call('ZADD', wait_key(name), now_text, id)
+  call('SADD', WAITS, name)
 end
 
-local function drop_held(t, id)
-  if call('SREM', held_key(t.name), id) == 1 then t.held = t.held - 1 end
+local function hold(id, d, t)
+  for _, one in ipairs({ t, account_of(d) }) do
+    if call('SADD', held_key(one.name), id) == 1 then one.held = one.held + 1 end
+  end
+end
+
+local function drop_held(id, d, t)
+  for _, one in ipairs({ t, account_of(d) }) do
+    if call('SREM', held_key(one.name), id) == 1 then one.held = one.held - 1 end
+  end
 end
 
 -- How it went, by how often; written once.
@@ -97,7 +129,7 @@ local function conclude(id, d, state, reason, retention, ...)
   if d[TURN] then call('HDEL', delivery_key(id), 'turn') end
   call('PEXPIRE', delivery_key(id), retention)
   call('ZREM', DELIVER, id)
-  drop_held(target(d[TARGET], d[ENDPOINT]), id)
+  drop_held(id, d, target(d[TARGET], d[ENDPOINT]))
   count(reason == '' and state or reason)
 end
 

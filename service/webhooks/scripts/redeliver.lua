@@ -6,12 +6,13 @@ local d = look(id)
 if not d or d[ACCOUNT] ~= ARGV[2] then return 'unknown' end
 if d[STATE] == 'running' then return 'made' end
 local t = target(d[TARGET], d[ENDPOINT])
-if t.dead and t.dead ~= 'gone' then return t.dead end
-call('HDEL', target_key(t.name), 'gone')
+if t.dead then return t.dead end
+call('DEL', gone_key(d[ACCOUNT], d[WEBHOOK] or ''))
 call('HSET', delivery_key(id), 'state', 'pending', 'base', d[ATTEMPTS], 'since_ms', now_text)
 call('HDEL', delivery_key(id), 'reason', 'completed_ms', 'turn')
 call('PERSIST', delivery_key(id))
-call('ZREM', wait_key(d[TARGET]), id)
+call('ZREM', wait_key(t.name), id)
+call('ZREM', wait_key(account_of(d).name), id)
 call('ZADD', DELIVER, now_text, id)
 rang = true
 ring_deliverers()

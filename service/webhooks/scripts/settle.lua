@@ -1,11 +1,11 @@
 -- Write down what attempts came to. ARGV 1 retention ms, 2 most at once per target, 3 longest that a breaker is open (ms), 4 after
 -- how long of nothing but failures an endpoint is disabled (ms), 5 how long a listing is kept (ms), 6 the
--- longest that an unsuccessful delivery is tried (ms); then per delivery:
+-- longest that an unsuccessful delivery is tried (ms), 7 slots of a worker; then per delivery:
 --   id, fence, what is next (delivered | again | exhausted | gone | back), the wait before the next attempt (ms), the log's line
 -- `back` gives a delivery back as if it had not been claimed. Idempotent for its own fence.
 -- Returns per delivery 1 written, 0 refused (fenced off).
 local retention, most, longest, disable_after = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local patience = tonumber(ARGV[6])
+local patience, slots = tonumber(ARGV[6]), tonumber(ARGV[7])
 local REASONS = { delivered = '', again = 'exhausted', exhausted = 'exhausted', gone = 'gone' }
 local answers, accounts, seen = {}, {}, {}
 
@@ -26,15 +26,11 @@ local function went_wrong(t, id)
   call('PEXPIRE', target_key(t.name), TARGET_TTL_MS)
 end
 
--- An endpoint that says it is gone, or has said nothing good for days, hears no more.
+-- An endpoint that says it is gone, or has said nothing good for days, hears no more; nor does a job's own URL that is gone.
 local function judge(t, d, is_gone)
   local endpoint = d[ENDPOINT]
   if endpoint == '' then
-    if is_gone then
-      call('HSET', target_key(t.name), 'gone', '1')
-      call('PEXPIRE', target_key(t.name), GONE_TTL_MS)
-      t.dead = 'gone'
-    end
+    if is_gone then call('SET', gone_key(d[ACCOUNT], d[WEBHOOK] or ''), '1', 'PX', GONE_TTL_MS) end
   elseif t.dead then
     return
   elseif is_gone then
@@ -51,31 +47,31 @@ local function settle(id, d, t, word, wait, line)
   if word == 'back' then
     call('HSET', delivery_key(id), 'state', 'pending')
     call('ZADD', DELIVER, now_text, id)
-    drop_held(t, id)
+    drop_held(id, d, t)
     rang = true
     return
   end
   local n = whole(tonumber(d[ATTEMPTS]) + 1)
-  if word == 'delivered' then
+  if word == 'delivered' or word == 'gone' and d[ENDPOINT] == '' then -- the host of a URL that is gone is up
     went_well(t, d[ENDPOINT])
   else
     went_wrong(t, id)
-    judge(t, d, word == 'gone')
   end
+  if word ~= 'delivered' then judge(t, d, word == 'gone') end
   local is_old = now - tonumber(d[SINCE] or d[CREATED]) > patience
   if word == 'again' and not is_old then
     call('HSET', delivery_key(id), 'state', 'pending', 'attempts', n, 'log:' .. n, line)
     if d[TURN] then call('HDEL', delivery_key(id), 'turn') end
     call('ZADD', DELIVER, whole(now + wait), id)
     count('again')
-    drop_held(t, id)
+    drop_held(id, d, t)
   else
     local state = word == 'delivered' and word or 'failed'
     conclude(id, d, state, REASONS[word], retention, 'attempts', n, 'log:' .. n, line)
   end
 end
 
-for at = 7, #ARGV, 5 do
+for at = 8, #ARGV, 5 do
   local id = ARGV[at]
   local d = not seen[id] and look(id)
   if not d or d[FENCE] ~= ARGV[at + 1] then
@@ -91,7 +87,7 @@ for at = 7, #ARGV, 5 do
   end
 end
 for _, t in pairs(targets) do
-  if call('EXISTS', wait_key(t.name)) == 1 then wake(t, most) end
+  if call('EXISTS', wait_key(t.name)) == 1 then wake(t, most_of(t.name, most, slots)) end
 end
 for account in pairs(accounts) do
   local listing = 'darkroom:deliveries:' .. account

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.fakes.upstreams import FAKES
-from tests.fakes.upstreams.base import Asked
+from tests.fakes.upstreams.words import Asked
 
 
 class Ledger:

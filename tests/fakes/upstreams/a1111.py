@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import decoded, inline
+from tests.fakes.upstreams.words import KEY, Asked, Refusal, Result
 
 
 def _names(text: str) -> set[str]:
@@ -77,10 +79,7 @@ class A1111Fake(Fake):
         )
 
     async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        images = list[str]()
-        for result in results:
-            assert not isinstance(result, Link)
-            images.append(base64.b64encode(result).decode())
+        images = [inline(result) for result in results]
         info = {"seed": 1, "all_seeds": [1], "infotexts": [asked.prompt]}
         body: dict[str, Any] = {
             "images": images,
@@ -99,6 +98,4 @@ class A1111Fake(Fake):
 
 def _decoded(text: str) -> bytes:
     """Decode base64, in a `data:` URL or alone, as the web UI does."""
-    data = base64.b64decode(text.rpartition(",")[2])
-    opened(data)
-    return data
+    return decoded(text.rpartition(",")[2])

@@ -1,6 +1,5 @@
 """Azure's v1 API over OpenAI's own rules; proven by `openai`."""
 
-import base64
 from typing import Any, ClassVar
 
 from aiohttp import web
@@ -8,7 +7,9 @@ from aiohttp import web
 from tests.fakes.openai_forms import check_files, read_form
 from tests.fakes.openai_rules import Refusal as OpenAIRefusal
 from tests.fakes.openai_rules import check
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import inline
+from tests.fakes.upstreams.words import KEY, Asked, Refusal, Result
 
 
 class AzureOpenAIFake(Fake):
@@ -65,10 +66,7 @@ class AzureOpenAIFake(Fake):
         )
 
     async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        items = list[dict[str, Any]]()
-        for result in results:
-            assert not isinstance(result, Link)
-            items.append({"b64_json": base64.b64encode(result).decode()})
+        items = [{"b64_json": inline(result)} for result in results]
         usage = {"input_tokens": 10, "output_tokens": 272 * asked.n}
         return web.json_response(
             {"created": 1, "data": items, "usage": usage},

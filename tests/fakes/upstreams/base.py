@@ -16,60 +16,22 @@ behind them are served.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from aiohttp import web
-from PIL import Image
 
 from service.core.catalog import ProviderEntry
 from service.core.provider import Provider
 from service.outbound import Outbound
 from tests.fakes.certificate import server_context
 from tests.fakes.pictures import draw
+from tests.fakes.upstreams.faults import BROKEN, REFUSALS, SPOILT
+from tests.fakes.upstreams.words import KEY, Asked, Link, Refusal, Result
 from workers.providers import adapter
-
-KEY = "key-of-ours"
-
-
-class Refusal(Exception):
-    """The provider would not take this request; worded by `Fake.refused`."""
-
-    def __init__(self, status: int, kind: str, **more: Any) -> None:
-        super().__init__(kind)
-        self.status, self.kind, self.more = status, kind, more
-
-
-@dataclass(frozen=True)
-class Link:
-    """A result that is a link to somewhere else."""
-
-    url: str
-
-
-@dataclass
-class Asked:
-    """What a call asked for, as the provider understood it."""
-
-    prompt: str
-    model: str
-    width: int
-    height: int
-    n: int = 1
-    image_format: str = "png"
-    images: list[bytes] = field(default_factory=list)
-    mask: bytes | None = None
-    seed: int | None = None
-    fields: Any = None
-    id: str = ""
-
-
-Result = bytes | Link
 
 
 class Fake:
@@ -157,7 +119,7 @@ class Fake:
         raise NotImplementedError
 
     def lost(self, asked: Asked) -> web.Response:
-        """Take the task and forget it."""
+        """Take the task, and know nothing of it later."""
         raise NotImplementedError
 
     # What all share.
@@ -217,6 +179,10 @@ class Fake:
         self._files[name] = data
         return f"{self.origin}/files/{name}"
 
+    def url_of(self, result: Result) -> str:
+        """Return where the result lies: the link it is, or one of ours."""
+        return result.url if isinstance(result, Link) else self.link_to(result)
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one call that costs money."""
         self._at_once += 1
@@ -258,15 +224,15 @@ class Fake:
     async def _misbehave(
         self, request: web.Request, asked: Asked, name: str, argument: str
     ) -> web.StreamResponse:
-        if name in _REFUSALS:
-            status, kind = _REFUSALS[name]
+        if name in REFUSALS:
+            status, kind = REFUSALS[name]
             return self.refused(Refusal(status or int(argument), kind))
         if name == "throttled":
             return self._throttled(argument)
-        if name in _BROKEN:
-            return await _BROKEN[name](request, argument)
-        if name in _SPOILT:
-            results = _SPOILT[name](self.drawn(asked)[0], argument)
+        if name in BROKEN:
+            return await BROKEN[name](request, argument)
+        if name in SPOILT:
+            results = SPOILT[name](self.drawn(asked)[0], argument)
             return await self.deliver(asked, results)
         say: Callable[[Asked], web.Response] = getattr(self, name)
         return say(asked)
@@ -284,128 +250,3 @@ class Fake:
         if data is None:
             raise web.HTTPNotFound
         return web.Response(body=data)
-
-
-class TaskFake(Fake):
-    """A fake whose calls submit tasks; `look` tells how one stands.
-
-    Attributes:
-        looks: Ids of the tasks that were looked at, in order.
-    """
-
-    tasks: ClassVar[bool] = True
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.looks: list[str] = []
-        self._results: dict[str, list[Result] | str] = {}
-        self._ready_at: dict[str, float] = {}
-
-    def accept(self, asked: Asked, outcome: list[Result] | str) -> None:
-        """Take the task; it ends, after its time, with images or in a state."""
-        self._results[asked.id] = outcome
-        now = asyncio.get_running_loop().time()
-        self._ready_at[asked.id] = now + self._time_of().total_seconds()
-
-    def look(self, task: str) -> list[Result] | str | None:
-        """Return how the task ended; None while under way.
-
-        Raises:
-            KeyError: There is no such task.
-        """
-        self.looks.append(task)
-        outcome = self._results[task]
-        if asyncio.get_running_loop().time() < self._ready_at[task]:
-            return None
-        return outcome
-
-    def forget_tasks(self) -> None:
-        """Lose all tasks, as a provider that was restarted does."""
-        self._results.clear()
-
-
-def opened(data: bytes) -> Image.Image:
-    """Decode what an adapter sent along.
-
-    Raises:
-        Refusal: It is no image, which every provider refuses.
-    """
-    try:
-        image = Image.open(BytesIO(data))
-        image.load()
-    except Exception as exc:
-        raise Refusal(400, "invalid_image") from exc
-    return image
-
-
-def _aborted(request: web.Request) -> web.Response:
-    assert request.transport is not None
-    request.transport.abort()
-    return web.Response()
-
-
-_REFUSALS = {
-    "status": (0, "server_error"),
-    "overloaded": (503, "overloaded"),
-    "unauthorized": (401, "unauthorized"),
-    "unpaid": (402, "unpaid"),
-}
-
-
-_SPOILT: dict[str, Callable[[bytes, str], list[Result]]] = {
-    "half_image": lambda data, _: [data[: len(data) // 2]],
-    "not_an_image": lambda _, __: [b"<html>not an image</html>"],
-    "empty": lambda _, __: [],
-    "fewer": lambda data, _: [data],
-    "link": lambda _, link: [Link(link)],
-}
-
-
-async def _html(_: web.Request, status: str) -> web.Response:
-    page = "<html><title>Bad gateway</title></html>"
-    return web.Response(text=page, content_type="text/html", status=int(status))
-
-
-async def _hang(_: web.Request, __: str) -> web.Response:
-    return await asyncio.get_running_loop().create_future()
-
-
-async def _hang_midway(request: web.Request, _: str) -> web.StreamResponse:
-    response = await _half_an_answer(request)
-    await asyncio.get_running_loop().create_future()
-    return response
-
-
-async def _reset(request: web.Request, _: str) -> web.Response:
-    return _aborted(request)
-
-
-async def _reset_midway(request: web.Request, _: str) -> web.Response:
-    await _half_an_answer(request)
-    return _aborted(request)
-
-
-async def _half_an_answer(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Length": "100000"})
-    response.content_type = "application/json"
-    await response.prepare(request)
-    await response.write(b'{"created": 1, "data": [{"b64_json": "')
-    return response
-
-
-async def _endless(request: web.Request, _: str) -> web.StreamResponse:
-    response = web.StreamResponse()
-    response.content_type = "application/json"
-    await response.prepare(request)
-    while True:
-        await response.write(b" " * 1_000_000)
-
-
-_BROKEN: dict[str, Callable[[web.Request, str], Awaitable[web.StreamResponse]]] = {
-    "html": _html,
-    "hang": _hang,
-    "reset": _reset,
-    "hang_midway": _hang_midway,
-    "reset_midway": _reset_midway,
-    "huge": _endless,
-}

@@ -1,23 +1,14 @@
 """Bedrock's `InvokeModel` for Stability's models; proven by `boto3`."""
 
-import base64
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import decoded, inline
+from tests.fakes.upstreams.shapes import STABILITYS
+from tests.fakes.upstreams.words import KEY, Asked, Refusal, Result
 
-_RATIOS = {
-    "1:1": (1024, 1024),
-    "16:9": (1344, 768),
-    "9:16": (768, 1344),
-    "21:9": (1536, 640),
-    "9:21": (640, 1536),
-    "2:3": (832, 1216),
-    "3:2": (1216, 832),
-    "4:5": (896, 1088),
-    "5:4": (1088, 896),
-}
 _COMMON = {"prompt", "negative_prompt", "output_format", "seed"}
 _FIELDS = {
     "sd3-5": _COMMON | {"aspect_ratio", "mode", "image", "strength"},
@@ -59,24 +50,21 @@ class BedrockFake(Fake):
             raise Refusal(400, "invalid")
         if body.get("seed", 0) not in range(4_294_967_295):
             raise Refusal(400, "invalid")
-        width, height = _RATIOS[body.get("aspect_ratio", "1:1")]
+        width, height = STABILITYS[body.get("aspect_ratio", "1:1")]
         return Asked(
             prompt=body["prompt"],
             model=model,
             width=width,
             height=height,
             image_format=body.get("output_format", "png"),
-            images=[_decoded(body["image"])] if "image" in body else [],
-            mask=_decoded(body["mask"]) if "mask" in body else None,
+            images=[decoded(body["image"])] if "image" in body else [],
+            mask=decoded(body["mask"]) if "mask" in body else None,
             seed=body.get("seed"),
             fields=body,
         )
 
     async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        images = list[str]()
-        for result in results:
-            assert not isinstance(result, Link)
-            images.append(base64.b64encode(result).decode())
+        images = [inline(result) for result in results]
         return _answer(asked, images=images, finish_reasons=[None] * len(images))
 
     def rejected(self, asked: Asked) -> web.Response:
@@ -97,9 +85,3 @@ class BedrockFake(Fake):
 def _answer(asked: Asked, **fields: Any) -> web.Response:
     headers = {"x-amzn-RequestId": asked.id}
     return web.json_response({"seeds": [1], **fields}, headers=headers)
-
-
-def _decoded(text: str) -> bytes:
-    data = base64.b64decode(text)
-    opened(data)
-    return data

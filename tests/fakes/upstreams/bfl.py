@@ -1,19 +1,12 @@
 """Black Forest Labs' API: tasks, looked at where `polling_url` says."""
 
-import base64
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import (
-    KEY,
-    Asked,
-    Link,
-    Refusal,
-    Result,
-    TaskFake,
-    opened,
-)
+from tests.fakes.upstreams.images import decoded
+from tests.fakes.upstreams.tasks import TaskFake
+from tests.fakes.upstreams.words import KEY, Asked, Refusal
 
 _BY_RATIO = ("kontext", "ultra")
 _RATIOS = {"1:1": (1024, 1024), "16:9": (1392, 752), "9:16": (752, 1392)}
@@ -56,7 +49,7 @@ class BFLFake(TaskFake):
             raise Refusal(422, "invalid")
         width, height = (1024, 1024) if fill else _size(body, model)
         images = [
-            _decoded(value)
+            decoded(value)
             for name, value in body.items()
             if name == "image" or name.startswith("input_image")
         ]
@@ -67,37 +60,26 @@ class BFLFake(TaskFake):
             height=height,
             image_format=body.get("output_format", "jpeg"),
             images=images,
-            mask=_decoded(body["mask"]) if "mask" in body else None,
+            mask=decoded(body["mask"]) if "mask" in body else None,
             seed=body.get("seed"),
             fields=body,
         )
 
-    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        self.accept(asked, results)
-        return self._submitted(asked)
-
     def rejected(self, asked: Asked) -> web.Response:
-        self.accept(asked, "Content Moderated")
-        return self._submitted(asked)
+        return self.ends_in(asked, "Content Moderated")
 
     def request_moderated(self, asked: Asked) -> web.Response:
-        self.accept(asked, "Request Moderated")
-        return self._submitted(asked)
+        return self.ends_in(asked, "Request Moderated")
 
     def in_a_new_state(self, asked: Asked) -> web.Response:
         """Take the task, and say of it at first what no document names."""
         self._news.add(asked.id)
-        self.accept(asked, [*self.drawn(asked)])
-        return self._submitted(asked)
+        return self.ends_in(asked, [*self.drawn(asked)])
 
     def failed(self, asked: Asked) -> web.Response:
-        self.accept(asked, "Error")
-        return self._submitted(asked)
+        return self.ends_in(asked, "Error")
 
-    def lost(self, asked: Asked) -> web.Response:
-        return self._submitted(asked)
-
-    def _submitted(self, asked: Asked) -> web.Response:
+    def submitted(self, asked: Asked) -> web.Response:
         return web.json_response(
             {
                 "id": asked.id,
@@ -125,7 +107,7 @@ class BFLFake(TaskFake):
             return web.json_response({"id": task, "status": outcome, "result": None})
         result = None
         for item in outcome:
-            link = item.url if isinstance(item, Link) else self.link_to(item)
+            link = self.url_of(item)
             result = {"sample": link, "seed": 1, "duration": 0.5}
         return web.json_response({"id": task, "status": "Ready", "result": result})
 
@@ -146,9 +128,3 @@ def _size(body: dict[str, Any], model: str) -> tuple[int, int]:
     if width % 16 or height % 16 or min(width, height) < 64:
         raise Refusal(422, "invalid")
     return width, height
-
-
-def _decoded(text: str) -> bytes:
-    data = base64.b64decode(text)
-    opened(data)
-    return data

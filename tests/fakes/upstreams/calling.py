@@ -14,7 +14,8 @@ from service.core.requests import GenerationRequest
 from service.outbound import Outbound
 from tests.fakes.images import encoded
 from tests.fakes.pictures import draw
-from tests.fakes.upstreams.base import KEY, Fake
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.words import KEY
 
 REQUEST = GenerationRequest(model="any/model", prompt='a "blue" cube, größer')
 INPUT = InputBytes(data=draw("input", width=64, height=64), content_type="image/png")

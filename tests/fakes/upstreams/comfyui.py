@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import Asked, Link, Refusal, Result, TaskFake, opened
+from tests.fakes.upstreams.images import opened
+from tests.fakes.upstreams.tasks import TaskFake
+from tests.fakes.upstreams.words import Asked, Link, Refusal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -124,24 +126,15 @@ class ComfyUIFake(TaskFake):
             fields=graph,
         )
 
-    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        self.accept(asked, results)
-        return self._queued(asked)
-
     def failed(self, asked: Asked) -> web.Response:
-        self.accept(asked, "error")
-        return self._queued(asked)
+        return self.ends_in(asked, "error")
 
     def slow_to_write(self, asked: Asked) -> web.Response:
         """Leave the queue before the history has it."""
         self._unwritten.add(asked.id)
-        self.accept(asked, [*self.drawn(asked)])
-        return self._queued(asked)
+        return self.ends_in(asked, [*self.drawn(asked)])
 
-    def lost(self, asked: Asked) -> web.Response:
-        return self._queued(asked)
-
-    def _queued(self, asked: Asked) -> web.Response:
+    def submitted(self, asked: Asked) -> web.Response:
         body = {"prompt_id": asked.id, "number": len(self.calls), "node_errors": {}}
         return web.json_response(body)
 

@@ -1,11 +1,12 @@
 """DeepInfra's own inference route, by its reference."""
 
-import base64
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import inline
+from tests.fakes.upstreams.words import KEY, Asked, Link, Refusal, Result
 
 _KNOWN = {"prompt", "num_images", "width", "height", "seed", "negative_prompt"}
 _SIDES = range(128, 2049)
@@ -46,8 +47,7 @@ class DeepInfraFake(Fake):
             if isinstance(result, Link):
                 links.append(result.url)
             else:
-                text = base64.b64encode(result).decode()
-                links.append(f"data:image/png;base64,{text}")
+                links.append(f"data:image/png;base64,{inline(result)}")
         return self._answer(asked, status="ok", images=links)
 
     def rejected(self, asked: Asked) -> web.Response:

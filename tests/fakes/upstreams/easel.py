@@ -1,6 +1,5 @@
 """The provider that docs/adding-a-provider.md invents, and the adapter it shows."""
 
-import base64
 import re
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +9,9 @@ from aiohttp import web
 
 from service.core.provider import Provider
 from service.outbound import Outbound
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import decoded, inline
+from tests.fakes.upstreams.words import KEY, Asked, Refusal, Result
 
 PAGE = Path(__file__).parents[3] / "docs" / "adding-a-provider.md"
 _KNOWN = {"model", "text", "width", "height", "count", "from"}
@@ -47,24 +48,18 @@ class EaselFake(Fake):
         body = await request.json()
         if set(body) != _KNOWN:
             raise Refusal(400, "fields")
-        images = [base64.b64decode(text) for text in body["from"]]
-        for data in images:
-            opened(data)
         return Asked(
             prompt=body["text"],
             model=body["model"],
             width=body["width"],
             height=body["height"],
             n=body["count"],
-            images=images,
+            images=[decoded(text) for text in body["from"]],
             fields=body,
         )
 
     async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        paintings = list[dict[str, str]]()
-        for result in results:
-            assert not isinstance(result, Link)
-            paintings.append({"png": base64.b64encode(result).decode()})
+        paintings = [{"png": inline(result)} for result in results]
         paid = 0.01 * len(paintings)
         return web.json_response(
             {"id": asked.id, "paintings": paintings, "paid_usd": paid}

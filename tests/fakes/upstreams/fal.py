@@ -1,19 +1,12 @@
 """fal's queue; proven by `fal-client`, its own SDK."""
 
-import base64
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import (
-    KEY,
-    Asked,
-    Link,
-    Refusal,
-    Result,
-    TaskFake,
-    opened,
-)
+from tests.fakes.upstreams.images import decoded_url
+from tests.fakes.upstreams.tasks import TaskFake
+from tests.fakes.upstreams.words import KEY, Asked, Refusal
 
 _NAMED = {
     "square_hd": (1024, 1024),
@@ -94,45 +87,33 @@ class FalFake(TaskFake):
             height=height,
             n=body.get("num_images", 1),
             image_format=body.get("output_format", "jpeg"),
-            images=[_decoded(link) for link in links],
-            mask=_decoded(body["mask_url"]) if "mask_url" in body else None,
+            images=[decoded_url(link) for link in links],
+            mask=decoded_url(body["mask_url"]) if "mask_url" in body else None,
             seed=body.get("seed"),
             fields=body,
         )
 
-    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        self.accept(asked, results)
-        return self._submitted(asked)
-
     def rejected(self, asked: Asked) -> web.Response:
-        self.accept(asked, "content_policy_violation")
-        return self._submitted(asked)
+        return self.ends_in(asked, "content_policy_violation")
 
     def painted_black(self, asked: Asked) -> web.Response:
         """Deliver what the safety checker left of the pictures."""
         self._flagged.add(asked.id)
-        self.accept(asked, [*self.drawn(asked)])
-        return self._submitted(asked)
+        return self.ends_in(asked, [*self.drawn(asked)])
 
     def runner_lost(self, asked: Asked) -> web.Response:
-        self.accept(asked, "runner_disconnected")
-        return self._submitted(asked)
+        return self.ends_in(asked, "runner_disconnected")
 
     def file_too_large(self, asked: Asked) -> web.Response:
-        self.accept(asked, "file_too_large")
-        return self._submitted(asked)
+        return self.ends_in(asked, "file_too_large")
 
     def locked(self, _: Asked) -> web.Response:
         return _detail("User is locked. Reason: Exhausted balance.", 403)
 
     def failed(self, asked: Asked) -> web.Response:
-        self.accept(asked, "internal_server_error")
-        return self._submitted(asked)
+        return self.ends_in(asked, "internal_server_error")
 
-    def lost(self, asked: Asked) -> web.Response:
-        return self._submitted(asked)
-
-    def _submitted(self, asked: Asked) -> web.Response:
+    def submitted(self, asked: Asked) -> web.Response:
         # The path of an app is no part of its requests' URLs.
         app = "/".join(asked.model.split("/")[:2])
         here = f"{self.origin}/{app}/requests/{asked.id}"
@@ -171,7 +152,7 @@ class FalFake(TaskFake):
             return _failed(outcome)
         images = [
             {
-                "url": item.url if isinstance(item, Link) else self.link_to(item),
+                "url": self.url_of(item),
                 "width": 1024,
                 "height": 1024,
                 "content_type": "image/jpeg",
@@ -218,9 +199,3 @@ def _size(size: Any) -> tuple[int, int]:
     if size not in _NAMED:
         raise Refusal(422, "invalid")
     return _NAMED[size]
-
-
-def _decoded(link: str) -> bytes:
-    data = base64.b64decode(link.partition(",")[2])
-    opened(data)
-    return data

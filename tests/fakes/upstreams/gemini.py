@@ -1,26 +1,15 @@
 """Google's `generateContent` for models that draw; proven by `google-genai`."""
 
-import base64
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import decoded, inline
+from tests.fakes.upstreams.shapes import GOOGLES, GOOGLES_TIERS
+from tests.fakes.upstreams.words import KEY, Asked, Refusal, Result
 
-_RATIOS = {
-    "1:1": (1024, 1024),
-    "2:3": (832, 1248),
-    "3:2": (1248, 832),
-    "3:4": (864, 1184),
-    "4:3": (1184, 864),
-    "4:5": (896, 1152),
-    "5:4": (1152, 896),
-    "9:16": (768, 1344),
-    "16:9": (1344, 768),
-    "21:9": (1536, 672),
-}
 _STANDARD = str.maketrans("-_", "+/")
-_TIERS = {"1K": 1, "2K": 2, "4K": 4}
 _STATUS = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -61,8 +50,8 @@ class GeminiFake(Fake):
         if "imageSize" in shape and model.startswith("gemini-2.5-"):
             raise Refusal(400, "invalid")
         try:
-            width, height = _RATIOS[shape.get("aspectRatio", "1:1")]
-            scale = _TIERS[shape.get("imageSize", "1K")]
+            width, height = GOOGLES[shape.get("aspectRatio", "1:1")]
+            scale = GOOGLES_TIERS[shape.get("imageSize", "1K")]
         except KeyError as exc:
             raise Refusal(400, "invalid") from exc
         text, images = _parts(body["contents"])
@@ -77,9 +66,7 @@ class GeminiFake(Fake):
 
     async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
         parts: list[dict[str, Any]] = [{"text": "Here it is."}]
-        for result in results:
-            assert not isinstance(result, Link)
-            parts.append(_part(result))
+        parts += [_part(result) for result in results]
         reason = "STOP" if results else "NO_IMAGE"
         return _answer(
             candidates=[
@@ -134,9 +121,9 @@ class GeminiFake(Fake):
         return web.json_response({"error": error}, status=refusal.status)
 
 
-def _part(data: bytes, **more: Any) -> dict[str, Any]:
-    text = base64.b64encode(data).decode()
-    return {"inlineData": {"mimeType": "image/png", "data": text}, **more}
+def _part(result: Result, **more: Any) -> dict[str, Any]:
+    data = {"mimeType": "image/png", "data": inline(result)}
+    return {"inlineData": data, **more}
 
 
 def _answer(**fields: Any) -> web.Response:
@@ -152,12 +139,10 @@ def _parts(contents: list[dict[str, Any]]) -> tuple[str, list[bytes]]:
     texts, images = list[str](), list[bytes]()
     for content in contents:
         for part in content["parts"]:
-            inline = part.get("inlineData")
-            if inline is None:
+            sent = part.get("inlineData")
+            if sent is None:
                 texts.append(part["text"])
                 continue
             # Google takes both alphabets, and its SDK uses the other one.
-            data = base64.b64decode(inline["data"].translate(_STANDARD))
-            opened(data)
-            images.append(data)
+            images.append(decoded(sent["data"].translate(_STANDARD)))
     return "\n".join(texts), images

@@ -1,19 +1,12 @@
 """AI Horde, by its Swagger document."""
 
-import base64
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import (
-    KEY,
-    Asked,
-    Link,
-    Refusal,
-    Result,
-    TaskFake,
-    opened,
-)
+from tests.fakes.upstreams.images import decoded
+from tests.fakes.upstreams.tasks import TaskFake
+from tests.fakes.upstreams.words import KEY, Asked, Refusal
 
 _KNOWN = {
     "prompt",
@@ -59,12 +52,6 @@ class HordeFake(TaskFake):
             raise Refusal(400, "ValidationError")
         if not isinstance(params.get("seed", ""), str):
             raise Refusal(400, "ValidationError")
-        images = (
-            [base64.b64decode(body["source_image"])] if "source_image" in body else []
-        )
-        for data in images:
-            opened(data)
-        mask = base64.b64decode(body["source_mask"]) if "source_mask" in body else None
         return Asked(
             prompt=body["prompt"].partition(" ### ")[0],
             model=body["models"][0],
@@ -72,14 +59,10 @@ class HordeFake(TaskFake):
             height=params["height"],
             n=params.get("n", 1),
             image_format="webp",
-            images=images,
-            mask=mask,
+            images=[decoded(body["source_image"])] if "source_image" in body else [],
+            mask=decoded(body["source_mask"]) if "source_mask" in body else None,
             fields=body,
         )
-
-    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        self.accept(asked, results)
-        return self._submitted(asked)
 
     def rejected(self, asked: Asked) -> web.Response:
         return self.refused(Refusal(400, "CorruptPrompt"))
@@ -88,21 +71,15 @@ class HordeFake(TaskFake):
         return self.refused(Refusal(400, "NoValidWorkers"))
 
     def impossible(self, asked: Asked) -> web.Response:
-        self.accept(asked, "impossible")
-        return self._submitted(asked)
+        return self.ends_in(asked, "impossible")
 
     def censored(self, asked: Asked) -> web.Response:
-        self.accept(asked, "censored")
-        return self._submitted(asked)
+        return self.ends_in(asked, "censored")
 
     def failed(self, asked: Asked) -> web.Response:
-        self.accept(asked, "faulted")
-        return self._submitted(asked)
+        return self.ends_in(asked, "faulted")
 
-    def lost(self, asked: Asked) -> web.Response:
-        return self._submitted(asked)
-
-    def _submitted(self, asked: Asked) -> web.Response:
+    def submitted(self, asked: Asked) -> web.Response:
         return web.json_response({"id": asked.id, "kudos": 11.0}, status=202)
 
     async def _check(self, request: web.Request) -> web.Response:
@@ -125,7 +102,7 @@ class HordeFake(TaskFake):
         items = [
             {
                 "id": f"{index}",
-                "img": item.url if isinstance(item, Link) else self.link_to(item),
+                "img": self.url_of(item),
                 "seed": "1",
                 **more,
                 "worker_name": "a volunteer",

@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.words import KEY, Asked, Link, Refusal, Result
 
 _PARAMETERS = {
     "width",

@@ -4,7 +4,12 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import (
+    form_fields,
+    opened,
+)
+from tests.fakes.upstreams.words import KEY, Asked, Refusal, Result
 
 _RATIOS = {
     "1x1": (1024, 1024),
@@ -48,10 +53,7 @@ class IdeogramFake(Fake):
         if request.headers.get("Api-Key") != KEY:
             raise Refusal(401, "unauthorized")
         action = request.match_info["action"]
-        fields: dict[str, Any] = {
-            name: value.file.read() if isinstance(value, web.FileField) else value
-            for name, value in (await request.post()).items()
-        }
+        fields: dict[str, Any] = await form_fields(request)
         if set(fields) - _FIELDS[action] or not fields.get("prompt"):
             raise Refusal(400, "invalid")
         if fields.get("rendering_speed", "DEFAULT") not in _SPEEDS:
@@ -63,10 +65,7 @@ class IdeogramFake(Fake):
         return _asked(fields)
 
     async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        items = [
-            _item(asked, item.url if isinstance(item, Link) else self.link_to(item))
-            for item in results
-        ]
+        items = [_item(asked, self.url_of(item)) for item in results]
         return _answer(items)
 
     def rejected(self, asked: Asked) -> web.Response:

@@ -1,28 +1,17 @@
 """OpenRouter's image API; proven by `openrouter`, its own SDK."""
 
-import base64
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import decoded_url, inline
+from tests.fakes.upstreams.shapes import GOOGLES, GOOGLES_TIERS
+from tests.fakes.upstreams.words import KEY, Asked, Refusal, Result
 
-_RATIOS = {
-    "1:1": (1024, 1024),
-    "2:3": (832, 1248),
-    "3:2": (1248, 832),
-    "3:4": (864, 1184),
-    "4:3": (1184, 864),
-    "4:5": (896, 1152),
-    "5:4": (1152, 896),
-    "9:16": (768, 1344),
-    "16:9": (1344, 768),
-    "21:9": (1536, 672),
-}
-_TIERS = {"1K": 1, "2K": 2, "4K": 4}
 _CHOICES = {
-    "aspect_ratio": set(_RATIOS),
-    "resolution": set(_TIERS),
+    "aspect_ratio": set(GOOGLES),
+    "resolution": set(GOOGLES_TIERS),
     "quality": {"auto", "low", "medium", "high", "xhigh", "max"},
     "background": {"auto", "transparent", "opaque"},
     "output_format": {"png", "jpeg", "webp"},
@@ -52,8 +41,8 @@ class OpenRouterFake(Fake):
                 raise Refusal(400, "invalid")
         if body.get("n", 1) not in range(1, 11):
             raise Refusal(400, "invalid")
-        width, height = _RATIOS[body.get("aspect_ratio", "1:1")]
-        scale = _TIERS[body.get("resolution", "1K")]
+        width, height = GOOGLES[body.get("aspect_ratio", "1:1")]
+        scale = GOOGLES_TIERS[body.get("resolution", "1K")]
         return Asked(
             prompt=body["prompt"],
             model=body["model"],
@@ -66,11 +55,10 @@ class OpenRouterFake(Fake):
         )
 
     async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        items = list[dict[str, Any]]()
-        for result in results:
-            assert not isinstance(result, Link)
-            text = base64.b64encode(result).decode()
-            items.append({"b64_json": text, "media_type": "image/png"})
+        items = [
+            {"b64_json": inline(result), "media_type": "image/png"}
+            for result in results
+        ]
         tokens = {"prompt_tokens": 7, "completion_tokens": 1290, "total_tokens": 1297}
         usage = {**tokens, "cost": 0.0387}
         return web.json_response(
@@ -90,6 +78,4 @@ class OpenRouterFake(Fake):
 
 def _decoded(part: dict[str, Any]) -> bytes:
     assert part["type"] == "image_url"
-    data = base64.b64decode(part["image_url"]["url"].partition(",")[2])
-    opened(data)
-    return data
+    return decoded_url(part["image_url"]["url"])

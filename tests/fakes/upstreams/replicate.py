@@ -1,20 +1,13 @@
 """Replicate's predictions; proven by `replicate`, its own SDK."""
 
-import base64
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import (
-    KEY,
-    Asked,
-    Link,
-    Refusal,
-    Result,
-    TaskFake,
-    opened,
-)
+from tests.fakes.upstreams.images import decoded_url
+from tests.fakes.upstreams.tasks import TaskFake
+from tests.fakes.upstreams.words import KEY, Asked, Refusal
 
 _RATIOS = {
     "1:1": (1024, 1024),
@@ -83,28 +76,19 @@ class ReplicateFake(TaskFake):
             width=width,
             height=height,
             image_format=_FORMATS[asked.get("output_format", "webp")],
-            images=[_decoded(link) for link in _links(asked)],
-            mask=_decoded(asked["mask"]) if "mask" in asked else None,
+            images=[decoded_url(link) for link in _links(asked)],
+            mask=decoded_url(asked["mask"]) if "mask" in asked else None,
             seed=asked.get("seed"),
             fields=body,
         )
 
-    async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        self.accept(asked, results)
-        return self._created(asked)
-
     def rejected(self, asked: Asked) -> web.Response:
-        self.accept(asked, "NSFW content detected. Try running it again.")
-        return self._created(asked)
+        return self.ends_in(asked, "NSFW content detected. Try running it again.")
 
     def failed(self, asked: Asked) -> web.Response:
-        self.accept(asked, "CUDA out of memory")
-        return self._created(asked)
+        return self.ends_in(asked, "CUDA out of memory")
 
-    def lost(self, asked: Asked) -> web.Response:
-        return self._created(asked)
-
-    def _created(self, asked: Asked) -> web.Response:
+    def submitted(self, asked: Asked) -> web.Response:
         return web.json_response(self._prediction(asked.id, "starting"), status=201)
 
     async def _get(self, request: web.Request) -> web.Response:
@@ -119,10 +103,7 @@ class ReplicateFake(TaskFake):
             return web.json_response(self._prediction(task, "canceled"))
         if isinstance(outcome, str):
             return web.json_response(self._prediction(task, "failed", error=outcome))
-        links = [
-            item.url if isinstance(item, Link) else self.link_to(item)
-            for item in outcome
-        ]
+        links = [self.url_of(item) for item in outcome]
         output: Any = links[0] if task in self._bare else links
         return web.json_response(self._prediction(task, "succeeded", output=output))
 
@@ -143,14 +124,12 @@ class ReplicateFake(TaskFake):
         }
 
     def canceled(self, asked: Asked) -> web.Response:
-        self.accept(asked, "canceled")
-        return self._created(asked)
+        return self.ends_in(asked, "canceled")
 
     def bare_link(self, asked: Asked) -> web.Response:
         """Bring the output as some models do: a string."""
         self._bare.add(asked.id)
-        self.accept(asked, [*self.drawn(asked)])
-        return self._created(asked)
+        return self.ends_in(asked, [*self.drawn(asked)])
 
     def out_of_breath(self, _: Asked) -> web.Response:
         """Tell the wait in a sentence, without a header for it."""
@@ -178,9 +157,3 @@ def _links(asked: dict[str, Any]) -> list[str]:
         value = asked.get(name, [])
         links += [value] if isinstance(value, str) else value
     return links
-
-
-def _decoded(link: str) -> bytes:
-    data = base64.b64decode(link.partition(",")[2])
-    opened(data)
-    return data

@@ -1,11 +1,12 @@
 """Runware's list of tasks, by its reference."""
 
-import base64
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import decoded_url, inline
+from tests.fakes.upstreams.words import KEY, Asked, Link, Refusal, Result
 
 _KNOWN = {
     "taskType",
@@ -63,8 +64,8 @@ class RunwareFake(Fake):
             height=task["height"],
             n=task.get("numberResults", 1),
             image_format=_FORMATS[task.get("outputFormat", "JPG")],
-            images=[_decoded(link) for link in links],
-            mask=_decoded(task["maskImage"]) if "maskImage" in task else None,
+            images=[decoded_url(link) for link in links],
+            mask=decoded_url(task["maskImage"]) if "maskImage" in task else None,
             seed=task.get("seed"),
             fields=task,
         )
@@ -103,10 +104,4 @@ def _item(asked: Asked, result: Result) -> dict[str, Any]:
     }
     if isinstance(result, Link):
         return {**item, "imageURL": result.url}
-    return {**item, "imageBase64Data": base64.b64encode(result).decode()}
-
-
-def _decoded(link: str) -> bytes:
-    data = base64.b64decode(link.partition(",")[2])
-    opened(data)
-    return data
+    return {**item, "imageBase64Data": inline(result)}

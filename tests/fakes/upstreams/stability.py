@@ -4,19 +4,14 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import (
+    form_fields,
+    opened,
+)
+from tests.fakes.upstreams.shapes import STABILITYS
+from tests.fakes.upstreams.words import KEY, Asked, Link, Refusal, Result
 
-_RATIOS = {
-    "1:1": (1024, 1024),
-    "16:9": (1344, 768),
-    "9:16": (768, 1344),
-    "21:9": (1536, 640),
-    "9:21": (640, 1536),
-    "2:3": (832, 1216),
-    "3:2": (1216, 832),
-    "4:5": (896, 1088),
-    "5:4": (1088, 896),
-}
 _SD3 = {"sd3.5-large", "sd3.5-large-turbo", "sd3.5-medium", "sd3.5-flash"}
 _COMMON = {"prompt", "negative_prompt", "output_format", "seed"}
 _FIELDS = {
@@ -47,10 +42,7 @@ class StabilityFake(Fake):
         if request.content_type != "multipart/form-data":
             raise Refusal(400, "bad_request")
         kind = request.match_info["kind"]
-        fields = {
-            name: value.file.read() if isinstance(value, web.FileField) else value
-            for name, value in (await request.post()).items()
-        }
+        fields = await form_fields(request)
         fields.pop("none", None)  # what makes a form of several parts of it
         if set(fields) - _FIELDS[kind] or not fields.get("prompt"):
             raise Refusal(400, "bad_request")
@@ -92,9 +84,9 @@ def _asked(
     sizes: list[tuple[int, int]],
 ) -> Asked:
     ratio = fields.get("aspect_ratio", "1:1")
-    if ratio not in _RATIOS:
+    if ratio not in STABILITYS:
         raise Refusal(400, "bad_request")
-    width, height = sizes[0] if sizes else _RATIOS[ratio]
+    width, height = sizes[0] if sizes else STABILITYS[ratio]
     if "mask" in fields:
         opened(fields["mask"])
     return Asked(

@@ -1,11 +1,12 @@
 """Together's images; proven by `together`, its own SDK."""
 
-import base64
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import decoded_url, inline
+from tests.fakes.upstreams.words import KEY, Asked, Link, Refusal, Result
 
 _KNOWN = {
     "model",
@@ -53,21 +54,20 @@ class TogetherFake(Fake):
             height=body.get("height", 1024),
             n=body.get("n", 1),
             image_format=body.get("output_format", "jpeg"),
-            images=[_decoded(link) for link in links],
+            images=[decoded_url(link) for link in links],
             seed=body.get("seed"),
             fields=body,
         )
 
     async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        inline = asked.fields.get("response_format") == "base64"
+        with_bytes = asked.fields.get("response_format") == "base64"
         items = list[dict[str, Any]]()
         for index, result in enumerate(results):
-            if inline and not isinstance(result, Link):
-                text = base64.b64encode(result).decode()
-                items.append({"index": index, "type": "b64_json", "b64_json": text})
+            if with_bytes and not isinstance(result, Link):
+                item = {"type": "b64_json", "b64_json": inline(result)}
             else:
-                url = result.url if isinstance(result, Link) else self.link_to(result)
-                items.append({"index": index, "type": "url", "url": url})
+                item = {"type": "url", "url": self.url_of(result)}
+            items.append({"index": index, **item})
         body = {"id": asked.id, "model": asked.model, "object": "list", "data": items}
         return web.json_response(body, headers={"x-request-id": asked.id})
 
@@ -88,9 +88,3 @@ class TogetherFake(Fake):
             "code": refusal.kind,
         }
         return web.json_response({"error": error}, status=refusal.status)
-
-
-def _decoded(link: str) -> bytes:
-    data = base64.b64decode(link.partition(",")[2])
-    opened(data)
-    return data

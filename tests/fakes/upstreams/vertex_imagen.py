@@ -1,11 +1,12 @@
 """Imagen on Vertex AI; proven by `google-genai`."""
 
-import base64
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import inline
+from tests.fakes.upstreams.words import KEY, Asked, Refusal, Result
 
 _RATIOS = {
     "1:1": (1024, 1024),
@@ -78,10 +79,7 @@ class VertexImagenFake(Fake):
         )
 
     async def deliver(self, asked: Asked, results: list[Result]) -> web.Response:
-        items = list[dict[str, Any]]()
-        for result in results:
-            assert not isinstance(result, Link)
-            items.append(_item(result))
+        items = [_item(result) for result in results]
         if not items:  # an answer that is about something else
             items.append({"mimeType": "image/png"})
         return web.json_response({"predictions": items})
@@ -99,6 +97,5 @@ class VertexImagenFake(Fake):
         return web.json_response({"error": error}, status=refusal.status)
 
 
-def _item(data: bytes) -> dict[str, Any]:
-    text = base64.b64encode(data).decode()
-    return {"bytesBase64Encoded": text, "mimeType": "image/png"}
+def _item(result: Result) -> dict[str, Any]:
+    return {"bytesBase64Encoded": inline(result), "mimeType": "image/png"}

@@ -1,11 +1,12 @@
 """xAI's images, by its reference; `openai` drives it, as xAI says it may."""
 
-import base64
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.upstreams.base import KEY, Asked, Fake, Link, Refusal, Result, opened
+from tests.fakes.upstreams.base import Fake
+from tests.fakes.upstreams.images import decoded_url, inline
+from tests.fakes.upstreams.words import KEY, Asked, Link, Refusal, Result
 
 _RATIOS = {
     "1:1": (1024, 1024),
@@ -59,7 +60,7 @@ class XAIFake(Fake):
             height=height * scale,
             n=body.get("n", 1),
             image_format="jpeg",
-            images=[_decoded(link["url"]) for link in links],
+            images=[decoded_url(link["url"]) for link in links],
             fields=body,
         )
 
@@ -69,7 +70,7 @@ class XAIFake(Fake):
             if isinstance(result, Link):
                 items.append({"url": result.url})
             else:
-                items.append({"b64_json": base64.b64encode(result).decode()})
+                items.append({"b64_json": inline(result)})
             items[-1]["revised_prompt"] = f"In detail: {asked.prompt}"
         return _answer(items, asked.n)
 
@@ -92,9 +93,3 @@ class XAIFake(Fake):
 def _answer(items: list[dict[str, Any]], n: int, **more: Any) -> web.Response:
     usage = {"cost_in_usd_ticks": 200_000_000 * n}
     return web.json_response({"data": items, "usage": usage, **more})
-
-
-def _decoded(link: str) -> bytes:
-    data = base64.b64decode(link.partition(",")[2])
-    opened(data)
-    return data
