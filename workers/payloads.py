@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from service.core.errors import JobDeleted, NotFound
+from service.core.errors import Deleted, NotFound
 from service.webhooks import Parcel
 
 Reader: TypeAlias = Callable[[str, str], Awaitable[dict[str, Any]]]
-"""Returns what an id of an account stands for; raises NotFound or JobDeleted."""
+"""Returns what an id of an account stands for; raises NotFound or Deleted."""
 
 _SHARED_S = 1.0
 _MOST_SHARED = 1000
@@ -57,7 +57,7 @@ class Payloads:
         read = self._readers[parcel.subject.partition("_")[0]]
         try:
             data = await read(parcel.subject, parcel.account)
-        except (NotFound, JobDeleted):
+        except (NotFound, Deleted):
             data = {"id": parcel.subject, "deleted": True}
         return orjson.dumps(
             {

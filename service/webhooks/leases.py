@@ -25,7 +25,7 @@ _GRACE = timedelta(hours=1)
 """For what attempts take themselves, and for waiting in line."""
 
 
-Ending = Literal["delivered", "again", "exhausted", "gone"]
+Ending = Literal["delivered", "again", "exhausted", "gone", "crashed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,7 +59,8 @@ class Settled:
 
     Attributes:
         next: `delivered`; `again` after `wait`; `exhausted`: there were enough;
-            `gone`: the receiver wants no more.
+            `gone`: the receiver wants no more; `crashed`: as `again`, and nothing
+            is said of the receiver, which was not called.
         at: When it was made.
         status: Of the answer; None: none came.
         took_ms: How long it took.
@@ -169,7 +170,7 @@ class DeliveryLeases:
         """Return what is to become of a delivery that met a bug of ours."""
         log.error("delivery.crashed", delivery_id=lease.id)
         return Settled(
-            next="again",
+            next="crashed",
             wait=timedelta(minutes=5),
             at=datetime.now(UTC),
             status=None,

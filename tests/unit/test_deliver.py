@@ -7,7 +7,12 @@ from typing import Any, ClassVar
 import pytest
 from fakeredis import FakeAsyncRedis
 
-from service.core.errors import NotFound, QueueUnavailable
+from service.core.errors import (
+    BatchDeleted,
+    JobDeleted,
+    NotFound,
+    QueueUnavailable,
+)
 from service.core.webhooks import Schedule
 from service.webhooks import Parcel, Settled
 from workers.channels import Message, Reply
@@ -126,9 +131,10 @@ async def test_who_hears_at_the_same_time_hears_the_same():
     assert channel.sent[0].body == channel.sent[1].body != channel.sent[2].body
 
 
-async def test_of_what_is_gone_the_id_is_left():
+@pytest.mark.parametrize("gone", [NotFound, JobDeleted, BatchDeleted])
+async def test_of_what_is_gone_the_id_is_left(gone: type[Exception]):
     channel = Scripted(200, None)
 
-    await deliver(context(channel, Shelf(NotFound("no such job"))), PARCEL)
+    await deliver(context(channel, Shelf(gone("it is no more"))), PARCEL)
 
     assert b'"data":{"id":"job_1","deleted":true}' in channel.sent[0].body

@@ -377,16 +377,41 @@ async def test_what_nobody_may_send_any_more_ends_by_itself(redis: Redis):
     await stand.close()
 
 
-async def test_a_bug_of_ours_costs_an_attempt_and_no_delivery(stand: Stand):
-    await stand.endpoint()
+async def test_a_bug_of_ours_costs_an_attempt_and_blames_no_receiver(redis: Redis):
+    stand = Stand(redis, RULES.model_copy(update={"max_in_flight": 10}))
+    endpoint = await stand.endpoint()
+    for _ in range(6):
+        await stand.job()
+    parcels = await stand.claim()
+
+    for parcel in parcels:
+        assert await stand.leases.settle(parcel, stand.leases.crashed(parcel))
     await stand.job()
-    [parcel] = await stand.claim()
 
-    assert await stand.leases.settle(parcel, stand.leases.crashed(parcel))
-
-    told = await stand.deliveries.get(parcel.id, account="ada")
+    told = await stand.deliveries.get(parcels[0].id, account="ada")
     assert (told.state, [a.error for a in told.log]) == ("pending", ["internal"])
     assert told.due_at is not None
+    seen = await stand.endpoints.get(endpoint.id, account="ada")
+    assert (len(parcels), seen.failing_since) == (6, None)
+    assert len(await stand.claim()) == 1  # no breaker is open
+    await stand.close()
+
+
+async def test_a_bug_of_ours_makes_room_for_another_who_tries(redis: Redis):
+    rules = RULES.model_copy(update={"max_in_flight": 10, "breaker_s": 0.32})
+    stand = Stand(redis, rules)
+    await stand.endpoint()
+    for _ in range(7):
+        await stand.job()
+    await stand.end(await stand.claim(), "again", timedelta(milliseconds=10))
+    await asyncio.sleep(0.02)
+    [probe] = await stand.claim()
+
+    await stand.leases.settle(probe, stand.leases.crashed(probe))
+
+    [another] = await stand.claim()
+    assert another.id != probe.id
+    await stand.close()
 
 
 async def test_what_is_given_back_was_never_claimed(stand: Stand):

@@ -1,12 +1,14 @@
 -- Write down what attempts came to. ARGV 1 retention ms, 2 most at once per target, 3 longest that a breaker is open (ms), 4 after
 -- how long of nothing but failures an endpoint is disabled (ms), 5 how long a listing is kept (ms), 6 the
 -- longest that an unsuccessful delivery is tried (ms), 7 slots of a worker; then per delivery:
---   id, fence, what is next (delivered | again | exhausted | gone | back), the wait before the next attempt (ms), the log's line
--- `back` gives a delivery back as if it had not been claimed. Idempotent for its own fence.
+--   id, fence, what is next (delivered | again | exhausted | gone | crashed | back), the wait before the next attempt (ms), the
+--   log's line
+-- `back` gives a delivery back as if it had not been claimed; `crashed` is a bug of ours, for which no receiver is blamed.
+-- Idempotent for its own fence.
 -- Returns per delivery 1 written, 0 refused (fenced off).
 local retention, most, longest, disable_after = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local patience, slots = tonumber(ARGV[6]), tonumber(ARGV[7])
-local REASONS = { delivered = '', again = 'exhausted', exhausted = 'exhausted', gone = 'gone' }
+local REASONS = { delivered = '', again = 'exhausted', exhausted = 'exhausted', gone = 'gone', crashed = 'exhausted' }
 local answers, accounts, seen = {}, {}, {}
 
 local function went_well(t, endpoint)
@@ -43,6 +45,16 @@ local function judge(t, d, is_gone)
   end
 end
 
+local function judge_by(word, id, d, t)
+  if word == 'crashed' then
+    if t.probe == id then probe_with(t, '') end -- somebody else tries it
+    return
+  end
+  -- The host of a job's own URL that is gone is up.
+  if word == 'delivered' or word == 'gone' and d[ENDPOINT] == '' then went_well(t, d[ENDPOINT]) else went_wrong(t, id) end
+  if word ~= 'delivered' then judge(t, d, word == 'gone') end
+end
+
 local function settle(id, d, t, word, wait, line)
   if word == 'back' then
     call('HSET', delivery_key(id), 'state', 'pending')
@@ -52,14 +64,9 @@ local function settle(id, d, t, word, wait, line)
     return
   end
   local n = whole(tonumber(d[ATTEMPTS]) + 1)
-  if word == 'delivered' or word == 'gone' and d[ENDPOINT] == '' then -- the host of a URL that is gone is up
-    went_well(t, d[ENDPOINT])
-  else
-    went_wrong(t, id)
-  end
-  if word ~= 'delivered' then judge(t, d, word == 'gone') end
+  judge_by(word, id, d, t)
   local is_old = now - tonumber(d[SINCE] or d[CREATED]) > patience
-  if word == 'again' and not is_old then
+  if (word == 'again' or word == 'crashed') and not is_old then
     call('HSET', delivery_key(id), 'state', 'pending', 'attempts', n, 'log:' .. n, line)
     if d[TURN] then call('HDEL', delivery_key(id), 'turn') end
     call('ZADD', DELIVER, whole(now + wait), id)
