@@ -25,7 +25,7 @@ from arq.worker import Function, Worker
 from redis.exceptions import RedisError
 
 from service.job_store import keys
-from service.job_store.lease import Renewal
+from service.job_store.lease import Claim, Renewal
 from service.job_store.listening import end, messages
 from workers.work import E, Work
 
@@ -164,13 +164,9 @@ class LeaseWorker(Worker, Generic[E]):
             free = min(self.max_jobs - len(self.tasks), self._most)
             pause = self.poll_delay_s
             if free > 0:
-                try:
-                    if time.monotonic() - self._renewed_at > self._lease_s / 2:
-                        await self._renew()  # after a stall: what is ours first
-                    ctx = self.ctx  # what is claimed with it runs with it
-                    claim = await self.leases.claim(free, held=self._held)
-                except (RedisError, OSError) as exc:
-                    log.warning("claim.failed", error=type(exc).__name__)
+                ctx = self.ctx  # what is claimed with it runs with it
+                claim = await self._claim(free)
+                if claim is None:
                     await asyncio.sleep(_PAUSE_S)
                     continue
                 for lease in claim.leases:
@@ -185,6 +181,18 @@ class LeaseWorker(Worker, Generic[E]):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._look.wait()
+
+    async def _claim(self, free: int) -> Claim[E] | None:
+        """Take what is ready; None when that has to be tried again."""
+        try:
+            if time.monotonic() - self._renewed_at > self._lease_s / 2:
+                await self._renew()  # after a stall: what is ours first
+            return await self.leases.claim(free, held=self._held)
+        except (RedisError, OSError) as exc:
+            log.warning("claim.failed", error=type(exc).__name__)
+        except Exception:  # what it took lapses; what is in hand goes on
+            log.exception("claim.crashed")
+        return None
 
     def _start(self, lease: E, ctx: dict[Any, Any]) -> None:
         if (older := self._held.get(lease.id)) is not None:

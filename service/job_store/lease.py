@@ -126,6 +126,22 @@ def read_lease(claimed: Sequence[Any], taken_at: float) -> Lease:
     )
 
 
+def bare_lease(claimed: Sequence[Any], taken_at: float) -> Lease:
+    """Return what it takes to give back a job that cannot be read."""
+    return Lease(
+        job_id=JobId(claimed[0].decode()),
+        fence=claimed[1],
+        payload=b"",
+        attempts=claimed[3],
+        interruptions=claimed[4],
+        priority=Priority.NORMAL,
+        account="",
+        ephemeral=bool(claimed[7]),
+        in_doubt=bool(claimed[-1]),
+        taken_at=taken_at,
+    )
+
+
 def _kept(stored: bytes) -> Kept | None:
     if not stored:
         return None

@@ -1,7 +1,8 @@
 """The worker's side of the records: claim, renew, commit, give back."""
 
+import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,7 +16,8 @@ from service.core.requests import Priority
 from service.job_store import keys
 from service.job_store.gates import Gate, tell_gates
 from service.job_store.gather import Gather
-from service.job_store.lease import Claim, Kept, Lease, Renewal, read_lease
+from service.job_store.lease import Claim, Kept, Lease, Renewal, bare_lease, read_lease
+from service.job_store.listening import end
 from service.job_store.outcomes import Aside, Later, Outcome, attempt_json
 from service.job_store.reports import aside_json, costs, told
 from service.job_store.scripting import Script, script
@@ -27,6 +29,9 @@ BATCH_SHARE = 0.9
 """Batch jobs hold at most this part of a worker's slots."""
 PARK_AFTER = 5
 """Interruptions after which a job that dies alone is parked as poison."""
+_READ_AGAIN = timedelta(minutes=1)
+_READS = 4
+"""Attempts within which a newer worker may come by that can read what we cannot."""
 
 
 class Leases:
@@ -64,6 +69,7 @@ class Leases:
         self._returns = _gathered(step("requeue"))
         self._keeps = _gathered(step("keep"))
         self._advances = _gathered(step("progress"), persistent=False)
+        self._asides = set[asyncio.Task[None]]()
 
     def serve(self, gates: Mapping[str, Gate]) -> None:
         """Call these providers, and no others, from the next claim on."""
@@ -109,10 +115,31 @@ class Leases:
         )
         self._answered = True
         return Claim(
-            leases=tuple(read_lease(job, asked) for job in jobs),
+            leases=tuple(self._readable(jobs, asked)),
             left=bool(left),
             next_due=None if next_due < 0 else timedelta(milliseconds=next_due),
         )
+
+    def _readable(
+        self, jobs: Sequence[Sequence[Any]], taken_at: float
+    ) -> Iterator[Lease]:
+        """Yield what can be read; the rest is put off, so that it holds up nobody."""
+        for job in jobs:
+            try:
+                yield read_lease(job, taken_at)
+            except (KeyError, TypeError, ValueError):
+                log.exception("job.unreadable", job_id=job[0].decode())
+                task = asyncio.create_task(self._put_off(bare_lease(job, taken_at)))
+                self._asides.add(task)
+                task.add_done_callback(self._asides.discard)
+
+    async def _put_off(self, lease: Lease) -> None:
+        """Leave a job to whoever can read it, and end it when nobody came."""
+        verdict = _bug()
+        if lease.attempts >= _READS or lease.in_doubt:  # what was bought stays so
+            await self.commit(lease, verdict)
+        else:
+            await self.retry(lease, verdict.attempt, wait=_READ_AGAIN, goes_on=True)
 
     async def renew(self, held: Sequence[Lease]) -> list[Renewal]:
         """Prolong the leases; one answer each, in order."""
@@ -143,20 +170,7 @@ class Leases:
         It may have paid, and would pay again.
         """
         log.error("job.abandoned", job_id=lease.job_id)
-        return Outcome(
-            state=JobState.FAILED,
-            attempt=Attempt(
-                provider="",
-                model="",
-                started_at=datetime.now(UTC),
-                outcome="failed",
-                error_code="internal",
-            ),
-            error={
-                "code": "internal",
-                "message": "An internal error; it was logged.",
-            },
-        )
+        return _bug()
 
     async def commit(self, lease: Lease, outcome: Outcome) -> bool:
         """Make the outcome final; False when the job is no longer ours to end."""
@@ -269,6 +283,7 @@ class Leases:
 
     async def aclose(self) -> None:
         """Stop the shared round trips."""
+        await end(tuple(self._asides))
         await self._commits.aclose()
         await self._returns.aclose()
         await self._keeps.aclose()
@@ -286,3 +301,20 @@ def _gathered(
         return answers
 
     return Gather(send, persistent=persistent)
+
+
+def _bug() -> Outcome:
+    return Outcome(
+        state=JobState.FAILED,
+        attempt=Attempt(
+            provider="",
+            model="",
+            started_at=datetime.now(UTC),
+            outcome="failed",
+            error_code="internal",
+        ),
+        error={
+            "code": "internal",
+            "message": "An internal error; it was logged.",
+        },
+    )

@@ -10,6 +10,7 @@ from arq.worker import Worker
 
 from service.core.jobs import JobState
 from service.job_store import keys
+from service.job_store.leases import Leases
 from service.job_store.outcomes import Later
 from tests.fakes.engine import (
     ATTEMPT,
@@ -84,6 +85,47 @@ async def test_a_crashing_function_fails_its_job_and_no_other(store, shared_valk
 
     assert failed.error is not None
     assert failed.error["code"] == "internal"
+
+
+async def test_a_record_that_cannot_be_read_ends_no_worker(redis, store, shared_valkey):
+    torn, newer, good = new_job(), new_job(), new_job()
+    for job in (torn, newer, good):
+        await store.submit(job)
+    await redis.hset(keys.job(torn.id), "tasks", "{}")
+    await redis.hset(keys.job(newer.id), "on_ambiguous", "ask_twice")
+
+    async with working(shared_valkey.url, succeed):
+        await until(store, good, JobState.SUCCEEDED)
+        put_off = [await until(store, job, JobState.QUEUED) for job in (torn, newer)]
+        await redis.hset(keys.job(newer.id), "on_ambiguous", "retry")
+        await redis.hset(keys.job(torn.id), "attempts", 4)
+        await redis.zadd(keys.QUEUE, {torn.id: 1, newer.id: 1}, xx=True)
+        await until(store, newer, JobState.SUCCEEDED)
+        failed = await until(store, torn, JobState.FAILED)
+
+    assert [job.attempts for job in put_off] == [1, 1]
+    assert failed.error["code"] == "internal"
+
+
+async def test_a_claim_that_meets_a_bug_is_made_again(redis, store, shared_valkey):
+    class Muddled(Leases):
+        claims = 0
+
+        async def claim(self, most, *, held):
+            self.claims += 1
+            if self.claims == 1:
+                raise ZeroDivisionError
+            return await super().claim(most, held=held)
+
+    job = new_job()
+    await store.submit(job)
+
+    async with working(shared_valkey.url, succeed) as worker:
+        worker.leases = Muddled(redis, worker="w2", slots=10)
+        done = await until(store, job, JobState.SUCCEEDED)
+
+    assert done.attempts == 1
+    assert worker.leases.claims > 1
 
 
 async def test_a_cancellation_that_nobody_sent_fails_the_job(store, shared_valkey):
