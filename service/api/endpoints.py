@@ -86,9 +86,11 @@ async def delete_endpoint(request: web.Request) -> web.Response:
 async def rotate_endpoint(request: web.Request) -> web.Response:
     """Give the endpoint another secret; the old one signs as well for a while."""
     key = await authorized(request)
-    wish = await _read(request, Rotation)
-    endpoint = await request.app[FRONT].endpoints.change(
-        _id(request),
+    endpoints = request.app[FRONT].endpoints
+    known = await endpoints.get(_id(request), account=key.account)
+    wish = await _read(request, Rotation) if request.can_read_body else Rotation()
+    endpoint = await endpoints.change(
+        known.id,
         account=key.account,
         fields={"secret": _secret(wish.secret) or new_secret()},
         overlap=timedelta(seconds=wish.overlap_s),

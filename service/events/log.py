@@ -1,7 +1,7 @@
 """What Redis holds of an account's events: about the newest ten thousand."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -15,6 +15,7 @@ from service.events.positions import (
     before,
     first_of,
     id_of,
+    milliseconds_of,
     position_of,
 )
 from service.job_store import keys
@@ -22,6 +23,9 @@ from service.job_store.answers import within
 
 MOST = 500
 """Events that are read at once of one account."""
+
+FORGOTTEN_AFTER = timedelta(days=7)
+"""An account in which nothing happens for so long; `tell` in `outbox.lua` says so."""
 
 Entries = Iterable[tuple[bytes, Mapping[bytes, bytes]]]
 
@@ -40,8 +44,20 @@ class Standing(NamedTuple):
     is_trimmed: bool
 
     def has_lost(self, since: Position) -> bool:
-        """Whether something behind `since` cannot be read any more."""
-        return self.is_trimmed and since < self.oldest
+        """Whether something behind `since` cannot be read any more.
+
+        What Redis lost, it never knew of: then `since` is newer than all that is left.
+        """
+        if since > self.newest:
+            return True
+        return since < self.oldest and (self.is_trimmed or self._was_forgotten(since))
+
+    def _was_forgotten(self, since: Position) -> bool:
+        """Whether an event at `since` was in a stream before this one."""
+        quiet_ms = milliseconds_of(self.oldest) - milliseconds_of(since)
+        return since != START and quiet_ms >= FORGOTTEN_AFTER // timedelta(
+            milliseconds=1
+        )
 
 
 class EventLog:

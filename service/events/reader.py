@@ -39,6 +39,7 @@ class Reader:
         self._log = EventLog(redis)
         self._topics: dict[str, Topic] = {}
         self._stirred: set[str] = set()
+        self._doubted: set[str] = set()
         self._stir = asyncio.Event()
         self._watched: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
@@ -75,6 +76,7 @@ class Reader:
         topic.leave(follower)
         if topic.is_deserted:
             del self._topics[topic.account]
+            self._doubted.discard(topic.account)
 
     def look_at(self, account: str) -> None:
         """Look soon whether there is something to tell."""
@@ -84,6 +86,8 @@ class Reader:
     async def listen(self) -> None:
         """Hear in which accounts something happened; never ends."""
         async for message in messages(self._redis, keys.CHANGES):
+            if not message:  # Redis was away, and may have lost what it told last
+                self._doubted |= self._topics.keys()
             told = message.decode().splitlines() if message else list(self._topics)
             for account in told:
                 if account in self._topics:
@@ -114,6 +118,9 @@ class Reader:
 
     async def _look(self, accounts: set[str]) -> None:
         topics = [t for name in accounts if (t := self._topics.get(name))]
+        for topic in topics:
+            if topic.account in self._doubted:
+                await self._check(topic)
         for at in range(0, len(topics), _TOGETHER):
             some = {topic.account: topic for topic in topics[at : at + _TOGETHER]}
             found = await self._log.since({n: t.head for n, t in some.items()})
@@ -122,6 +129,14 @@ class Reader:
         for topic in topics:
             if topic.behind:
                 await self._catch_up(topic)
+
+    async def _check(self, topic: Topic) -> None:
+        """Go back to where the stream ends, if it ends before what was read of it."""
+        standing = await self._log.standing(topic.account)
+        if standing.newest < topic.head:
+            topic.lose(standing)
+            topic.head = standing.newest
+        self._doubted.discard(topic.account)
 
     async def _go_on(self, topic: Topic, events: Sequence[Event]) -> None:
         """Tell those who are up to date."""

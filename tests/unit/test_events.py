@@ -166,9 +166,10 @@ def test_later_ids_are_higher_numbers():
     assert first_of(moment) == positions[1]
 
 
-def test_only_what_was_trimmed_is_lost():
+def test_what_was_trimmed_is_lost_and_what_redis_never_knew():
     whole = Standing(Position(5), Position(9), is_trimmed=False)
     trimmed = whole._replace(is_trimmed=True)
 
-    assert not whole.has_lost(START)
+    assert [whole.has_lost(Position(at)) for at in (START, 4, 9)] == [False] * 3
+    assert whole.has_lost(Position(10))
     assert [trimmed.has_lost(Position(at)) for at in (4, 5, 9)] == [True, False, False]

@@ -143,6 +143,20 @@ async def test_a_secret_that_is_none_is_refused(door: FrontDoor):
     assert {(a.status, a.code) for a in answers} == {(400, "invalid_secret")}
 
 
+async def test_a_rotation_needs_no_body(door: FrontDoor):
+    made = (await door.post("/v1/endpoints", {"url": URL})).body
+
+    rotated = await door.post(f"/v1/endpoints/{made['id']}/rotate")
+    unknown = await door.post("/v1/endpoints/ep_nope/rotate")
+    garbled = await door.post(f"/v1/endpoints/{made['id']}/rotate", data=b"a=b")
+
+    assert rotated.status == 200
+    assert rotated.body["secret"] != made["secret"]
+    assert rotated.body["old_secret_until"] > made["created_at"] + 86_000
+    assert (unknown.status, unknown.code) == (404, "not_found")
+    assert (garbled.status, garbled.code) == (415, "unsupported_media_type")
+
+
 async def test_fields_that_are_wrong_are_named(door: FrontDoor):
     wrong: list[tuple[dict[str, Any], str]] = [
         ({}, "missing_field"),

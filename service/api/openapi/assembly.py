@@ -153,7 +153,7 @@ def _body(body: Body) -> dict[str, Any]:
         content[FORM] = {"schema": _named(f"{body.name}Form")}
     if body.line is not None:
         content[LINES] = {"schema": _named(body.line.__name__)}
-    return {"required": True, "content": content}
+    return {"required": body.needed, "content": content}
 
 
 def _named(schema: str) -> dict[str, str]:

@@ -56,6 +56,7 @@ class Body:
     Attributes:
         name: Of its schema in the document; the form's is `{name}Form`.
         model: Reads all of it but the images.
+        needed: Whether there must be one; without it, all its fields are unsaid.
         images: Whether it may bring some.
         mask: Whether one of them may be a mask.
         file: What the form's `file` is; such a body is a form only, and `name` is the
@@ -67,6 +68,7 @@ class Body:
 
     name: str
     model: type[BaseModel]
+    needed: bool = True
     images: Images = Images.NONE
     mask: bool = True
     file: str | None = None

@@ -52,12 +52,14 @@ end
 -- An account's events, for whoever listens now or asks later for what came after one. Once in a batch a stream is trimmed, and
 -- a nudge tells the listening front doors which streams grew.
 local grown = {}
+local FORGOTTEN_AFTER_MS = '604800000' -- as `FORGOTTEN_AFTER` in service/events/log.py
 local function tell(account, ...)
   local stream = 'darkroom:events:' .. account
   if grown[account] then
     call('XADD', stream, '*', ...)
   else
     call('XADD', stream, 'MAXLEN', '~', '10000', '*', ...)
+    call('PEXPIRE', stream, FORGOTTEN_AFTER_MS)
     grown[account] = true
   end
 end

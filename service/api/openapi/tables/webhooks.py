@@ -131,6 +131,7 @@ OPERATIONS = (
         body=Body(
             name="Rotation",
             model=Rotation,
+            needed=False,
             examples={"With a day for the change": {"overlap_s": 86400}},
         ),
         answers={
