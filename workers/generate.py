@@ -103,6 +103,7 @@ async def _bought(
         failed(tried.route, tried.started, error, cost=spent, ms=ms),
         error,
         routes=routes,
+        gated=any(worker.catalog.providers[r.provider].is_gated for r in routes),
         retries=worker.retries,
         dice=worker.dice(),
     )

@@ -45,6 +45,7 @@ def after_failure(
     error: ProviderError,
     *,
     routes: Sequence[Route],
+    gated: bool,
     retries: RetryPolicy,
     dice: float,
 ) -> Outcome | Later:
@@ -55,13 +56,16 @@ def after_failure(
         attempt: The failed one, as it goes into the trail.
         error: What went wrong.
         routes: Those the job has left, that of the attempt included.
+        gated: Whether any of them is; where none is, what draws by itself fails only
+            because it was asked to, and no breaker is to hold up the next.
         retries: How long, and how often.
         dice: See `RetryPolicy.wait_after`.
     """
+    report = _report(error) if gated else ""
     tasks_go_on = lease.kept is not None and isinstance(error, ProviderAmbiguous)
     asks = lease.on_ambiguous is not OnAmbiguous.RETRY
     if asks and isinstance(error, ProviderAmbiguous) and not tasks_go_on:
-        return _unknown(lease, attempt, error, report=_report(error))
+        return _unknown(lease, attempt, error, report=report)
     here = f"{attempt.provider}/{attempt.model}"
     others = [str(route) for route in routes if str(route) != here]
     if isinstance(error, PromptRejected) and not lease.request.failover_on_refusal:
@@ -84,15 +88,15 @@ def after_failure(
         retry_in_s=None if wait is None else round(wait.total_seconds(), 3),
     )
     if wait is None:
-        return given_up(attempt, error, fault=_report(error))
+        return given_up(attempt, error, fault=report)
     return Later(
         attempt=attempt,
         wait=wait,
         goes_on=tasks_go_on,
-        report=_report(error),
+        report=report,
         costly=costly,
         closed=_closed(error),
-        routes=tuple(left),
+        routes=tuple(left) if gated else (),
     )
 
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from service.api.answers import answer
 from service.api.auth import authorized
 from service.api.body import read_json
-from service.api.context import FRONT
-from service.api.wishes import refuse_unknown
+from service.api.context import FRONT, TRACE
+from service.api.wishes import idempotency_name, refuse_unknown
 from service.core.webhooks import checked_secret, new_secret
 from service.intake.fields import read_fields
 from service.webhooks.endpoints import Endpoint
@@ -30,17 +30,20 @@ _B = TypeVar("_B", bound=BaseModel)
 
 @routes.post("/v1/endpoints")
 async def create_endpoint(request: web.Request) -> web.Response:
-    """Make an endpoint; its secret is shown this once."""
+    """Make an endpoint; its secret is shown to this call and its repeats alone."""
     key = await authorized(request)
     draft = await _read(request, EndpointDraft)
     front = request.app[FRONT]
-    endpoint = await front.endpoints.create(
+    endpoint, is_known = await front.endpoints.create(
         key.account,
         url=front.urls.checked(draft.url, param="url"),
         events=draft.events or ("*",),
         description=draft.description,
         secret=_secret(draft.secret),
+        name=idempotency_name(request),
     )
+    if is_known:
+        request[TRACE].headers["Idempotent-Replayed"] = "true"
     return answer(_with_secret(endpoint), status=HTTPStatus.CREATED)
 
 

@@ -76,7 +76,11 @@ async def open_front(
                 "their way already",
             ),
             outbound=outbound,
-            endpoints=Endpoints(backends.redis, most=settings.webhooks.endpoints),
+            endpoints=Endpoints(
+                backends.redis,
+                most=settings.webhooks.endpoints,
+                idempotency=timedelta(seconds=settings.idempotency_s),
+            ),
             deliveries=Deliveries(backends.redis),
             urls=Urls(settings.outbound, base_url=settings.base_url),
         )
@@ -124,6 +128,7 @@ def _acceptance(
         live=live,
         accounts=backends.accounts,
         batches=backends.batches,
+        jobs=backends.jobs,
         files=backends.files,
         reader=BatchLines(settings.limits, default_model=settings.default_model),
         most_lines=settings.limits.batch_lines,

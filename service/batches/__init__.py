@@ -25,7 +25,7 @@ from service.batches.batch import (
     new_batch_id,
 )
 from service.batches.endings import Endings
-from service.batches.feeds import READ_AGAIN, Feeds, Reading, Unfit
+from service.batches.feeds import READ_AGAIN, Feeds, Obstacle, Reading, Unfit
 from service.batches.records import read_batch, to_record
 from service.batches.scripting import script
 from service.batches.segments import Segments, SegmentWriter, StoredLine
@@ -47,6 +47,7 @@ __all__ = [
     "Endings",
     "Feeds",
     "NewBatch",
+    "Obstacle",
     "Page",
     "Reading",
     "SegmentWriter",

@@ -24,6 +24,8 @@ class BatchKind(StrEnum):
     """In a file; it is validated behind the answer."""
     NATIVE = "native"
     """In the request; it is validated while they come."""
+    RETRY = "retry"
+    """They are what `retry_of` left undone; it is validated behind the answer."""
 
 
 class BatchState(StrEnum):
@@ -122,6 +124,8 @@ class Batch:
         window: Most lines of it that have jobs under way.
         segments: The first line of each piece that lies in the store.
         digest: Of the lines as they came, hex SHA-256; empty until all were read.
+        delays: How often in a row something was in the way of its next line.
+        crashes: How often in a row that line met a bug.
     """
 
     id: str
@@ -157,6 +161,8 @@ class Batch:
     bad: int = 0
     segments: tuple[int, ...] = ()
     digest: str = ""
+    delays: int = 0
+    crashes: int = 0
 
     @property
     def never_begun(self) -> range:

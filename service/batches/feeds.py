@@ -6,6 +6,7 @@ dies, another goes on where it was. What it does twice makes nothing twice.
 
 from collections.abc import Sequence
 from datetime import timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 import orjson
@@ -40,6 +41,15 @@ class Reading(NamedTuple):
     errors: Sequence[BadLine] = ()
     bad: int = 0
     digest: str = ""
+
+
+class Obstacle(StrEnum):
+    """What keeps a batch from coming on."""
+
+    DELAYS = "delays"
+    """Something is full, or away."""
+    CRASHES = "crashes"
+    """Its next line met a bug."""
 
 
 class Unfit(NamedTuple):
@@ -133,7 +143,12 @@ class Feeds:
         return room
 
     async def release(
-        self, batch_id: str, *, holder: str, look_again: timedelta | None = None
+        self,
+        batch_id: str,
+        *,
+        holder: str,
+        look_again: timedelta | None = None,
+        obstacle: Obstacle | None = None,
     ) -> None:
         """Let go of it.
 
@@ -142,9 +157,11 @@ class Feeds:
             holder: Who holds it; nothing happens where that is somebody else.
             look_again: When somebody is to try again; None: when its window is half
                 empty.
+            obstacle: What stood in the way; each time that it does so in a row,
+                `look_again` is twice as far away, up to half a minute.
         """
         wait_ms = 0 if look_again is None else max(1, ms(look_again))
-        await within(self._release([batch_id, holder, wait_ms]))
+        await within(self._release([batch_id, holder, wait_ms, obstacle or ""]))
 
 
 def _over() -> BatchOver:

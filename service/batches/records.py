@@ -9,6 +9,8 @@ from service.batches.batch import BadLine, Batch, BatchKind, BatchState, NewBatc
 from service.job_store.records import Webhook
 from service.job_store.times import maybe_time_of, ms, time_of
 
+_OTHER_COUNTS = ("images", "bad", "delays", "crashes")
+
 
 def to_record(new: NewBatch) -> dict[str, str | bytes]:
     """Return the fields that are known from the beginning."""
@@ -47,7 +49,7 @@ def read_batch(batch_id: str, stored: Mapping[bytes, bytes]) -> Batch:
         created_at=time_of(texts["created_ms"]),
         expires_at=time_of(texts["expires_ms"]),
         window=int(texts["window"]),
-        **{name: int(texts.get(name, 0)) for name in (*counts, "images", "bad")},
+        **{name: int(texts.get(name, 0)) for name in (*counts, *_OTHER_COUNTS)},
         cost_usd=_dollars(int(texts.get("cost_micros", 0))),
         ms_p50=p50,
         ms_p95=p95,

@@ -20,7 +20,16 @@ import structlog
 from redis.asyncio import Redis
 
 from service.accounts import ApiKey
-from service.batches import Batch, BatchState, StoredLine, Unfit, line_job_id
+from service.batches import (
+    BadLine,
+    Batch,
+    BatchState,
+    Obstacle,
+    Reading,
+    StoredLine,
+    Unfit,
+    line_job_id,
+)
 from service.core.errors import (
     BatchOver,
     Deleted,
@@ -52,6 +61,14 @@ _ABREAST = 16
 _LOOK_AGAIN_S = 1.0
 _SOON = timedelta(seconds=1)
 _LATER = timedelta(seconds=30)
+_MOST_CRASHES = 3
+"""A line that met a bug so often fails, and the others go on."""
+_INTERNAL: dict[str, str | None] = {
+    "code": "internal",
+    "message": "An internal error; it was logged.",
+    "param": None,
+}
+_UNREAD = BadLine("internal", "An internal error; it was logged.", None, None)
 _PASSING = timedelta(seconds=10)
 """What is full for no longer than that is worth waiting for."""
 
@@ -132,7 +149,7 @@ class Feeder:
         self._look.set()
 
     async def _serve(self, batch_id: str, holder: str) -> None:
-        look_again: timedelta | None = None
+        look_again, obstacle = None, None
         try:
             work = self._work(batch_id, holder)
             look_again = await while_held(work, self._feeds, batch_id, holder=holder)
@@ -140,14 +157,14 @@ class Feeder:
             return
         except (TooMuch, Unavailable) as exc:
             log.debug("batch.delayed", batch=batch_id, code=exc.code)
-            look_again = _SOON
+            look_again, obstacle = _SOON, Obstacle.DELAYS
         except Exception:  # another front door may do better
             log.exception("batch.crashed", batch=batch_id)
-            look_again = _LATER
+            look_again, obstacle = _LATER, Obstacle.CRASHES
         finally:  # where this process ends, too: another goes on at once
             with contextlib.suppress(Unavailable):  # its time runs out, then
                 await self._feeds.release(
-                    batch_id, holder=holder, look_again=look_again
+                    batch_id, holder=holder, look_again=look_again, obstacle=obstacle
                 )
 
     async def _work(self, batch_id: str, holder: str) -> timedelta | None:
@@ -157,11 +174,14 @@ class Feeder:
             return _SOON
         self._accounts[batch.account] += 1
         try:
-            if batch.state is BatchState.VALIDATING:
+            if batch.state is not BatchState.VALIDATING:
+                await self._feed(batch, holder)
+            elif batch.crashes >= _MOST_CRASHES:
+                reading = Reading(errors=[_UNREAD])
+                await self._feeds.opened(batch_id, reading, holder=holder)
+            else:
                 await self._acceptance.read_file(batch, holder=holder)
                 log.info("batch.read", batch=batch_id)
-            else:
-                await self._feed(batch, holder)
         finally:
             self._accounts[batch.account] -= 1
             self._accounts += Counter()  # forgets those that have none
@@ -176,10 +196,16 @@ class Feeder:
             Unavailable: Redis or the store is away.
         """
         key = await self._key(batch)
-        at, turn_ends = batch.cursor, time.monotonic() + _TURN_S
-        room = await self._feeds.advance(batch.id, range(at, at), (), holder=holder)
+        turn_ends = time.monotonic() + _TURN_S
+        unfit = list[Unfit]()
+        if batch.crashes >= _MOST_CRASHES:
+            lost = line_job_id(batch.id, batch.cursor)
+            unfit.append(Unfit(batch.cursor, lost, _INTERNAL))
+        given_up = range(batch.cursor, batch.cursor + len(unfit))
+        room = await self._feeds.advance(batch.id, given_up, unfit, holder=holder)
+        at, abreast = given_up.stop, 1 if batch.delays or batch.crashes else _ABREAST
         while room > 0 and at < batch.total and time.monotonic() < turn_ends:
-            lines = range(at, min(at + room, at + _ABREAST, batch.total))
+            lines = range(at, min(at + room, at + abreast, batch.total))
             dealt = await self._deal(batch, lines, key)
             if dealt.stop > at:
                 room = await self._feeds.advance(
@@ -188,6 +214,7 @@ class Feeder:
                 at = dealt.stop
             if dealt.obstacle is not None:
                 raise dealt.obstacle
+            abreast = _ABREAST
 
     async def _key(self, batch: Batch) -> ApiKey | Unauthenticated:
         """Return whose batch it is, or why that is nobody any more."""

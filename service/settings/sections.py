@@ -127,7 +127,7 @@ class Webhooks(Section):
     """An endpoint that has failed for so long, without a success, is disabled."""
     retention_s: int = Field(default=7 * 86_400, ge=60, le=TEN_YEARS_S)
     """Deliveries and their logs are kept this long behind their end."""
-    endpoints: int = Field(default=5, ge=1, le=1000)
+    endpoints: int = Field(default=16, ge=1, le=1000)
     """Endpoints one account may have."""
 
     @property

@@ -11,6 +11,8 @@ the same step (`service/job_store/scripts/outbox.lua`), so that none is ever mis
                                            disabled_ms, failing_ms (nothing but failures
                                            since)
     darkroom:endpoints:{account}:all  zset  the account's, by time of creation
+    darkroom:endpoint:named:{sha1}  text   what a call of that idempotency key made: id
+                                           and digest of what it said
     darkroom:secret:webhooks:{account} text  signs what goes to URLs of jobs
     darkroom:deliver:target:{t}     hash   failures in a row, opens_ms, probe (delivery
                                            that tries it)

@@ -7,13 +7,20 @@ from datetime import datetime, timedelta
 
 from redis.asyncio import Redis
 
-from service.core.errors import EndpointDisabled, InvalidRequest, NotFound
+from service.core.errors import (
+    EndpointDisabled,
+    IdempotencyMismatch,
+    InvalidRequest,
+    NotFound,
+)
+from service.core.sameness import cache_key
 from service.core.webhooks import TEST, new_secret
 from service.job_store.answers import within
 from service.job_store.times import maybe_time_of, ms, time_of
 from service.webhooks.scripting import script
 
 _ID_BYTES = 12
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +55,14 @@ class Endpoints:
     Args:
         redis: Where they are kept.
         most: Endpoints an account may have.
+        idempotency: For how long the name of a call is known.
     """
 
-    def __init__(self, redis: Redis, *, most: int) -> None:
+    def __init__(
+        self, redis: Redis, *, most: int, idempotency: timedelta = _DAY
+    ) -> None:
         self._redis, self._most = redis, most
+        self._idempotency_ms = ms(idempotency)
         self._add = script(redis, "add")
         self._change = script(redis, "change")
         self._drop = script(redis, "drop")
@@ -65,25 +76,34 @@ class Endpoints:
         events: Sequence[str],
         description: str,
         secret: str | None,
-    ) -> Endpoint:
+        name: str | None = None,
+    ) -> tuple[Endpoint, bool]:
         """Make an endpoint, with a secret of ours where none is given.
+
+        Returns:
+            The endpoint, and whether an earlier call of that idempotency `name` made
+            it; then it is as it stands now.
 
         Raises:
             InvalidRequest: The account has as many as it may (`too_many_endpoints`).
+            IdempotencyMismatch: The earlier call said something else.
         """
         endpoint_id = "ep_" + secrets.token_hex(_ID_BYTES)
-        fields = {
-            "url": url,
-            "events": " ".join(events),
-            "description": description,
-            "secret": secret or new_secret(),
-        }
-        args = [endpoint_id, account, self._most, *_flat(fields)]
-        if not await within(self._add(args)):
+        fields = {"url": url, "events": " ".join(events), "description": description}
+        said = cache_key(fields, secret)
+        stored = _flat({**fields, "secret": secret or new_secret()})
+        args = [endpoint_id, account, self._most, name or "", said]
+        answer = await within(self._add([*args, self._idempotency_ms, *stored]))
+        if answer == b"full":
             raise InvalidRequest(
                 f"an account may have {self._most} endpoints", code="too_many_endpoints"
             )
-        return await self.get(endpoint_id, account=account)
+        if answer == b"mismatch":
+            raise IdempotencyMismatch(
+                "the idempotency key was used for another endpoint"
+            )
+        made = await self.get(answer.decode(), account=account)
+        return made, made.id != endpoint_id
 
     async def get(self, endpoint_id: str, *, account: str) -> Endpoint:
         """Return the endpoint, if it is the account's.

@@ -152,6 +152,7 @@ class DeliveryLeases:
                 self._rules.retention_s * 1000,
                 self._patience_ms,
                 self._rules.slots,
+                self._lease_ms // 2,
             ]
         )
         return Claim(
@@ -163,7 +164,7 @@ class DeliveryLeases:
     async def renew(self, held: Sequence[Parcel]) -> list[Renewal]:
         """Prolong the leases; one answer each, in order."""
         pairs = [part for parcel in held for part in (parcel.id, parcel.fence)]
-        answers = await self._renew([self._lease_ms, *pairs]) if pairs else []
+        answers = await self._renew([self._lease_ms, self._lease_ms // 2, *pairs])
         return [Renewal(answer) for answer in answers]
 
     def crashed(self, lease: Parcel) -> Settled:

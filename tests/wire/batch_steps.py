@@ -173,9 +173,14 @@ class BatchSteps(JobStoreSteps):
         else:
             assert room == -1
 
-    @rule(feeding=feedings, wait_ms=st.sampled_from([0, 0, 1000]))
-    def release(self, feeding, wait_ms):
-        self.run_batch("release", feeding.batch_id, feeding.holder, wait_ms)
+    @rule(
+        feeding=feedings,
+        wait_ms=st.sampled_from([0, 0, 1000]),
+        obstacle=st.sampled_from(["", "delays", "crashes"]),
+    )
+    def release(self, feeding, wait_ms, obstacle):
+        line = [feeding.batch_id, feeding.holder, wait_ms]
+        self.run_batch("release", *line, obstacle if wait_ms else "")
 
     @rule(target=feedings, held=feedings)
     def another_goes_on(self, held):

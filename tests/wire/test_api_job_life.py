@@ -9,6 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from service.core.jobs import new_job_id
+from service.job_store import keys
+from service.settings import Settings
 from tests.fakes.door import FrontDoor, front_door
 from tests.fakes.images import encoded, noise
 from tests.fakes.studio import studio
@@ -137,3 +139,19 @@ async def test_what_an_ephemeral_job_was_to_draw_is_not_kept(door):
 
     assert made.status == 200, made.raw
     assert (answer.status, answer.code) == (409, "request_gone")
+
+
+async def test_a_model_that_is_there_to_fail_fails_as_soon_as_ever(door, redis):
+    async with studio(quick(door.settings)):
+        for _ in range(7):
+            made = await door.post("/v1/jobs", {**FOX, "model": "test/fail"})
+            job = await door.get(f"/v1/jobs/{made.body['id']}?wait=5")
+            assert job.body["status"] == "failed"
+
+    assert not await redis.exists(keys.route("test/fail"))
+
+
+def quick(settings: Settings) -> Settings:
+    """Whose workers wait for nothing between attempts."""
+    worker = settings.worker.model_copy(update={"retry_base_s": 0})
+    return settings.model_copy(update={"worker": worker})

@@ -15,7 +15,7 @@ from service.batches import Batch, BatchKind, BatchState, Unfit, line_job_id
 from service.core.errors import BatchOver
 from service.core.jobs import JobState
 from service.core.requests import Priority
-from service.intake import Terms
+from service.intake import Intake, Terms
 from service.intake.draft import Draft
 from service.job_store import keys
 from service.job_store.leases import Leases
@@ -189,6 +189,110 @@ async def test_lines_wait_while_their_key_has_as_many_jobs_as_it_may(
         batch = await stand.ended(batch)
 
     assert (batch.completed, batch.failed) == (5, 0)
+
+
+class CountingIntake:
+    """An intake that notes what is asked of it, and has a bug for who asks `cursed`."""
+
+    def __init__(self, intake: Intake, *, cursed: str = "") -> None:
+        self._intake, self._cursed = intake, cursed
+        self.asked: list[str] = []
+
+    async def submit(self, draft, **terms):
+        self.asked.append(draft.prompt)
+        if draft.prompt == self._cursed:
+            raise KeyError("a bug")
+        return await self._intake.submit(draft, **terms)
+
+
+class UnreadableReader:
+    """A reader with a bug."""
+
+    def read(self, data, *, endpoint, model):
+        raise KeyError("a bug")
+
+
+async def stands_at(stand: BatchStand, batch: Batch, **wanted: object) -> Batch:
+    """Wait until a batch has these values."""
+
+    async def has_them() -> bool:
+        found = await stand.get(batch)
+        return all(getattr(found, name) == value for name, value in wanted.items())
+
+    await until(has_them)
+    return await stand.get(batch)
+
+
+async def looked_at(stand: BatchStand, batch: Batch, **wanted: object) -> Batch:
+    """Let a feeder look now at a batch that was put off, until it has these values."""
+    await stand.backends.redis.zadd(keys.FEED, {batch.id: 1})
+    await stand.backends.redis.publish(keys.FEED, batch.id)
+    return await stands_at(stand, batch, **wanted)
+
+
+async def test_a_batch_of_a_full_key_asks_with_one_line_and_ever_less_often(
+    shared_valkey, redis, tmp_path
+):
+    async def wait_s() -> float:
+        seconds, _ = await redis.time()
+        return await redis.zscore(keys.FEED, batch.id) / 1000 - seconds
+
+    grant = Grant(account="ada", queued_jobs=3)
+    async with batch_stand(shared_valkey.url, tmp_path, grant=grant) as stand:
+        stand.intake = intake = CountingIntake(stand.intake)
+        batch = await stand.take(foxes(8))
+        async with stand.feeder():
+            await stands_at(stand, batch, delays=1, cursor=3)
+            intake.asked.clear()
+            await looked_at(stand, batch, delays=2)
+            second = await wait_s()
+            await redis.hset(keys.batch(batch.id), "delays", 60)
+            await looked_at(stand, batch, delays=61)
+            last, asked = await wait_s(), list(intake.asked)
+            async with FakeWorker(redis, stand.backends.images):
+                batch = await stand.ended(batch)
+
+    assert asked == ["fox 3", "fox 3"]
+    assert 1 < second < 3
+    assert 28 < last < 31
+    assert (batch.completed, batch.delays) == (8, 0)
+
+
+async def test_a_line_that_meets_a_bug_fails_alone_after_some_tries(
+    stand, worker, redis
+):
+    stand.intake = intake = CountingIntake(stand.intake, cursed="fox 5")
+    batch = await stand.take(foxes(30))
+
+    async with stand.feeder():
+        await stands_at(stand, batch, crashes=1)
+        await looked_at(stand, batch, crashes=2)
+        await looked_at(stand, batch, crashes=3)
+        await looked_at(stand, batch, crashes=0)
+        batch = await stand.ended(batch)
+
+    assert (batch.state, batch.completed) == (BatchState.COMPLETED, 29)
+    [(line, error)] = (await stand.batches.bad(batch, range(30))).items()
+    assert (line, error["code"]) == (5, "internal")
+    assert intake.asked.count("fox 5") == 3
+
+
+async def test_a_file_that_meets_a_bug_fails_after_some_tries(stand, redis):
+    stand.acceptance = replace(stand.acceptance, reader=UnreadableReader())
+    file_id = await stand.upload(in_file(foxes(3)))
+    batch = await stand.begin(
+        kind=BatchKind.OPENAI,
+        endpoint="/v1/images/generations",
+        input_file_id=file_id,
+    )
+
+    async with stand.feeder():
+        await stands_at(stand, batch, crashes=1)
+        await looked_at(stand, batch, crashes=2)
+        await looked_at(stand, batch, crashes=3)
+        batch = await looked_at(stand, batch, state=BatchState.FAILED)
+
+    assert [error.code for error in batch.errors] == ["internal"]
 
 
 async def test_lines_fail_when_the_quota_is_used_up_and_not_before(

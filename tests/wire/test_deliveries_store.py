@@ -38,9 +38,10 @@ class Stand:
         return DeliveryLeases(self.redis, self.rules, worker=name, lease=lease)
 
     async def endpoint(self, *events: str, url: str = "https://a.example/") -> Endpoint:
-        return await self.endpoints.create(
+        made, _ = await self.endpoints.create(
             "ada", url=url, events=events or ("*",), description="", secret=None
         )
+        return made
 
     async def job(
         self, webhook: Webhook | None = None, *, account: str = "ada"
@@ -164,6 +165,27 @@ async def test_a_dead_workers_delivery_is_taken_over_and_its_own_word_refused(
     told = await stand.deliveries.get(taken.id, account="ada")
     assert [attempt.n for attempt in told.log] == [1]
     await dying.aclose()
+
+
+async def test_after_an_outage_the_living_keep_what_they_hold(redis: Redis):
+    stand, lease = Stand(redis), timedelta(milliseconds=200)
+    living, other = stand.worker("living", lease), stand.worker("other", lease)
+    await stand.endpoint()
+    await stand.job()
+    [held] = (await living.claim(10, held={})).leases
+    await asyncio.sleep(0.25)  # nobody reaches Redis, and every lease lapses
+
+    soon = await other.claim(10, held={})
+    kept = await living.renew([held])
+    await stand.end([held])
+
+    assert soon.leases == ()
+    assert soon.next_due is not None
+    assert soon.next_due > timedelta(milliseconds=100)
+    assert kept == [Renewal.RENEWED]
+    await living.aclose()
+    await other.aclose()
+    await stand.close()
 
 
 async def test_what_is_over_a_receivers_limit_waits_without_a_slot(stand: Stand):

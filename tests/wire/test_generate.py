@@ -36,9 +36,11 @@ from workers.partials import Partials
 
 CATALOG = """
 [providers.cheap]
-adapter = "test"
+adapter = "openai"
+base_url = "http://cheap.invalid"
 [providers.dear]
-adapter = "test"
+adapter = "openai"
+base_url = "http://dear.invalid"
 [models."fox/one"]
 routes = ["cheap/fox", "dear/fox"]
 sizes = ["64x64"]

@@ -1,5 +1,6 @@
 """`/v1/endpoints` and `/v1/deliveries`: what they take, tell, and keep to an owner."""
 
+import asyncio
 from ipaddress import ip_network
 from typing import Any
 
@@ -143,6 +144,31 @@ async def test_a_secret_that_is_none_is_refused(door: FrontDoor):
     assert {(a.status, a.code) for a in answers} == {(400, "invalid_secret")}
 
 
+async def test_a_repeated_call_finds_the_endpoint_and_the_secret_of_the_first(
+    door: FrontDoor,
+):
+    _, eve = await door.knows("eve")
+
+    async def post(url: str = URL, **options: str):
+        return await door.post(
+            "/v1/endpoints", {"url": url}, Idempotency_Key="one", **options
+        )
+
+    first, again = await asyncio.gather(post(), post())
+    other = await post(f"{URL}?other")
+    hers = await post(secret=eve)
+    await door.call("DELETE", f"/v1/endpoints/{first.body['id']}")
+    anew = await post()
+
+    assert first.body == again.body
+    assert sorted(a.headers.get("Idempotent-Replayed", "") for a in (first, again)) == [
+        "",
+        "true",
+    ]
+    assert (other.status, other.code) == (422, "idempotency_mismatch")
+    assert len({a.body["id"] for a in (first, hers, anew)}) == 3
+
+
 async def test_a_rotation_needs_no_body(door: FrontDoor):
     made = (await door.post("/v1/endpoints", {"url": URL})).body
 
@@ -209,10 +235,10 @@ async def test_an_endpoint_is_made_changed_disabled_and_deleted(door: FrontDoor)
 
 
 async def test_an_account_has_as_many_endpoints_as_it_may(door: FrontDoor):
-    answers = [await door.post("/v1/endpoints", {"url": URL}) for _ in range(6)]
+    answers = [await door.post("/v1/endpoints", {"url": URL}) for _ in range(17)]
 
-    assert [answer.status for answer in answers] == [201] * 5 + [400]
-    assert answers[5].code == "too_many_endpoints"
+    assert [answer.status for answer in answers] == [201] * 16 + [400]
+    assert answers[16].code == "too_many_endpoints"
 
 
 async def test_deliveries_are_listed_by_what_is_asked_for(door: FrontDoor):

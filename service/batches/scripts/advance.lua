@@ -23,6 +23,7 @@ for at = 6, #ARGV, 3 do
 end
 note()
 call('HSET', key, 'cursor', to)
+if to ~= from then call('HDEL', key, 'delays', 'crashes') end
 call('ZADD', FEED, whole(now + within), id)
 if not ending[id] then ending[id] = { lines = {}, sums = {} } end
 flush()

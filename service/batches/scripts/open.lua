@@ -12,6 +12,7 @@ if sound == 0 then
   end_batch(id, seen[2], 'failed')
 else
   call('HSET', key, 'state', 'in_progress', 'in_progress_ms', now_text)
+  call('HDEL', key, 'delays', 'crashes')
   call('SADD', active(seen[2]), id)
   call('ZADD', FEED, now_text, id)
   call('PUBLISH', FEED, id)

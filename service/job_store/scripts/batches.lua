@@ -61,16 +61,21 @@ local function drop_batch(id, account)
   call('ZADD', OVER, now_text, id)
 end
 
--- End a batch none of whose lines is under way or to come; ask for more lines where its window is half empty.
+-- End a batch none of whose lines is under way or to come; ask for more lines where its window is half empty. One that was put off
+-- because something was full is looked at soon: it may have become room.
 local END_OF = { in_progress = 'completed', cancelling = 'cancelled', expiring = 'expired' }
 local function see_to_batch(id)
-  local seen = call('HMGET', batch_key(id), 'state', 'account', 'total', 'cursor', 'window')
+  local seen = call('HMGET', batch_key(id), 'state', 'account', 'total', 'cursor', 'window', 'feeder', 'delays', 'crashes')
   if not END_OF[seen[1]] then return end
   local left, under_way = tonumber(seen[3] or 0) - tonumber(seen[4] or 0), call('SCARD', batch_key(id) .. ':open')
   if under_way == 0 and (left == 0 or seen[1] ~= 'in_progress') then
     end_batch(id, seen[2], END_OF[seen[1]])
   elseif left > 0 and seen[1] == 'in_progress' and under_way <= tonumber(seen[5]) / 2 then
-    if call('ZADD', FEED, 'NX', now_text, id) == 1 then call('PUBLISH', FEED, id) end
+    if call('ZADD', FEED, 'NX', now_text, id) == 1 then
+      call('PUBLISH', FEED, id)
+    elseif seen[7] and not seen[6] and not seen[8] then
+      call('ZADD', FEED, 'XX', 'LT', now_text, id)
+    end
   end
 end
 

@@ -30,6 +30,21 @@ local function lane(priority, interruptions)
   return queue
 end
 
+-- Outage is not death (decisions.md 1): after silence longer than `stale` the living get one lease length to renew before
+-- anything is taken over, whoever of them speaks first. Returns until when nothing is. It is remembered for a while longer, for
+-- whoever asks who is served (gates.lua).
+local SPOKEN_MS = 60000
+local function beat(stale, lease)
+  local pulse = tonumber(call('GET', queue .. ':pulse') or now)
+  local grace = tonumber(call('GET', queue .. ':grace') or 0)
+  if now - pulse > stale then
+    grace = now + lease
+    call('SET', queue .. ':grace', whole(grace), 'PX', whole(lease + SPOKEN_MS))
+  end
+  call('SET', queue .. ':pulse', now_text)
+  return grace
+end
+
 -- Positions of a record's fields in what `read` returns; an absent one is false.
 local STATE, ACCOUNT, KEY_ID, PRIORITY, COST, TAG, FENCE, INTERRUPTIONS, ATTEMPTS, UNITS, CREATED, DEADLINE, STARTED, NOTIFY,
   SHOWN, VIA, BATCH_LINE, IMAGES, VIA2 = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19

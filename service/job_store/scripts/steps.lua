@@ -1,20 +1,5 @@
--- Moves that several scripts make: the pulse, the tags, the end of a job.
+-- Moves that several scripts make: the tags, the end of a job.
 local DELIVERED_MS = 600000 -- after that an ephemeral job counts as delivered
-local SPOKEN_MS = 60000
-
--- Outage is not death (decisions.md 1): after silence longer than `stale` the living get one lease length to renew before
--- anything is taken over, whoever of them speaks first. Returns until when nothing is. It is remembered for a while longer, for
--- whoever asks who is served (gates.lua).
-local function beat(stale, lease)
-  local pulse = tonumber(call('GET', queue .. ':pulse') or now)
-  local grace = tonumber(call('GET', queue .. ':grace') or 0)
-  if now - pulse > stale then
-    grace = now + lease
-    call('SET', queue .. ':grace', whole(grace), 'PX', whole(lease + SPOKEN_MS))
-  end
-  call('SET', queue .. ':pulse', now_text)
-  return grace
-end
 
 local clock_read
 local function virtual_clock()

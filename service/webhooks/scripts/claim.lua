@@ -1,5 +1,6 @@
 -- Take deliveries that are due. ARGV 1 worker, 2 most, 3 lease ms, 4 most at once per target, 5 calls a minute per host (0: no
--- limit), 6 retention ms, 7 the longest that an unsuccessful delivery is tried, in ms, 8 slots of a worker.
+-- limit), 6 retention ms, 7 the longest that an unsuccessful delivery is tried, in ms, 8 slots of a worker,
+-- 9 stale ms (see `beat`).
 -- Returns when the next is due (ms from now, -1: none), whether some were left behind, and per delivery:
 --   id, fence, attempts, attempts since somebody asked for it, event, type, subject, account, created ms, endpoint, webhook, url,
 --   secret, old secret ('' where there is none)
@@ -8,6 +9,7 @@ local worker, most, lease_end = ARGV[1], tonumber(ARGV[2]), whole(now + tonumber
 local at_once, per_minute = tonumber(ARGV[4]), tonumber(ARGV[5])
 local retention, patience, slots = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 local taken, left = {}, false
+local grace = beat(tonumber(ARGV[9]), tonumber(ARGV[3]))
 
 -- Lanes are woken by who comes back from their target; some are looked at here too, so that none waits for one who died, or for
 -- longer than anything is tried.
@@ -86,6 +88,8 @@ for nth, id in ipairs(call('ZRANGEBYSCORE', DELIVER, '-inf', now_text, 'LIMIT', 
   local d = look(id)
   if not d or d[STATE] == 'delivered' or d[STATE] == 'failed' then
     call('ZREM', DELIVER, id)
+  elseif d[STATE] == 'running' and now < grace then
+    call('ZADD', DELIVER, whole(grace), id)
   else
     local t = target(d[TARGET], d[ENDPOINT])
     local url, death = url_of(d, t), death_of(d, t)

@@ -1,6 +1,7 @@
 """Endpoints, and what was delivered to them."""
 
 from service.api.openapi import codes
+from service.api.openapi.headers import IDEMPOTENCY_KEY
 from service.api.openapi.operation import Answer, Body, Operation, Parameter
 from service.api.openapi.paging import limit_of
 from service.api.openapi.shapes.webhooks import (
@@ -49,6 +50,7 @@ OPERATIONS = (
         "the same each time, signed anew for each attempt. Any 2xx means that it "
         "arrived; a redirect does not. What does not arrive is sent again, ten times "
         "in three days; 410 disables the endpoint.",
+        parameters=(IDEMPOTENCY_KEY,),
         body=Body(
             name="EndpointDraft",
             model=EndpointDraft,
@@ -63,12 +65,21 @@ OPERATIONS = (
         ),
         answers={
             201: Answer(
-                text="The endpoint, with its secret, which is shown this once.",
+                text="The endpoint, with its secret. Whoever repeats the call under "
+                "its `Idempotency-Key` finds the same one, and sees the secret again; "
+                "nothing else shows it.",
                 shape=EndpointWithSecret,
+                headers=("Idempotent-Replayed",),
                 example=ENDPOINT_WITH_SECRET,
             )
         },
-        refuses=(*_SENT, *codes.RECEIVER, "too_many_endpoints"),
+        refuses=(
+            *_SENT,
+            *codes.RECEIVER,
+            "too_many_endpoints",
+            "invalid_idempotency_key",
+            "idempotency_mismatch",
+        ),
     ),
     Operation(
         method="GET",
