@@ -24,7 +24,7 @@ from service.core.jobs import Attempt, JobState, StoredImage
 from service.core.provider import Generated
 from service.core.requests import GenerationRequest
 from service.job_store.lease import Lease
-from service.job_store.records import Later, Outcome
+from service.job_store.outcomes import Later, Outcome
 from workers import pricing
 from workers.calling import called, route_of, routes_of
 from workers.context import WorkerContext

@@ -15,7 +15,7 @@ from service.core.errors import StoreUnavailable
 from service.core.jobs import Attempt, JobState, StoredImage
 from service.image_store import ImageStore
 from service.job_store.lease import Lease
-from service.job_store.records import Outcome
+from service.job_store.outcomes import Outcome
 from workers.keeping import PAUSE_S, put_patiently
 
 

@@ -20,6 +20,7 @@ from service.files import Files
 from service.image_store import ImageStore
 from service.job_store import keys
 from service.job_store.scripting import script
+from service.job_store.times import ms, redis_now_ms
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ class Sweep:
         self._redis, self._images = redis, images
         self._files = Files(redis, images)
         self._batches = Endings(redis, images, retention=retention)
-        self._retention_ms = retention // timedelta(milliseconds=1)
+        self._retention_ms = ms(retention)
         self._expire = script(redis, "expire")
         self._audit = script(redis, "audit")
         self._repair = script(redis, "repair")
@@ -117,7 +118,7 @@ class Sweep:
             looked_at, *found = await self._due([_SOME])
             ids = [job_id.decode() for job_id in found]
             await self._clear(ids)
-            await self._forget([_GONE_FOR // timedelta(milliseconds=1), *ids])
+            await self._forget([ms(_GONE_FOR), *ids])
             if ids:
                 log.info("jobs.forgotten", jobs=len(ids))
 
@@ -144,8 +145,7 @@ class Sweep:
             log.info("jobs.purged", jobs=len(ids))
 
     async def _uncalled_for(self) -> list[str]:
-        seconds, micros = await self._redis.time()  # no host's clock deletes anything
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        now_ms = await redis_now_ms(self._redis)  # no host's clock deletes anything
         found: list[bytes] = await self._redis.zrangebyscore(
             keys.EPHEMERAL, "-inf", now_ms, start=0, num=_SOME
         )
@@ -162,7 +162,7 @@ class Sweep:
         await self._redis.zremrangebyscore(keys.WORKERS, "-inf", silent_since_ms)
 
     async def _is_ours(self, chore: _Chore) -> bool:
-        period_ms = chore.period // timedelta(milliseconds=1)
+        period_ms = ms(chore.period)
         key = keys.sweep(chore.name)
         try:
             return bool(await self._redis.set(key, b"1", px=period_ms, nx=True))

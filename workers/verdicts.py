@@ -27,7 +27,7 @@ from service.core.jobs import Attempt, JobState
 from service.core.requests import GenerationRequest
 from service.core.retries import OnAmbiguous, RetryPolicy
 from service.job_store.lease import Lease
-from service.job_store.records import Aside, Later, Outcome
+from service.job_store.outcomes import Aside, Later, Outcome
 from workers.hedging import Try
 
 log = structlog.get_logger()

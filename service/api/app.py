@@ -1,9 +1,8 @@
-"""Composition root of the front door."""
+"""The front door as an application: its routes, and what is open while it runs."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from contextlib import asynccontextmanager
 from functools import partial
 
 import structlog
@@ -24,36 +23,15 @@ from service.api import (
     models,
     usage,
 )
-from service.api.batch_lines import BatchLines
-from service.api.context import FRONT, Front
-from service.api.derivatives import Derivatives
+from service.api.context import FRONT
 from service.api.dialects import chat, embed, imagerouter, openai
-from service.api.followed import shown_with_the_end
 from service.api.openapi import documents
-from service.api.pulse import Pulse
-from service.api.turns import Turns
-from service.api.views import Views
-from service.backends import open_backends
+from service.api.opening import open_front
 from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
 from service.core.errors import QueueUnavailable, UnknownModel
-from service.events import EventHub
-from service.imaging import Imaging
-from service.intake import Intake
-from service.intake.batches import Acceptance
-from service.intake.feeding import Feeder
-from service.intake.inputs import Inputs
-from service.intake.links import Links
-from service.intake.repeats import Repeats
-from service.job_store.fleet import Fleet
 from service.job_store.listening import end
-from service.metrics import Metrics
-from service.outbound import Outbound
-from service.partials import Partials
 from service.settings import ConfigurationError, Settings
-from service.waiters import Waiters
-from service.webhooks import Deliveries, Endpoints
-from service.webhooks.urls import Urls
 
 log = structlog.get_logger()
 
@@ -61,6 +39,26 @@ BEAT_S = 5.0
 _BOOTSTRAP = Grant(account="default", scopes=frozenset(Scope))
 _PATIENCE_S = 3.0
 _PAUSE_S = 0.5
+_PARTS = (
+    health,
+    jobs,
+    files,
+    event_streams,
+    batches,
+    batch_creation,
+    images,
+    models,
+    usage,
+    openai,
+    imagerouter,
+    around,
+    chat,
+    embed,
+    endpoints,
+    deliveries,
+    documents,
+)
+"""The modules that have routes."""
 
 
 def make_app(
@@ -83,114 +81,15 @@ def make_app(
     secret = None if preset is None else checked_secret(preset.get_secret_value())
 
     async def front(app: web.Application) -> AsyncIterator[None]:
-        async with contextlib.AsyncExitStack() as stack:
-            backends = await stack.enter_async_context(open_backends(settings))
-            outbound = await stack.enter_async_context(Outbound(settings.outbound))
-            imaging = Imaging(processes=settings.worker.imaging_processes)
-            stack.push_async_callback(imaging.close)
-            copying = Imaging(processes=1)  # so that copies keep no edit waiting
-            stack.push_async_callback(copying.close)
-            waiters = Waiters(backends.redis, backends.jobs)
-            fleet = Fleet(backends.redis)
-            views = Views(backends.images, base_url=settings.base_url)
-            hub = EventHub(
-                backends.redis,
-                shown_with_the_end(
-                    backends.jobs,
-                    backends.batches,
-                    views,
-                    base_url=settings.base_url,
-                ),
-                heartbeat_s=settings.heartbeat_s,
-                write_s=settings.limits.write_s,
-            )
-            pulse = Pulse(backends, fleet, live, beat_s=beat_s)
-            app[FRONT] = Front(
-                settings=settings,
-                live=live,
-                backends=backends,
-                fleet=fleet,
-                waiters=await stack.enter_async_context(waiters),
-                partials=await stack.enter_async_context(Partials(backends.redis)),
-                hub=await stack.enter_async_context(hub),
-                intake=Intake(
-                    live=live,
-                    fleet=fleet,
-                    jobs=backends.jobs,
-                    images=backends.images,
-                    repeats=Repeats(backends.redis),
-                    inputs=Inputs(
-                        backends.images,
-                        imaging,
-                        Links(
-                            outbound,
-                            most_bytes=settings.limits.file_bytes,
-                            most_together=settings.limits.upload_bytes,
-                            within=timedelta(seconds=settings.limits.reference_s),
-                        ),
-                    ),
-                ),
-                acceptance=Acceptance(
-                    live=live,
-                    accounts=backends.accounts,
-                    batches=backends.batches,
-                    jobs=backends.jobs,
-                    files=backends.files,
-                    reader=BatchLines(
-                        settings.limits, default_model=settings.default_model
-                    ),
-                    most_lines=settings.limits.batch_lines,
-                ),
-                pulse=await stack.enter_async_context(pulse),
-                views=views,
-                metrics=Metrics(open_streams=lambda: len(hub.followers)),
-                imaging=imaging,
-                derivatives=Derivatives(backends.images, copying, backends.jobs),
-                uploads=Turns(
-                    files.MOST_UPLOADS,
-                    refusal=f"{files.MOST_UPLOADS} uploads of this account are on "
-                    "their way already",
-                ),
-                outbound=outbound,
-                endpoints=Endpoints(
-                    backends.redis,
-                    most=settings.webhooks.endpoints,
-                    idempotency=timedelta(seconds=settings.idempotency_s),
-                ),
-                deliveries=Deliveries(backends.redis),
-                urls=Urls(settings.outbound, base_url=settings.base_url),
-            )
-            feeder = Feeder(app[FRONT].intake, app[FRONT].acceptance, backends.redis)
-            await stack.enter_async_context(feeder)
-            if secret is not None:
-                adoption = asyncio.create_task(_adopt(backends.accounts, secret))
-                stack.push_async_callback(end, [adoption])
-                # Without Redis it goes on behind the scenes, and `/readyz` is red.
-                await asyncio.wait([adoption], timeout=_PATIENCE_S)
-            yield
+        async with open_front(settings, live, beat_s=beat_s) as opened:
+            app[FRONT] = opened
+            async with _adopted(opened.backends.accounts, secret):
+                yield
 
     app = web.Application()
     app[documents.DOCUMENTS] = documents.Documents(settings.base_url)
     app.cleanup_ctx.append(front)
-    for part in (
-        health,
-        jobs,
-        files,
-        event_streams,
-        batches,
-        batch_creation,
-        images,
-        models,
-        usage,
-        openai,
-        imagerouter,
-        around,
-        chat,
-        embed,
-        endpoints,
-        deliveries,
-        documents,
-    ):
+    for part in _PARTS:
         app.add_routes(part.routes)
     return app
 
@@ -202,6 +101,20 @@ def _check_default(settings: Settings, catalog: Catalog) -> None:
         catalog.model(settings.default_model)
     except UnknownModel as exc:
         raise ConfigurationError(f"DARKROOM_DEFAULT_MODEL: {exc}") from exc
+
+
+@asynccontextmanager
+async def _adopted(accounts: Accounts, secret: str | None) -> AsyncIterator[None]:
+    """Make a key of the secret; without Redis behind the scenes, when it is back."""
+    if secret is None:
+        yield
+        return
+    adoption = asyncio.create_task(_adopt(accounts, secret))
+    try:
+        await asyncio.wait([adoption], timeout=_PATIENCE_S)
+        yield
+    finally:
+        await end([adoption])
 
 
 async def _adopt(accounts: Accounts, secret: str) -> None:

@@ -13,7 +13,7 @@ from service.api.auth import authorized, authorized_unless_open
 from service.api.context import FRONT, Front
 from service.api.wishes import refuse_unknown
 from service.core.errors import UnknownModel
-from service.intake.compose import allows
+from service.intake.permits import allows
 
 routes = web.RouteTableDef()
 

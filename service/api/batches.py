@@ -17,7 +17,7 @@ from service.api.auth import authorized
 from service.api.batch_results import results
 from service.api.context import FRONT, TRACE, Front
 from service.api.downloads import send
-from service.api.listing import bad_page, read_limit
+from service.api.listing import bad_cursor, page_of, read_limit
 from service.api.outputs import Piece, pieces_of
 from service.api.wishes import refuse_unknown
 from service.batch_views import shown_batch
@@ -47,16 +47,9 @@ async def list_batches(request: web.Request) -> web.Response:
             key.account, limit=read_limit(query.get("limit")), after=query.get("after")
         )
     except BatchNotFound as exc:
-        raise bad_page("after", "after must be the id of a listed batch") from exc
-    return answer(
-        {
-            "object": "list",
-            "data": [_shown(front, batch) for batch in page.batches],
-            "has_more": page.more,
-            "first_id": page.batches[0].id if page.batches else None,
-            "last_id": page.batches[-1].id if page.batches else None,
-        }
-    )
+        raise bad_cursor("batch") from exc
+    shown = (_shown(front, batch) for batch in page.batches)
+    return answer(page_of(shown, more=page.more))
 
 
 @routes.get("/v1/batches/{batch_id}")

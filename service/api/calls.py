@@ -84,13 +84,7 @@ async def make_images(
     front, wish = request.app[FRONT], preference(request)
     wait_s = _patience(request, draft, wish)
     _check(draft, waits=wait_s > 0)
-    terms = Terms(
-        awaited=wait_s > 0,
-        idempotency_name=idempotency_name(request),
-        sdk_retry=sdk_retry(request) if wait_s else None,
-        ephemeral=draft.is_ephemeral,
-        partial_images=(draft.partial_images or 0) if draft.stream else 0,
-    )
+    terms = _terms(request, draft, waits=wait_s > 0)
     accepted = await submit(
         request, draft, key=key, terms=terms, operation=operation, uploads=uploads
     )
@@ -169,6 +163,16 @@ def _check(draft: CallDraft, *, waits: bool) -> None:
                 code="incompatible_options",
                 param=param,
             )
+
+
+def _terms(request: web.Request, draft: CallDraft, *, waits: bool) -> Terms:
+    return Terms(
+        awaited=waits,
+        idempotency_name=idempotency_name(request),
+        sdk_retry=sdk_retry(request) if waits else None,
+        ephemeral=draft.is_ephemeral,
+        partial_images=(draft.partial_images or 0) if draft.stream else 0,
+    )
 
 
 def _settle_behind(

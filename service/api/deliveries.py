@@ -8,9 +8,9 @@ from aiohttp import web
 from service.api.answers import answer
 from service.api.auth import authorized
 from service.api.context import FRONT
-from service.api.listing import read_limit
+from service.api.listing import bad_cursor, one_of, page_of, read_limit
 from service.api.wishes import refuse_unknown
-from service.core.errors import InvalidRequest, NotFound
+from service.core.errors import NotFound
 from service.webhooks.deliveries import STATES, Delivery
 from service.webhooks.shown import delivery_object, log_lines
 
@@ -30,21 +30,9 @@ async def list_deliveries(request: web.Request) -> web.Response:
             matches=_filter(request),
         )
     except NotFound as exc:
-        raise InvalidRequest(
-            "after must be the id of a listed delivery",
-            code="invalid_pagination",
-            param="after",
-        ) from exc
-    shown = [delivery_object(delivery) for delivery in page.deliveries]
-    return answer(
-        {
-            "object": "list",
-            "data": shown,
-            "has_more": page.more,
-            "first_id": shown[0]["id"] if shown else None,
-            "last_id": shown[-1]["id"] if shown else None,
-        }
-    )
+        raise bad_cursor("delivery") from exc
+    shown = (delivery_object(delivery) for delivery in page.deliveries)
+    return answer(page_of(shown, more=page.more))
 
 
 @routes.get("/v1/deliveries/{delivery_id}")
@@ -69,16 +57,9 @@ async def redeliver(request: web.Request) -> web.Response:
 
 def _filter(request: web.Request) -> Callable[[Delivery], bool]:
     query = request.query
-    state = query.get("status")
-    if state is not None and state not in STATES:
-        raise InvalidRequest(
-            f"status must be one of {', '.join(STATES)}",
-            code="invalid_enum",
-            param="status",
-        )
     wanted = {
         "endpoint": query.get("endpoint"),
-        "state": state,
+        "state": one_of(query, "status", STATES),
         "subject": query.get("job"),
         "type": query.get("type"),
     }

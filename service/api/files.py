@@ -14,7 +14,7 @@ from service.api.body import FORM, media_type
 from service.api.context import FRONT, TRACE
 from service.api.downloads import send
 from service.api.large_forms import read_large_form
-from service.api.listing import bad_page, read_limit
+from service.api.listing import bad_cursor, page_of, read_limit
 from service.api.outputs import render
 from service.api.serving import HARMLESS
 from service.api.wishes import idempotency_name, refuse_unknown
@@ -108,16 +108,9 @@ async def list_files(request: web.Request) -> web.Response:
             purpose=request.query.get("purpose"),
         )
     except FileNotFound as exc:
-        raise bad_page("after", "after must be the id of a listed file") from exc
-    return answer(
-        {
-            "object": "list",
-            "data": [_shown(file) for file in page.files],
-            "has_more": page.more,
-            "first_id": page.files[0].id if page.files else None,
-            "last_id": page.files[-1].id if page.files else None,
-        }
-    )
+        raise bad_cursor("file") from exc
+    shown = (_shown(file) for file in page.files)
+    return answer(page_of(shown, more=page.more))
 
 
 @routes.get("/v1/files/{file_id}")

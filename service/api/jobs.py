@@ -11,7 +11,7 @@ from service.api import limits
 from service.api.answers import answer
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
-from service.api.listing import read_query
+from service.api.listing import bad_cursor, page_of, read_query
 from service.api.references import job_id_of
 from service.api.submitting import read_submission, submit
 from service.api.wishes import (
@@ -116,16 +116,9 @@ async def list_jobs(request: web.Request) -> web.Response:
             key.account, limit=query.limit, after=query.after, matches=query.matches
         )
     except JobNotFound as exc:
-        raise query.bad_cursor() from exc
-    return answer(
-        {
-            "object": "list",
-            "data": [front.views.job(job) for job in page.jobs],
-            "has_more": page.more,
-            "first_id": page.jobs[0].id if page.jobs else None,
-            "last_id": page.jobs[-1].id if page.jobs else None,
-        }
-    )
+        raise bad_cursor("job") from exc
+    shown = (front.views.job(job) for job in page.jobs)
+    return answer(page_of(shown, more=page.more))
 
 
 @routes.get("/v1/jobs/{job_id}")

@@ -1,8 +1,9 @@
-"""The query of `GET /v1/jobs`."""
+"""Listings: what their queries say, that of jobs above all, and how a page looks."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -10,8 +11,8 @@ from service.api.wishes import refuse_unknown
 from service.core.errors import InvalidRequest
 from service.core.jobs import Job, JobState, is_job_id
 
-_USUAL_LIMIT = 20
-_MOST = 100
+USUAL_LIMIT = 20
+MOST_LIMIT = 100
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _METADATA = "metadata."
 
@@ -43,10 +44,6 @@ class ListQuery:
         pairs = self.metadata.items()
         return all(job.metadata.get(name) == value for name, value in pairs)
 
-    def bad_cursor(self) -> InvalidRequest:
-        """Return the refusal of a cursor that is no job of the caller's."""
-        return bad_page("after", "after must be the id of a listed job")
-
 
 def read_query(request: web.Request) -> ListQuery:
     """Read the query.
@@ -59,11 +56,13 @@ def read_query(request: web.Request) -> ListQuery:
     query = request.query
     after = query.get("after")
     if after is not None and not is_job_id(after):
-        raise bad_page("after", "after must be the id of a listed job")
+        raise bad_cursor("job")
+    limit = read_limit(query.get("limit"))
+    state = one_of(query, "status", tuple(JobState))
     return ListQuery(
-        limit=read_limit(query.get("limit")),
+        limit=limit,
         after=after,
-        state=_state(query.get("status")),
+        state=None if state is None else JobState(state),
         batch=query.get("batch"),
         metadata={
             name.removeprefix(_METADATA): value
@@ -74,7 +73,7 @@ def read_query(request: web.Request) -> ListQuery:
 
 
 def read_limit(
-    given: str | None, *, usual: int = _USUAL_LIMIT, most: int = _MOST
+    given: str | None, *, usual: int = USUAL_LIMIT, most: int = MOST_LIMIT
 ) -> int:
     """Return how long a page of a listing is to be; unsaid: `usual`.
 
@@ -88,17 +87,40 @@ def read_limit(
     return int(given)
 
 
-def _state(given: str | None) -> JobState | None:
-    if given is None:
-        return None
-    try:
-        return JobState(given)
-    except ValueError:
-        raise InvalidRequest(
-            f"status must be one of {', '.join(JobState)}",
-            code="invalid_enum",
-            param="status",
-        ) from None
+def one_of(query: Mapping[str, str], name: str, known: Collection[str]) -> str | None:
+    """Return what the query says of `name`; None: nothing.
+
+    Raises:
+        InvalidRequest: It is none of those known (`invalid_enum`).
+    """
+    value = query.get(name)
+    if value is None or value in known:
+        return value
+    raise InvalidRequest(
+        f"{name} must be one of {', '.join(known)}", code="invalid_enum", param=name
+    )
+
+
+def page_of(things: Iterable[Mapping[str, Any]], *, more: bool) -> dict[str, Any]:
+    """Return a page as OpenAI's SDKs go through them.
+
+    Args:
+        things: As they are shown, each with its `id`.
+        more: Whether there are others behind.
+    """
+    data = list(things)
+    return {
+        "object": "list",
+        "data": data,
+        "has_more": more,
+        "first_id": data[0]["id"] if data else None,
+        "last_id": data[-1]["id"] if data else None,
+    }
+
+
+def bad_cursor(thing: str) -> InvalidRequest:
+    """Return the refusal of a cursor that is no such thing of the caller's."""
+    return bad_page("after", f"after must be the id of a listed {thing}")
 
 
 def bad_page(param: str, sentence: str) -> InvalidRequest:

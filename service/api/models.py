@@ -19,7 +19,7 @@ from service.api.models_map import described, described_v2
 from service.api.models_query import ModelQuery, read_query
 from service.core.catalog import Catalog, Model
 from service.core.errors import UnknownModel
-from service.intake.compose import allows
+from service.intake.permits import allows
 from service.job_store.fleet import Fleet
 
 routes = web.RouteTableDef()

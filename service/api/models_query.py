@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from service.api.listing import one_of
 from service.api.models_map import price_range
 from service.api.wishes import refuse_unknown
 from service.core.catalog import Model
@@ -83,23 +84,14 @@ def read_query(request: web.Request) -> ModelQuery | None:
             code="invalid_pagination",
             param="limit",
         )
-    free = _one_of(given, "free", tuple(_FLAGS))
+    free = one_of(given, "free", tuple(_FLAGS))
     return ModelQuery(
-        kind=_one_of(given, "type", _TYPES),
+        kind=one_of(given, "type", _TYPES),
         name=given.get("name", "").lower(),
         provider=given.get("provider", "").lower(),
         free=None if free is None else _FLAGS[free],
-        sort=_one_of(given, "sort", tuple(_ORDERS)) or "date",
+        sort=one_of(given, "sort", tuple(_ORDERS)) or "date",
         limit=None if limit is None else int(limit),
-    )
-
-
-def _one_of(given: Mapping[str, str], name: str, known: tuple[str, ...]) -> str | None:
-    value = given.get(name)
-    if value is None or value in known:
-        return value
-    raise InvalidRequest(
-        f"{name} must be one of {', '.join(known)}", code="invalid_enum", param=name
     )
 
 

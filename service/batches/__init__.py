@@ -32,8 +32,10 @@ from service.batches.segments import Segments, SegmentWriter, StoredLine
 from service.core.errors import AlreadyFinished, BatchDeleted, BatchNotFound
 from service.image_store import ImageStore
 from service.job_store import keys
-from service.job_store.answers import ms, told, within
+from service.job_store.answers import told, within
+from service.job_store.listing import newest
 from service.job_store.submitting import mismatch
+from service.job_store.times import ms
 
 __all__ = [
     "BadLine",
@@ -152,20 +154,13 @@ class Batches:
         Raises:
             BatchNotFound: `after` is not a batch of the account.
         """
-        listing, start = keys.batches_of(account), 0
-        if after is not None:
-            rank = await within(self._redis.zrevrank(listing, after))
-            if rank is None:
-                raise BatchNotFound("no such batch")
-            start = rank + 1
-        found = await within(self._redis.zrevrange(listing, start, start + limit))
-        ids = [batch_id.decode() for batch_id in found]
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for batch_id in ids[:limit]:
-                pipe.hgetall(keys.batch(batch_id))
-            records = await within(pipe.execute())
-        read = (read_batch(i, r) for i, r in zip(ids, records, strict=False) if r)
-        return Page(tuple(read), more=len(ids) > limit)
+        listing = keys.batches_of(account)
+        listed = await newest(
+            self._redis, listing, self._some, limit=limit, after=after
+        )
+        if listed is None:
+            raise BatchNotFound("no such batch")
+        return Page(listed.found, more=listed.more)
 
     async def cancel(self, batch_id: str, *, account: str) -> Batch:
         """Let nothing more of the batch begin; what has begun goes on to its end.
@@ -244,6 +239,13 @@ class Batches:
             if first <= number:
                 errors[number] = orjson.loads(error)
         return errors
+
+    async def _some(self, ids: Sequence[str]) -> list[Batch]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for batch_id in ids:
+                pipe.hgetall(keys.batch(batch_id))
+            records = await within(pipe.execute())
+        return [read_batch(i, r) for i, r in zip(ids, records, strict=True) if r]
 
 
 def _left(lines: range, over: set[int], start: int, limit: int) -> list[int]:

@@ -14,7 +14,7 @@ from service.files.records import FileKind, file_id_of
 from service.files.writing import DUE
 from service.image_store import ImageStore
 from service.job_store import keys
-from service.job_store.answers import ms
+from service.job_store.times import ms
 
 _GONE_FOR = timedelta(days=30)
 _SOME = 100

@@ -16,7 +16,8 @@ from service.batches.batch import BadLine
 from service.batches.scripting import script
 from service.core.errors import BatchOver
 from service.core.jobs import JobId
-from service.job_store.answers import ms, within
+from service.job_store.answers import within
+from service.job_store.times import ms
 
 READ_AGAIN = timedelta(minutes=10)
 """Lines that come with a request must go on within it, or the batch is dropped."""

@@ -1,14 +1,13 @@
 """How a batch is written down, and read back."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import orjson
 
 from service.batches.batch import BadLine, Batch, BatchKind, BatchState, NewBatch
-from service.job_store.answers import ms
 from service.job_store.records import Webhook
+from service.job_store.times import maybe_time_of, ms, time_of
 
 _OTHER_COUNTS = ("images", "bad", "delays", "crashes")
 
@@ -47,17 +46,17 @@ def read_batch(batch_id: str, stored: Mapping[bytes, bytes]) -> Batch:
         endpoint=texts["endpoint"],
         state=BatchState(texts["state"]),
         completion_window=texts["completion_window"],
-        created_at=_time(texts["created_ms"]),
-        expires_at=_time(texts["expires_ms"]),
+        created_at=time_of(texts["created_ms"]),
+        expires_at=time_of(texts["expires_ms"]),
         window=int(texts["window"]),
         **{name: int(texts.get(name, 0)) for name in (*counts, *_OTHER_COUNTS)},
         cost_usd=_dollars(int(texts.get("cost_micros", 0))),
         ms_p50=p50,
         ms_p95=p95,
-        in_progress_at=_maybe(texts.get("in_progress_ms")),
-        cancelling_at=_maybe(texts.get("cancelling_ms")),
-        ended_at=_maybe(texts.get("ended_ms")),
-        forgotten_at=_maybe(texts.get("forgotten_ms")),
+        in_progress_at=maybe_time_of(texts.get("in_progress_ms")),
+        cancelling_at=maybe_time_of(texts.get("cancelling_ms")),
+        ended_at=maybe_time_of(texts.get("ended_ms")),
+        forgotten_at=maybe_time_of(texts.get("forgotten_ms")),
         input_file_id=texts.get("input_file"),
         metadata=orjson.loads(fields.get("metadata", b"{}")),
         webhook=_webhook(texts),
@@ -101,13 +100,5 @@ def _dollars(micros: int) -> str:
     return f"{whole}.{part:06}".rstrip("0").rstrip(".")
 
 
-def _time(ms: Any) -> datetime:
-    return datetime.fromtimestamp(int(ms) / 1000, tz=UTC)
-
-
 def _life(ms_text: str | None) -> timedelta | None:
     return None if ms_text is None else timedelta(milliseconds=int(ms_text))
-
-
-def _maybe(ms: str | None) -> datetime | None:
-    return None if ms is None else _time(ms)

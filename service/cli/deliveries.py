@@ -6,7 +6,7 @@ import typer
 
 from service.cli.asking import ask
 from service.cli.context import AsJson, DataDir
-from service.cli.output import emit, print_facts, print_table, when
+from service.cli.output import emit, print_facts, print_status, print_table, when
 from service.cli.target import Url
 
 if TYPE_CHECKING:
@@ -81,15 +81,7 @@ def redeliver(
 ) -> None:
     """Send an event once more, whatever became of it so far."""
     sent = ask(url, data_dir, lambda client: client.redeliver(delivery_id))
-    print_sent(sent, json=json)
-
-
-def print_sent(delivery: "Delivery", *, json: bool) -> None:
-    """Print a delivery that was only just made."""
-    if json:
-        emit(delivery.raw)
-    else:
-        print(f"{delivery.id} is {delivery.status}")
+    print_status(sent, json=json)
 
 
 def _print_log(delivery: "Delivery", *, json: bool) -> None:

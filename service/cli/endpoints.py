@@ -7,9 +7,8 @@ import typer
 from service.cli import deliveries
 from service.cli.asking import ask
 from service.cli.context import AsJson, DataDir
-from service.cli.deliveries import print_sent
 from service.cli.events import split
-from service.cli.output import emit, print_table, say, when
+from service.cli.output import emit, print_status, print_table, say, when
 from service.cli.target import Url
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def try_out(
 ) -> None:
     """Send an endpoint an event that means nothing."""
     sent = ask(url, data_dir, lambda client: client.test_endpoint(endpoint_id))
-    print_sent(sent, json=json)
+    print_status(sent, json=json)
 
 
 @app.command()
@@ -126,10 +125,7 @@ def enable(
         data_dir,
         lambda client: client.change_endpoint(endpoint_id, status="enabled"),
     )
-    if json:
-        emit(endpoint.raw)
-    else:
-        print(f"{endpoint.id} is {endpoint.status}")
+    print_status(endpoint, json=json)
 
 
 @app.command()

@@ -6,7 +6,7 @@ import typer
 
 from service.cli.asking import ask
 from service.cli.context import AsJson, DataDir
-from service.cli.output import emit, print_facts, print_table, when
+from service.cli.output import emit, print_facts, print_status, print_table, when
 from service.cli.target import Url
 
 if TYPE_CHECKING:
@@ -83,10 +83,7 @@ def cancel(
 ) -> None:
     """Cancel a job that is not finished, a running one too."""
     job = ask(url, data_dir, lambda client: client.cancel(job_id))
-    if json:
-        emit(job.raw)
-    else:
-        print(f"{job.id} is {job.status}")
+    print_status(job, json=json)
 
 
 @app.command()
@@ -95,10 +92,7 @@ def retry(
 ) -> None:
     """Make a new job with the request of one that is final."""
     job = ask(url, data_dir, lambda client: client.retry(job_id))
-    if json:
-        emit(job.raw)
-    else:
-        print(f"{job.id} is {job.status}")
+    print_status(job, json=json)
 
 
 @app.command()
@@ -107,10 +101,7 @@ def release(
 ) -> None:
     """Let a held job make another attempt, which may buy its images twice."""
     job = ask(url, data_dir, lambda client: client.release(job_id))
-    if json:
-        emit(job.raw)
-    else:
-        print(f"{job.id} is {_status(job)}")
+    print_status(job, json=json)
 
 
 async def _listed(

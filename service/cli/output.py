@@ -5,7 +5,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from service.client import Batch, Delivery, Endpoint, Job
 
 
 def emit(result: Any) -> None:
@@ -33,6 +36,14 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
     """Print names and values, one pair a line."""
     for name, value in facts:
         print(f"{name + ':':12}{_text(value)}")
+
+
+def print_status(thing: "Batch | Delivery | Endpoint | Job", *, json: bool) -> None:
+    """Print how a thing stands that was only just made or changed."""
+    if json:
+        emit(thing.raw)
+    else:
+        print(f"{thing.id} is {thing.status}")
 
 
 def print_row(*cells: object) -> None:

@@ -17,6 +17,9 @@
       * JobDeleted
       * BatchDeleted
     * AlreadyFinished
+    * NotFinished             for jobs and batches that are final only
+    * RequestGone             what a job was to draw is not kept any more
+    * BatchOver               no more of its lines begin
     * NotHeld                 nobody has to release this job
     * EndpointDisabled        it hears of nothing until it is enabled
     * IdempotencyMismatch     the key was used for other content

@@ -24,9 +24,6 @@ class Priority(StrEnum):
 
 _WEIGHTS = {Priority.INTERACTIVE: 16, Priority.NORMAL: 4, Priority.BATCH: 1}
 
-RECORD_VERSION = 1
-"""Version of the stored form; a worker leaves newer ones to newer workers."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputImage:

@@ -34,7 +34,8 @@ from service.files.records import (
 )
 from service.files.writing import DUE, Terms, Writing, listing, record, script
 from service.image_store import ImageStore
-from service.job_store.answers import ms, within
+from service.job_store.answers import within
+from service.job_store.times import clock_ms, ms, redis_now_ms
 
 __all__ = ["File", "FileKind", "Files", "Line", "Order", "Page", "Terms"]
 
@@ -198,7 +199,7 @@ class Files:
 
         Returns how many: some at a time, none when all is done.
         """
-        now_ms = await self._now_ms()
+        now_ms = await redis_now_ms(self._redis)
         found: list[bytes] = await self._redis.zrangebyscore(
             DUE, "-inf", now_ms, start=0, num=_SOME
         )
@@ -239,13 +240,9 @@ class Files:
             pipe.time()
             for file_id in ids:
                 pipe.hgetall(record(file_id))
-            (seconds, micros), *records = await within(pipe.execute())
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+            clock, *records = await within(pipe.execute())
+        now_ms = clock_ms(clock)
         read = (
             read_file(i, r, now_ms=now_ms) for i, r in zip(ids, records, strict=True)
         )
         return [file for file in read if file is not None]
-
-    async def _now_ms(self) -> int:
-        seconds, micros = await self._redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000

@@ -6,8 +6,10 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
+
+from service.job_store.times import time_of
 
 _RANDOM_BYTES = 16
 _FORM = re.compile(r"file-[a-z2-7]{26}")
@@ -115,16 +117,12 @@ def read_file(
         purpose=fields["purpose"],
         filename=fields["filename"],
         size_bytes=int(fields["size_bytes"]),
-        created_at=_time(int(fields["created_ms"])),
-        expires_at=_time(expires_ms) if expires_ms else None,
+        created_at=time_of(fields["created_ms"]),
+        expires_at=time_of(expires_ms) if expires_ms else None,
         kind=FileKind(fields["kind"]),
         batch=fields.get("batch"),
         parts=int(fields["parts"]),
     )
-
-
-def _time(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, tz=UTC)
 
 
 def _file_id(noise: bytes) -> str:

@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 from service.core.errors import IdempotencyMismatch, Unavailable
 from service.files.records import FileKind, fields_of, new_file_id, part_key
 from service.image_store import ImageStore
-from service.job_store.answers import ms, within
+from service.job_store.answers import within
+from service.job_store.times import ms, redis_now_ms
 
 PART_BYTES = 4 * 2**20
 DUE = "darkroom:file:due"
@@ -138,8 +139,7 @@ class Writing:
         await self._images.put(key, data, content_type=_BINARY)
 
     async def _promise(self) -> None:
-        seconds, _ = await self._redis.time()
-        due_ms = int(seconds) * 1000 + ms(_PROMISED_WITHIN)
+        due_ms = await redis_now_ms(self._redis) + ms(_PROMISED_WITHIN)
         await self._redis.zadd(DUE, {self.file_id: due_ms})
 
 

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from service.accounts import ApiKey
 from service.core.catalog import Catalog, Model, Quote, Route
-from service.core.errors import Forbidden, InvalidRequest, UnknownModel
+from service.core.errors import InvalidRequest
 from service.core.requests import GenerationRequest
 from service.core.sizing import Size, Sized, Sizing, resolve
 from service.intake.draft import Draft
+from service.intake.permits import permitted
 from service.intake.routing import routes_for
 from service.intake.uploads import NO_UPLOADS, Uploads, check_uploads
 from service.intake.words import check_prompt, check_words
@@ -66,7 +67,7 @@ def compose(
         Forbidden: The key may not ask for it (`model_not_allowed`).
         InvalidRequest: Anything else, by its code.
     """
-    model = _permitted(draft, key, catalog, operation)
+    model = permitted(draft.model, key=key, catalog=catalog, operation=operation)
     check_uploads(uploads, operation, model)
     prompt = _prompt(draft, operation)
     check_words(negative_prompt=draft.negative_prompt, user=draft.user)
@@ -108,8 +109,9 @@ def recompose(request: GenerationRequest, *, key: ApiKey, catalog: Catalog) -> C
         Forbidden: The key may not ask for it.
         InvalidRequest: No route is left that can do it.
     """
-    draft = Draft(model=request.model)
-    model = _permitted(draft, key, catalog, request.operation)
+    model = permitted(
+        request.model, key=key, catalog=catalog, operation=request.operation
+    )
     tier = Size(request.width, request.height).tier
     price = model.quote_for(quality=request.quality, size=request.size, tier=tier)
     return Composed(
@@ -117,41 +119,8 @@ def recompose(request: GenerationRequest, *, key: ApiKey, catalog: Catalog) -> C
         units=model.units_for(tier) * request.n,
         price=price,
         dropped=(),
-        routes=routes_for(draft, request, model, catalog),
+        routes=routes_for(Draft(model=request.model), request, model, catalog),
     )
-
-
-def _permitted(draft: Draft, key: ApiKey, catalog: Catalog, operation: str) -> Model:
-    model = catalog.model(draft.model)
-    if not allows(key, model, catalog):
-        raise Forbidden(
-            "this key may not ask for this model",
-            code="model_not_allowed",
-            param="model",
-        )
-    if operation not in model.features:
-        raise InvalidRequest(
-            f"this model does not do what is asked for: {operation}",
-            code="unsupported_operation",
-            param="model",
-        )
-    return model
-
-
-def allows(key: ApiKey, model: Model, catalog: Catalog) -> bool:
-    """Whether the key may ask for the model; its list may hold any of its names."""
-    if key.models is None or model.name in key.models:
-        return True
-    return any(_names(name, model, catalog) for name in key.models)
-
-
-def _names(name: str, model: Model, catalog: Catalog) -> bool:
-    if name.endswith("*"):
-        return model.name.startswith(name.removesuffix("*"))
-    try:
-        return catalog.model(name).name == model.name
-    except UnknownModel:
-        return False
 
 
 def _prompt(draft: Draft, operation: str) -> str:

@@ -7,7 +7,7 @@ from service.accounts import ApiKey, Scope
 from service.core.catalog import Catalog, Model
 from service.core.embeds import LONGEST_PATH, Embed
 from service.core.errors import Forbidden, InvalidRequest, UnknownModel
-from service.intake.compose import allows
+from service.intake.permits import allows
 from service.intake.uploads import MOST_IMAGES, linked
 from service.intake.words import check_prompt
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 from service.accounts import ApiKey
 from service.core.catalog import Catalog, Route
 from service.core.requests import Priority
-from service.intake import Terms
 from service.intake.compose import Composed, compose
 from service.intake.draft import Draft
 from service.intake.routing import in_order
+from service.intake.terms import Terms
 from service.intake.uploads import Uploads
 from service.intake.words import check_metadata
 from service.job_store import JobStore

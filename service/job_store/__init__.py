@@ -16,19 +16,19 @@ from service.core.errors import AlreadyFinished, JobDeleted, JobNotFound, NotHel
 from service.core.jobs import Job, JobId, JobState, is_alias, is_job_id
 from service.core.requests import Priority
 from service.job_store import keys
-from service.job_store.answers import ANSWER_BUDGET_S, ms, told, within
+from service.job_store.answers import ANSWER_BUDGET_S, told, within
 from service.job_store.gates import Gates, read_gates
 from service.job_store.gather import Gather
+from service.job_store.listing import newest
 from service.job_store.outlook import place_of, place_of_next
 from service.job_store.records import NewJob, read_job
 from service.job_store.scripting import script
 from service.job_store.speeds import Speeds
 from service.job_store.submitting import Submissions, Submitted, mismatch
+from service.job_store.times import ms, redis_now_ms
 
 __all__ = ["JobStore", "Page", "Submitted"]
 
-_SCAN_LIMIT = 10_000
-_STEP = 200
 _GONE_FOR = timedelta(days=30)
 _UNWRITTEN_FOR = timedelta(hours=1)
 
@@ -110,7 +110,7 @@ class JobStore:
         job_id = await within(self._redis.get(keys.cache(account, cache_key)))
         if job_id is None:
             return None
-        jobs = await self._jobs([JobId(job_id.decode())])
+        jobs = await self._jobs([job_id.decode()])
         return jobs[0] if jobs else None
 
     async def named(self, account: str, name: str, content_hash: str) -> Job | None:
@@ -162,23 +162,17 @@ class JobStore:
         Raises:
             JobNotFound: `after` is not a job of the account.
         """
-        index, found = keys.jobs_of(account), list[Job]()
-        start = 0
-        if after is not None:
-            rank = await within(self._redis.zrevrank(index, after))
-            if rank is None:
-                raise JobNotFound("no such job")
-            start = rank + 1
-        at, step, end = start, limit + 1, start + _SCAN_LIMIT
-        while at < end:
-            ids = await within(self._redis.zrevrange(index, at, at + step - 1))
-            for job in await self._jobs([JobId(i.decode()) for i in ids]):
-                if matches(job):
-                    found.append(job)
-            if len(found) > limit or len(ids) < step:
-                break
-            at, step = at + step, _STEP
-        return Page(tuple(found[:limit]), more=len(found) > limit)
+        listed = await newest(
+            self._redis,
+            keys.jobs_of(account),
+            self._jobs,
+            limit=limit,
+            after=after,
+            matches=matches,
+        )
+        if listed is None:
+            raise JobNotFound("no such job")
+        return Page(listed.found, more=listed.more)
 
     async def position(self, job: Job) -> int | None:
         """How many jobs of its lane start before it, and itself: 1 is next.
@@ -290,14 +284,13 @@ class JobStore:
         if stored is None:
             return None
         job_id, _, seen = stored.decode().partition(" ")
-        found = await self._jobs([JobId(job_id)])
+        found = await self._jobs([job_id])
         if found and seen != content_hash:
             raise mismatch()
         return found[0] if found else None
 
     async def _announce(self, job_id: JobId) -> None:
-        seconds, _ = await self._redis.time()
-        due_ms = int(seconds) * 1000 + ms(_UNWRITTEN_FOR)
+        due_ms = await redis_now_ms(self._redis) + ms(_UNWRITTEN_FOR)
         await self._redis.zadd(keys.RETENTION, {job_id: due_ms}, gt=True)
 
     async def aclose(self) -> None:
@@ -305,9 +298,9 @@ class JobStore:
         await self._submissions.aclose()
         await self._reads.aclose()
 
-    async def _jobs(self, ids: Sequence[JobId]) -> list[Job]:
-        records = await asyncio.gather(*(told(self._reads(i)) for i in ids))
-        return [read_job(i, r) for i, r in zip(ids, records, strict=True) if r]
+    async def _jobs(self, ids: Sequence[str]) -> list[Job]:
+        records = await asyncio.gather(*(told(self._reads(JobId(i))) for i in ids))
+        return [read_job(JobId(i), r) for i, r in zip(ids, records, strict=True) if r]
 
     async def _read(self, ids: Sequence[JobId]) -> list[dict[bytes, bytes]]:
         async with self._redis.pipeline(transaction=False) as pipe:

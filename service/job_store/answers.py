@@ -1,7 +1,6 @@
 """Waiting for Redis, but not for ever; and what its absence means to a caller."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -35,8 +34,3 @@ async def told(work: Any) -> Any:
 async def _in_time(work: Any) -> Any:
     async with asyncio.timeout(ANSWER_BUDGET_S):
         return await work
-
-
-def ms(duration: timedelta) -> int:
-    """Return a duration as the scripts take it."""
-    return duration // timedelta(milliseconds=1)

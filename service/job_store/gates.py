@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from redis.asyncio import Redis
 
 from service.job_store import keys
+from service.job_store.times import clock_ms, ms, redis_now_ms, time_of
 
 _FAILURES = 5
 """As in `gates.lua`: so many in a row open a breaker."""
@@ -36,7 +37,7 @@ async def tell_gates(redis: Redis, gates: Mapping[str, Gate]) -> None:
     """Say whom a worker can call, by name, and how much of it each allows the fleet."""
     if not gates:
         return
-    seconds, _ = await redis.time()
+    seen_ms = await redis_now_ms(redis)
     async with redis.pipeline(transaction=False) as pipe:
         for name, gate in gates.items():
             limits = {
@@ -47,7 +48,7 @@ async def tell_gates(redis: Redis, gates: Mapping[str, Gate]) -> None:
             told = {field: value for field, value in limits.items() if value}
             absent = [field for field, value in limits.items() if not value]
             key = keys.gate(name)
-            pipe.hset(key, mapping={**told, "seen_ms": int(seconds) * 1000})
+            pipe.hset(key, mapping={**told, "seen_ms": seen_ms})
             if absent:
                 pipe.hdel(key, *absent)
         await pipe.execute()
@@ -119,10 +120,10 @@ async def read_gates(redis: Redis, routes: Sequence[str]) -> Gates:
             pipe.hgetall(keys.route(route))
         for lane in lanes:
             pipe.zcard(keys.wait(lane))
-        (seconds, micros), *found = await pipe.execute()
+        clock, *found = await pipe.execute()
     gates, found = found[: len(providers)], found[len(providers) :]
     breakers, sizes = found[: len(routes)], found[len(routes) :]
-    now_ms, waiting = seconds * 1000 + micros // 1000, Counter[str]()
+    now_ms, waiting = clock_ms(clock), Counter[str]()
     for lane, size in zip(lanes, sizes, strict=True):
         waited_for = lane.partition(":")[2].split("\n")
         waiting.update(dict.fromkeys({_provider(r) for r in waited_for}, size))
@@ -145,8 +146,8 @@ async def read_served(redis: Redis, providers: Sequence[str]) -> frozenset[str]:
         pipe.time()
         for name in providers:
             pipe.hget(keys.gate(name), "seen_ms")
-        (seconds, micros), *seen = await pipe.execute()
-    now_ms = seconds * 1000 + micros // 1000
+        clock, *seen = await pipe.execute()
+    now_ms = clock_ms(clock)
     return frozenset(
         name
         for name, seen_ms in zip(providers, seen, strict=True)
@@ -155,7 +156,7 @@ async def read_served(redis: Redis, providers: Sequence[str]) -> frozenset[str]:
 
 
 def _is_served(seen_ms: int, now_ms: int) -> bool:
-    return now_ms - seen_ms < _SERVED_FOR // timedelta(milliseconds=1)
+    return now_ms - seen_ms < ms(_SERVED_FOR)
 
 
 def _provider(route: str) -> str:
@@ -172,8 +173,8 @@ def _gate(stored: dict[bytes, bytes], now_ms: int, waiting: int) -> ProviderGate
         images=told.get("images", 0),
         max_images_in_flight=told.get("most_images"),
         requests_per_minute=told.get("per_minute"),
-        served_at=_time(seen_ms) if _is_served(seen_ms, now_ms) else None,
-        closed_until=_time(closed_ms) if closed_ms > now_ms else None,
+        served_at=time_of(seen_ms) if _is_served(seen_ms, now_ms) else None,
+        closed_until=time_of(closed_ms) if closed_ms > now_ms else None,
     )
 
 
@@ -181,9 +182,5 @@ def _breaker(stored: dict[bytes, bytes]) -> Breaker:
     failures = int(stored.get(b"failures", 0))
     return Breaker(
         failures=failures,
-        open_until=_time(int(stored[b"opened_ms"])) if failures >= _FAILURES else None,
+        open_until=time_of(stored[b"opened_ms"]) if failures >= _FAILURES else None,
     )
-
-
-def _time(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, tz=UTC)

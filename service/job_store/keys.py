@@ -60,7 +60,9 @@
     darkroom:deliveries:{account}     zset    all of them, by time of the event
     darkroom:deliver                  zset    those to be sent, by when they are due, or
                                               by the end of their lease
-    darkroom:deliver:bell             list    rung when one is written
+    darkroom:deliver:bell             list    rung when one is written; service.webhooks
+                                              says what else there is of deliveries and
+                                              endpoints
     darkroom:batch:{id}               hash    a batch (see service.batches); beside it
                                               :open (lines under way), :done (in order
                                               of completion), :bad (zset: stretches that

@@ -1,9 +1,12 @@
 """What a worker holds of a queue, and what it hears of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import orjson
 
 from service.core.jobs import JobId
 from service.core.requests import GenerationRequest, Priority
@@ -93,3 +96,54 @@ class Claim(Generic[Held]):
     leases: tuple[Held, ...]
     left: bool
     next_due: timedelta | None
+
+
+def read_lease(claimed: Sequence[Any], taken_at: float) -> Lease:
+    """Read one job of what `claim.lua` answers.
+
+    Args:
+        claimed: As it stands there.
+        taken_at: Monotonic seconds of the question.
+    """
+    job_id, fence, payload, attempts, interruptions, priority, account, *more = claimed
+    ephemeral, tasks, route, routes, costly, policy, in_doubt = more
+    return Lease(
+        job_id=JobId(job_id.decode()),
+        fence=fence,
+        payload=payload,
+        attempts=attempts,
+        interruptions=interruptions,
+        priority=Priority(priority.decode()),
+        account=account.decode(),
+        ephemeral=bool(ephemeral),
+        costly=costly,
+        kept=_kept(tasks),
+        route=route.decode() or None,
+        routes=tuple(routes.decode().splitlines()),
+        on_ambiguous=OnAmbiguous(policy.decode() or OnAmbiguous.RETRY),
+        in_doubt=bool(in_doubt),
+        taken_at=taken_at,
+    )
+
+
+def bare_lease(claimed: Sequence[Any], taken_at: float) -> Lease:
+    """Return what it takes to give back a job that cannot be read."""
+    return Lease(
+        job_id=JobId(claimed[0].decode()),
+        fence=claimed[1],
+        payload=b"",
+        attempts=claimed[3],
+        interruptions=claimed[4],
+        priority=Priority.NORMAL,
+        account="",
+        ephemeral=bool(claimed[7]),
+        in_doubt=bool(claimed[-1]),
+        taken_at=taken_at,
+    )
+
+
+def _kept(stored: bytes) -> Kept | None:
+    if not stored:
+        return None
+    fields = orjson.loads(stored)
+    return Kept(fields["route"], tuple(fields["tasks"]))

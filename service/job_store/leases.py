@@ -4,23 +4,24 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
 import structlog
 from redis.asyncio import Redis
 
-from service.core.jobs import Attempt, JobId, JobState
+from service.core.jobs import Attempt, JobState
 from service.core.requests import Priority
-from service.core.retries import OnAmbiguous
 from service.job_store import keys
 from service.job_store.gates import Gate, tell_gates
 from service.job_store.gather import Gather
-from service.job_store.lease import Claim, Kept, Lease, Renewal
+from service.job_store.lease import Claim, Kept, Lease, Renewal, bare_lease, read_lease
 from service.job_store.listening import end
-from service.job_store.records import Aside, Later, Outcome, attempt_json
+from service.job_store.outcomes import Aside, Later, Outcome, attempt_json
 from service.job_store.reports import aside_json, costs, told
-from service.job_store.scripting import script
+from service.job_store.scripting import Script, script
+from service.job_store.times import ms
 
 log = structlog.get_logger()
 
@@ -59,26 +60,15 @@ class Leases:
         self._redis = redis
         self.serve(gates or {})
         self._worker, self._slots = worker, slots
-        self._lease_ms = lease // timedelta(milliseconds=1)
-        self._retention_ms = retention // timedelta(milliseconds=1)
+        self._lease_ms = ms(lease)
+        self._retention_ms = ms(retention)
         self._sequence, self._answered = 0, True
-        self._claim = script(redis, "claim", queue=queue)
-        self._renew = script(redis, "renew", queue=queue)
-        self._commit = script(redis, "commit", queue=queue)
-        self._requeue = script(redis, "requeue", queue=queue)
-        self._keep = script(redis, "keep", queue=queue)
-        self._hedge = script(redis, "hedge", queue=queue)
-        self._progress = script(redis, "progress", queue=queue)
-        self._commits: Gather[tuple[Any, ...], int] = Gather(
-            self._send_commits, persistent=True
-        )
-        self._returns: Gather[tuple[Any, ...], int] = Gather(
-            self._send_returns, persistent=True
-        )
-        self._keeps: Gather[tuple[Any, ...], int] = Gather(
-            self._send_keeps, persistent=True
-        )
-        self._advances: Gather[tuple[Any, ...], int] = Gather(self._send_advances)
+        step = partial(script, redis, queue=queue)
+        self._claim, self._renew, self._hedge = map(step, ("claim", "renew", "hedge"))
+        self._commits = _gathered(step("commit"), self._retention_ms)
+        self._returns = _gathered(step("requeue"))
+        self._keeps = _gathered(step("keep"))
+        self._advances = _gathered(step("progress"), persistent=False)
         self._asides = set[asyncio.Task[None]]()
 
     def serve(self, gates: Mapping[str, Gate]) -> None:
@@ -136,10 +126,10 @@ class Leases:
         """Yield what can be read; the rest is put off, so that it holds up nobody."""
         for job in jobs:
             try:
-                yield _lease(job, taken_at)
+                yield read_lease(job, taken_at)
             except (KeyError, TypeError, ValueError):
                 log.exception("job.unreadable", job_id=job[0].decode())
-                task = asyncio.create_task(self._put_off(_bare(job, taken_at)))
+                task = asyncio.create_task(self._put_off(bare_lease(job, taken_at)))
                 self._asides.add(task)
                 task.add_done_callback(self._asides.discard)
 
@@ -264,7 +254,7 @@ class Leases:
             hold: Whether it waits until somebody releases it.
             aside: What was tried beside it.
         """
-        wait_ms = max(0, wait // timedelta(milliseconds=1))
+        wait_ms = max(0, ms(wait))
         return bool(
             await self._returns(
                 (
@@ -299,67 +289,18 @@ class Leases:
         await self._keeps.aclose()
         await self._advances.aclose()
 
-    async def _send_commits(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
+
+def _gathered(
+    step: Script, *first: int, persistent: bool = True
+) -> Gather[tuple[Any, ...], int]:
+    """Return what sends lines of one step together, behind what they share."""
+
+    async def send(lines: Sequence[tuple[Any, ...]]) -> list[int]:
         flat = [part for line in lines for part in line]
-        answers: list[int] = await self._commit([self._retention_ms, *flat])
+        answers: list[int] = await step([*first, *flat])
         return answers
 
-    async def _send_keeps(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
-        answers: list[int] = await self._keep([p for line in lines for p in line])
-        return answers
-
-    async def _send_advances(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
-        answers: list[int] = await self._progress([p for line in lines for p in line])
-        return answers
-
-    async def _send_returns(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
-        answers: list[int] = await self._requeue([p for line in lines for p in line])
-        return answers
-
-
-def _bare(job: Sequence[Any], taken_at: float) -> Lease:
-    """Return what it takes to give back a job that cannot be read."""
-    return Lease(
-        job_id=JobId(job[0].decode()),
-        fence=job[1],
-        payload=b"",
-        attempts=job[3],
-        interruptions=job[4],
-        priority=Priority.NORMAL,
-        account="",
-        ephemeral=bool(job[7]),
-        in_doubt=bool(job[-1]),
-        taken_at=taken_at,
-    )
-
-
-def _lease(job: Sequence[Any], taken_at: float) -> Lease:
-    job_id, fence, payload, attempts, interruptions, priority, account, *more = job
-    ephemeral, tasks, route, routes, costly, policy, in_doubt = more
-    return Lease(
-        job_id=JobId(job_id.decode()),
-        fence=fence,
-        payload=payload,
-        attempts=attempts,
-        interruptions=interruptions,
-        priority=Priority(priority.decode()),
-        account=account.decode(),
-        ephemeral=bool(ephemeral),
-        costly=costly,
-        kept=_kept(tasks),
-        route=route.decode() or None,
-        routes=tuple(routes.decode().splitlines()),
-        on_ambiguous=OnAmbiguous(policy.decode() or OnAmbiguous.RETRY),
-        in_doubt=bool(in_doubt),
-        taken_at=taken_at,
-    )
-
-
-def _kept(stored: bytes) -> Kept | None:
-    if not stored:
-        return None
-    fields = orjson.loads(stored)
-    return Kept(fields["route"], tuple(fields["tasks"]))
+    return Gather(send, persistent=persistent)
 
 
 def _bug() -> Outcome:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -10,6 +10,7 @@ import orjson
 from service.core.jobs import Attempt, Job, JobId, JobState, StoredImage
 from service.core.requests import GenerationRequest, Priority
 from service.core.retries import OnAmbiguous
+from service.job_store.times import maybe_time_of, time_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,103 +103,6 @@ class NewJob:
         return max(1, 1000 * self.request.n // share)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What one attempt came to, ready to be committed.
-
-    Attributes:
-        state: `succeeded` or `failed`.
-        error: What failed, or what a partial success lacks.
-        asked: How many images the request wanted; reserved quota units are charged
-            for the part that was delivered.
-        model: The canonical name of the model that is counted as used; None: none.
-        fault: What a failure says of its route: `fault`, `shut`, or nothing.
-        aside: What was tried beside the attempt; None: nothing.
-    """
-
-    state: JobState
-    attempt: Attempt
-    images: tuple[StoredImage, ...] = ()
-    error: dict[str, Any] | None = None
-    usage: dict[str, int] | None = None
-    cost_usd: str | None = None
-    cost_source: str | None = None
-    asked: int = 1
-    model: str | None = None
-    fault: str = ""
-    aside: "Aside | None" = None
-
-    @property
-    def report(self) -> str:
-        """What the outcome says of its route, for the breaker all workers share."""
-        return "ok" if self.state is JobState.SUCCEEDED else self.fault
-
-    def result_json(self) -> bytes:
-        """Return what the record's `result` holds; empty without images."""
-        if not self.images:
-            return b""
-        result = {
-            "images": [_fields(image) for image in self.images],
-            "usage": self.usage,
-            "cost_usd": self.cost_usd,
-        }
-        if self.cost_source is not None:
-            result["cost_source"] = self.cost_source
-        return orjson.dumps(result)
-
-    @property
-    def costs(self) -> tuple[str | None, str | None]:
-        """What the images cost, or else the attempt that failed, and who says so."""
-        if self.images:
-            return self.cost_usd, self.cost_source
-        return self.attempt.cost_usd, self.attempt.cost_source
-
-    def without_words(self) -> "Outcome":
-        """Return it without revised prompts, which tell what the prompt was."""
-        images = tuple(replace(image, revised_prompt=None) for image in self.images)
-        return replace(self, images=images)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Later:
-    """A failed attempt with another to come.
-
-    Attributes:
-        wait: Until then.
-        goes_on: Whether what was submitted upstream may still come to an end.
-        report: What it says of its route; see `Leases.retry`, also for the others.
-        closed: For how long the provider takes no calls.
-        costly: Whether the attempt may have been billed.
-        routes: Those left, best first; empty: as they were.
-        hold: Whether it waits until somebody releases it.
-        aside: What was tried beside the attempt; None: nothing.
-    """
-
-    attempt: Attempt
-    wait: timedelta
-    goes_on: bool = False
-    report: str = ""
-    costly: bool = False
-    closed: timedelta = timedelta(0)
-    routes: tuple[str, ...] = ()
-    hold: bool = False
-    aside: "Aside | None" = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aside:
-    """What was tried beside the attempt that decided, on another route.
-
-    Attributes:
-        report: What it says of its route, as that of an attempt.
-        closed: For how long its provider takes no calls.
-    """
-
-    attempt: Attempt
-    report: str = ""
-    closed: timedelta = timedelta(0)
-
-
 def more_json(new: NewJob) -> bytes:
     """Return the fields of a record that not all jobs have; empty where it has none."""
     more = {"alias": new.alias, "retry_of": new.retry_of}
@@ -239,15 +143,6 @@ def read_request(stored: bytes) -> GenerationRequest:
     return GenerationRequest.from_record(orjson.loads(stored))
 
 
-def attempt_json(attempt: Attempt) -> bytes:
-    """Return the stored form of an attempt."""
-    fields = _fields(attempt)
-    started = fields.pop("started_at", None)
-    if started is not None:
-        fields["started_ms"] = int(started.timestamp() * 1000)
-    return orjson.dumps(fields)
-
-
 def read_job(job_id: JobId, stored: Mapping[bytes, bytes]) -> Job:
     """Read a record's fields, as HGETALL gives them."""
     fields = {name.decode(): value for name, value in stored.items()}
@@ -259,12 +154,12 @@ def read_job(job_id: JobId, stored: Mapping[bytes, bytes]) -> Job:
         priority=Priority(fields["priority"].decode()),
         state=JobState(fields["state"].decode()),
         request=read_request(fields["request"]),
-        created_at=_required_time(fields["created_ms"]),
-        started_at=_time(fields.get("started_ms")),
-        completed_at=_time(fields.get("completed_ms")),
-        deadline=_time(fields.get("deadline_ms")),
-        due_at=_time(fields.get("due_ms")),
-        expires_at=_time(fields.get("expires_ms")),
+        created_at=time_of(fields["created_ms"]),
+        started_at=maybe_time_of(fields.get("started_ms")),
+        completed_at=maybe_time_of(fields.get("completed_ms")),
+        deadline=maybe_time_of(fields.get("deadline_ms")),
+        due_at=maybe_time_of(fields.get("due_ms")),
+        expires_at=maybe_time_of(fields.get("expires_ms")),
         fence=int(fields["fence"]),
         attempts=int(fields.get("attempts", 0)),
         interruptions=int(fields.get("interruptions", 0)),
@@ -312,20 +207,4 @@ def _read_attempt(stored: bytes) -> Attempt:
     fields = orjson.loads(stored)
     started = fields.pop("started_ms", None)
     known = {"provider": "", "model": "", **fields}
-    return Attempt(
-        started_at=None if started is None else _required_time(started), **known
-    )
-
-
-def _fields(record: Attempt | StoredImage) -> dict[str, Any]:
-    """Return what is set of a flat record; a tenth of the time of `asdict`."""
-    values = {name: getattr(record, name) for name in record.__slots__}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _required_time(ms: bytes | int) -> datetime:
-    return datetime.fromtimestamp(int(ms) / 1000, tz=UTC)
-
-
-def _time(ms: bytes | None) -> datetime | None:
-    return None if ms is None else _required_time(ms)
+    return Attempt(started_at=None if started is None else time_of(started), **known)

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from service.core.jobs import Attempt
 from service.job_store.lease import Lease
-from service.job_store.records import Aside, attempt_json
+from service.job_store.outcomes import Aside, attempt_json
+from service.job_store.times import ms
 
 _MICROS = 1_000_000
 
@@ -22,11 +23,15 @@ def told(
 
     How long one took says nothing where it looked at what was bought before.
     """
-    ms = None if lease.kept is not None else attempt.ms
-    lines = [_line(attempt, word, ms=ms, closed=closed)] if attempt.provider else []
+    lines = list[str]()
+    if attempt.provider:
+        took_ms = None if lease.kept is not None else attempt.ms
+        lines.append(_line(attempt, word, took_ms=took_ms, closed=closed))
     if aside is not None:
         beside = aside.attempt
-        lines.append(_line(beside, aside.report, ms=beside.ms, closed=aside.closed))
+        lines.append(
+            _line(beside, aside.report, took_ms=beside.ms, closed=aside.closed)
+        )
     return "\n".join(lines)
 
 
@@ -52,7 +57,9 @@ def costs(own: tuple[str | None, str | None], aside: Aside | None) -> str:
     )
 
 
-def _line(attempt: Attempt, word: str, *, ms: int | None, closed: timedelta) -> str:
-    pause_ms = max(0, closed // timedelta(milliseconds=1))
+def _line(
+    attempt: Attempt, word: str, *, took_ms: int | None, closed: timedelta
+) -> str:
+    pause_ms = max(0, ms(closed))
     route = f"{attempt.provider}/{attempt.model}"
-    return f"{word or '-'} {'-' if ms is None else ms} {pause_ms} {route}"
+    return f"{word or '-'} {'-' if took_ms is None else took_ms} {pause_ms} {route}"

@@ -19,11 +19,12 @@ from service.core.errors import (
 from service.core.jobs import JobId
 from service.core.periods import end_of
 from service.job_store import keys
-from service.job_store.answers import ANSWER_BUDGET_S, ms, told
+from service.job_store.answers import ANSWER_BUDGET_S, told
 from service.job_store.clock import RedisClock
 from service.job_store.gather import Gather
 from service.job_store.records import NewJob, more_json, request_json, shown_json
 from service.job_store.scripting import script
+from service.job_store.times import ms, redis_now_ms
 
 _SUBMIT_BUDGET_S = 2.0
 _ABOARD, _ABREAST = 32, 2
@@ -97,8 +98,7 @@ class Submissions:
         """Prove that Redis takes a write; measures its clock by the way."""
         sent = time.monotonic()
         await self._redis.set(keys.CANARY, b"1", px=60_000)
-        seconds, micros = await self._redis.time()
-        self._clock.heard(int(seconds) * 1000 + int(micros) // 1000, sent=sent)
+        self._clock.heard(await redis_now_ms(self._redis), sent=sent)
 
     async def aclose(self) -> None:
         """Stop the shared round trips."""

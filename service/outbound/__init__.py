@@ -8,9 +8,8 @@ resolves twice nor a number in disguise gets past it.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
-from io import BytesIO
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,7 +21,6 @@ from service import settings
 from service.guard import Guard
 from service.outbound.answers import (
     Answer,
-    FormFile,
     NoAnswer,
     NotAllowed,
     NotSent,
@@ -39,7 +37,6 @@ __all__ = [
     "Answer",
     "File",
     "Form",
-    "FormFile",
     "NoAnswer",
     "NotAllowed",
     "NotSent",
@@ -91,85 +88,6 @@ class Outbound:
         await self._guarded.close()
         await self._telling.close()
 
-    async def post_json(
-        self,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        payload: Mapping[str, Any],
-        within: timedelta,
-        max_bytes: int = MAX_BYTES,
-        sink: Sink | None = None,
-    ) -> Answer:
-        """POST `payload` to a URL of the operator's; redirects are not followed.
-
-        Args:
-            url: Where to; it is not checked.
-            headers: Beyond those of JSON.
-            payload: What orjson can write.
-            within: Time for everything, the reading of the answer included.
-            max_bytes: Longest answer that is read.
-            sink: Where the body of an answer that went well goes; None: into it.
-
-        Raises:
-            NotSent: It never left; the other side knows nothing of it.
-            NoAnswer: It left, and what became of it nobody knows.
-            WrongAnswer: The answer is too long.
-        """
-        return await call(
-            self._trusted,
-            "POST",
-            URL(url),
-            headers={**headers, "Content-Type": "application/json"},
-            body=orjson.dumps(payload),
-            deadline=_deadline(within),
-            max_bytes=max_bytes,
-            sink=sink,
-        )
-
-    async def post_form(
-        self,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        fields: Mapping[str, str],
-        files: Sequence[FormFile],
-        within: timedelta,
-        max_bytes: int = MAX_BYTES,
-        sink: Sink | None = None,
-    ) -> Answer:
-        """POST `multipart/form-data`; see `post_json`, which raises the same.
-
-        Args:
-            url: Where to; it is not checked.
-            headers: Beyond those of the form.
-            fields: Text by name.
-            files: Behind it, in this order.
-            within: Time for everything, both ways.
-            max_bytes: Longest answer that is read.
-            sink: See `post_json`.
-        """
-        form = aiohttp.FormData(default_to_multipart=True, quote_fields=False)
-        for name, text in fields.items():
-            form.add_field(name, text)
-        for file in files:
-            form.add_field(
-                file.name,
-                BytesIO(file.data),
-                filename=f"image.{file.content_type.partition('/')[2]}",
-                content_type=file.content_type,
-            )
-        return await call(
-            self._trusted,
-            "POST",
-            URL(url),
-            headers=headers,
-            body=form,
-            deadline=_deadline(within),
-            max_bytes=max_bytes,
-            sink=sink,
-        )
-
     async def send(
         self,
         method: str,
@@ -181,8 +99,11 @@ class Outbound:
         same_origin_as: str | None = None,
         within: timedelta,
         max_bytes: int = MAX_BYTES,
+        sink: Sink | None = None,
     ) -> Answer:
         """Call a URL of the operator's, or one that a provider named.
+
+        Redirects are not followed.
 
         Args:
             method: `GET`, `POST`, `PUT` or `DELETE`.
@@ -194,27 +115,28 @@ class Outbound:
                 one of its origin is trusted, others go through the guard.
             within: Time for everything, the reading of the answer included.
             max_bytes: Longest answer that is read.
+            sink: Where the body of an answer that went well goes; None: into it.
 
         Raises:
-            OutboundError: See `post_json`; NotAllowed when not allowed.
+            NotSent: It never left, and the other side knows nothing of it; NotAllowed
+                where it may not be called.
+            NoAnswer: It left, and what became of it nobody knows.
+            WrongAnswer: The answer is too long.
         """
         session, target = self._trusted, _parsed(url)
         if same_origin_as is not None:
             session = self._session_for(target, URL(same_origin_as).origin())
-        body: bytes | aiohttp.FormData | None = None
         if payload is not None:
             headers = {**headers, "Content-Type": "application/json"}
-            body = orjson.dumps(payload)
-        elif form is not None:
-            body = multipart(form)
         return await call(
             session,
             method,
             target,
             headers=headers,
-            body=body,
+            body=_body(payload, form),
             deadline=_deadline(within),
             max_bytes=max_bytes,
+            sink=sink,
         )
 
     async def tell(
@@ -334,6 +256,12 @@ class Outbound:
 
 def _deadline(within: timedelta) -> float:
     return asyncio.get_running_loop().time() + within.total_seconds()
+
+
+def _body(payload: Any, form: Form | None) -> bytes | aiohttp.FormData | None:
+    if payload is not None:
+        return orjson.dumps(payload)
+    return None if form is None else multipart(form)
 
 
 def _parsed(text: str) -> URL:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -51,17 +51,3 @@ class Answer:
         except orjson.JSONDecodeError:
             return None
         return value if isinstance(value, dict) else None
-
-
-class FormFile(NamedTuple):
-    """An image that goes out in a form.
-
-    Attributes:
-        name: Of the field.
-        content_type: Names the file as well.
-        data: Its bytes.
-    """
-
-    name: str
-    content_type: str
-    data: bytes

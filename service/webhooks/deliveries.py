@@ -11,12 +11,12 @@ from redis.asyncio import Redis
 from service.core.errors import NotFound
 from service.job_store import keys
 from service.job_store.answers import within
-from service.webhooks.endpoints import made, maybe_time_of, time_of
+from service.job_store.listing import newest
+from service.job_store.times import clock_ms, maybe_time_of, time_of
+from service.webhooks.endpoints import made
 from service.webhooks.scripting import script
 
 STATES = ("pending", "delivered", "failed")
-_SCAN_LIMIT = 10_000
-_STEP = 200
 _LOG = "log:"
 _FIELDS = (
     *("account", "event", "type", "subject", "endpoint", "webhook", "state"),
@@ -121,21 +121,17 @@ class Deliveries:
         Raises:
             NotFound: `after` is not a delivery of the account.
         """
-        index, found, start = keys.deliveries(account), list[Delivery](), 0
-        if after is not None:
-            rank = await within(self._redis.zrevrank(index, after))
-            if rank is None:
-                raise NotFound("no such delivery")
-            start = rank + 1
-        at, step, end = start, limit + 1, start + _SCAN_LIMIT
-        while at < end:
-            ids = await within(self._redis.zrevrange(index, at, at + step - 1))
-            some = await self._some([delivery_id.decode() for delivery_id in ids])
-            found += filter(matches, some)
-            if len(found) > limit or len(ids) < step:
-                break
-            at, step = at + step, _STEP
-        return Page(tuple(found[:limit]), more=len(found) > limit)
+        listed = await newest(
+            self._redis,
+            keys.deliveries(account),
+            self._some,
+            limit=limit,
+            after=after,
+            matches=matches,
+        )
+        if listed is None:
+            raise NotFound("no such delivery")
+        return Page(listed.found, more=listed.more)
 
     async def redeliver(self, delivery_id: str, *, account: str) -> Delivery:
         """Send it once more, from the beginning of the schedule.
@@ -154,10 +150,10 @@ class Deliveries:
             pipe.hgetall(f"{keys.DELIVER}:counts")
             pipe.zrange(keys.DELIVER, 0, 0, withscores=True)
             pipe.time()
-            counts, oldest, (seconds, micros) = await within(pipe.execute())
+            counts, oldest, clock = await within(pipe.execute())
         late_s = 0.0
         if oldest:
-            late_s = max(0.0, int(seconds) + int(micros) / 1e6 - oldest[0][1] / 1000)
+            late_s = max(0.0, clock_ms(clock) - oldest[0][1]) / 1000
         return {name.decode(): int(count) for name, count in counts.items()}, late_s
 
     async def _some(self, ids: Sequence[str]) -> list[Delivery]:
@@ -198,7 +194,7 @@ def _read(
         attempts=int(fields["attempts"]),
         created_at=time_of(fields["created_ms"]),
         completed_at=maybe_time_of(fields.get("completed_ms")),
-        due_at=time_of(str(int(due_ms or 0))) if is_waiting else None,
+        due_at=time_of(int(due_ms or 0)) if is_waiting else None,
         log=_log(stored),
     )
 

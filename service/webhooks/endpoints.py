@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from redis.asyncio import Redis
 
@@ -15,7 +15,8 @@ from service.core.errors import (
 )
 from service.core.sameness import cache_key
 from service.core.webhooks import TEST, new_secret
-from service.job_store.answers import ms, within
+from service.job_store.answers import within
+from service.job_store.times import maybe_time_of, ms, time_of
 from service.webhooks.scripting import script
 
 _ID_BYTES = 12
@@ -110,7 +111,7 @@ class Endpoints:
         Raises:
             NotFound: It is not.
         """
-        stored = await within(self._redis.hgetall(f"darkroom:endpoint:{endpoint_id}"))
+        stored = await within(self._redis.hgetall(_key(endpoint_id)))
         if not stored or stored[b"account"] != account.encode():
             raise NotFound("no such endpoint")
         return _read(endpoint_id, stored)
@@ -121,7 +122,7 @@ class Endpoints:
         ids = [i.decode() for i in await within(self._redis.zrange(listing, 0, -1))]
         async with self._redis.pipeline(transaction=False) as pipe:
             for endpoint_id in ids:
-                pipe.hgetall(f"darkroom:endpoint:{endpoint_id}")
+                pipe.hgetall(_key(endpoint_id))
             found = await within(pipe.execute())
         pairs = zip(ids, found, strict=True)
         return [_read(endpoint_id, stored) for endpoint_id, stored in pairs if stored]
@@ -201,6 +202,10 @@ def made(answer: str) -> str:
     return answer
 
 
+def _key(endpoint_id: str) -> str:
+    return f"darkroom:endpoint:{endpoint_id}"
+
+
 def _flat(fields: Mapping[str, str]) -> list[str]:
     return [part for pair in fields.items() for part in pair]
 
@@ -221,13 +226,3 @@ def _read(endpoint_id: str, stored: Mapping[bytes, bytes]) -> Endpoint:
         failing_since=maybe_time_of(fields.get("failing_ms")),
         old_until=maybe_time_of(fields.get("old_until_ms")),
     )
-
-
-def time_of(ms: str) -> datetime:
-    """Return the time that is kept in milliseconds."""
-    return datetime.fromtimestamp(int(ms) / 1000, tz=UTC)
-
-
-def maybe_time_of(ms: str | None) -> datetime | None:
-    """Return the time that is kept in milliseconds, if it is."""
-    return time_of(ms) if ms else None

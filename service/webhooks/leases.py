@@ -11,11 +11,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.job_store import keys
-from service.job_store.answers import ms
 from service.job_store.gather import Gather
 from service.job_store.lease import Claim, Renewal
+from service.job_store.times import ms, time_of
 from service.settings import Webhooks
-from service.webhooks.endpoints import time_of
 from service.webhooks.scripting import script
 
 log = structlog.get_logger()

@@ -15,8 +15,9 @@ from service.core.requests import GenerationRequest, Priority
 from service.job_store import JobStore, keys
 from service.job_store.lease import Lease
 from service.job_store.leases import Leases
+from service.job_store.outcomes import Later, Outcome
 from service.job_store.pool import redis_pool
-from service.job_store.records import Later, NewJob, Outcome
+from service.job_store.records import NewJob
 from workers.engine import LeaseWorker
 
 Verdict = Outcome | Later

@@ -13,7 +13,8 @@ from service.job_store import JobStore, keys
 from service.job_store.gates import Gate
 from service.job_store.lease import Lease
 from service.job_store.leases import Leases
-from service.job_store.records import NewJob, Outcome
+from service.job_store.outcomes import Outcome
+from service.job_store.records import NewJob
 
 Fleet = Callable[..., Leases]
 NO_WAIT = timedelta(0)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from service.core.jobs import Attempt, JobState, StoredImage, new_job_id
 from service.core.requests import GenerationRequest, Priority
 from service.job_store.leases import Leases
-from service.job_store.records import NewJob, Outcome
+from service.job_store.outcomes import Outcome
+from service.job_store.records import NewJob
 
 ATTEMPT = Attempt(provider="p", model="m", started_at=datetime.now(UTC), ms=7)
 IMAGE = StoredImage(

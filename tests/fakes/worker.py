@@ -14,7 +14,7 @@ from service.image_store import ImageStore
 from service.job_store import keys
 from service.job_store.lease import Lease
 from service.job_store.leases import Leases
-from service.job_store.records import Outcome
+from service.job_store.outcomes import Outcome
 from tests.fakes.pictures import draw
 
 Verdict = Callable[[Lease], Awaitable[Outcome]]

@@ -7,7 +7,7 @@ import pytest
 
 from service.core.jobs import JobState, new_job_id
 from service.job_store import keys
-from service.job_store.records import Outcome
+from service.job_store.outcomes import Outcome
 from tests.fakes.store_jobs import ATTEMPT, DONE, finish, job
 
 

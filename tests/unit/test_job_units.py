@@ -12,7 +12,7 @@ from service.core.errors import (
 )
 from service.core.jobs import JobState, new_job_id
 from service.job_store import keys
-from service.job_store.records import Aside, Outcome
+from service.job_store.outcomes import Aside, Outcome
 from service.settings import Limits
 from tests.fakes.store_jobs import ATTEMPT, DONE, IMAGE, charged, finish, job
 

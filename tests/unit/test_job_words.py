@@ -9,7 +9,7 @@ import pytest
 from service.core.jobs import JobState
 from service.core.requests import GenerationRequest
 from service.job_store import keys
-from service.job_store.records import Outcome
+from service.job_store.outcomes import Outcome
 from tests.fakes.store_jobs import ATTEMPT, DONE, IMAGE, PROMPT, finish, job
 
 

@@ -24,7 +24,7 @@ from service.files import Line
 from service.job_store import keys
 from service.job_store.lease import Lease
 from service.job_store.leases import Leases
-from service.job_store.records import Outcome
+from service.job_store.outcomes import Outcome
 from service.settings import Limits
 from tests.fakes.batching import DAY, BatchStand, batch_stand, coming, foxes
 from tests.fakes.store_jobs import ATTEMPT

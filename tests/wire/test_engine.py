@@ -11,7 +11,7 @@ from arq.worker import Worker
 from service.core.jobs import JobState
 from service.job_store import keys
 from service.job_store.leases import Leases
-from service.job_store.records import Later
+from service.job_store.outcomes import Later
 from tests.fakes.engine import (
     ATTEMPT,
     DONE,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from service.core.jobs import JobState
 from service.job_store.leases import Leases
-from service.job_store.records import Outcome
+from service.job_store.outcomes import Outcome
 from tests.fakes.engine import (
     ATTEMPT,
     BRIEF,

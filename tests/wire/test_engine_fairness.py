@@ -8,7 +8,7 @@ from datetime import timedelta
 from service.core.jobs import JobState
 from service.core.requests import Priority
 from service.job_store import keys
-from service.job_store.records import Later
+from service.job_store.outcomes import Later
 from tests.fakes.engine import (
     ATTEMPT,
     DONE,

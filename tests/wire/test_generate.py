@@ -26,7 +26,7 @@ from service.image_store.local import LocalImageStore
 from service.imaging import Imaging
 from service.job_store.lease import Lease
 from service.job_store.leases import Leases
-from service.job_store.records import Later, Outcome
+from service.job_store.outcomes import Later, Outcome
 from tests.fakes.images import encoded, noise
 from tests.fakes.providers import ScriptedProvider
 from workers.context import WorkerContext

@@ -86,7 +86,7 @@ async def lenient():
 
 def post(outbound: Outbound, url: str, **options):
     options = {"headers": {}, "payload": {"a": 1}, "within": 5 * SECOND} | options
-    return outbound.post_json(url, **options)
+    return outbound.send("POST", url, **options)
 
 
 async def test_a_post_brings_status_headers_and_body(outbound, peer):

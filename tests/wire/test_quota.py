@@ -16,8 +16,9 @@ from service.core.requests import GenerationRequest, Priority
 from service.job_store import JobStore, keys
 from service.job_store.lease import Lease
 from service.job_store.leases import Leases
+from service.job_store.outcomes import Outcome
 from service.job_store.pool import redis_pool
-from service.job_store.records import NewJob, Outcome
+from service.job_store.records import NewJob
 from service.settings import Limits
 from tests.fakes.store_jobs import ATTEMPT, DONE, IMAGE
 

@@ -18,7 +18,8 @@ from service.imaging import Imaging
 from service.job_store import JobStore
 from service.job_store.lease import Kept, Lease
 from service.job_store.leases import Leases
-from service.job_store.records import Later, NewJob, Outcome
+from service.job_store.outcomes import Later, Outcome
+from service.job_store.records import NewJob
 from service.outbound import Outbound
 from tests.fakes.upstreams.bfl import BFLFake
 from tests.fakes.upstreams.words import KEY

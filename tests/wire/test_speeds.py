@@ -15,7 +15,8 @@ from service.job_store import JobStore, keys
 from service.job_store.gates import Gate
 from service.job_store.lease import Kept, Lease
 from service.job_store.leases import Leases
-from service.job_store.records import NewJob, Outcome
+from service.job_store.outcomes import Outcome
+from service.job_store.records import NewJob
 from tests.fakes.door import front_door
 from tests.fakes.valkey import Valkey
 

@@ -13,7 +13,7 @@ from service.files import Files, Terms
 from service.image_store.local import LocalImageStore
 from service.job_store import JobStore, keys
 from service.job_store.leases import Leases
-from service.job_store.records import Outcome
+from service.job_store.outcomes import Outcome
 from tests.fakes.store_jobs import ATTEMPT, job
 from workers.sweep import Sweep
 

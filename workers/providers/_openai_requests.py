@@ -7,9 +7,9 @@ instead of links. Edits and variations are forms, and know fewer fields.
 
 from typing import Any
 
-from service.core.provider import Call
+from service.core.provider import Call, InputBytes
 from service.core.requests import GenerationRequest
-from service.outbound import FormFile
+from service.outbound import File
 
 _GPT_IMAGE = ("gpt-image-", "chatgpt-image-")
 _GPT_QUALITY = {"standard": "medium", "hd": "high"}
@@ -88,11 +88,16 @@ def fields_for(request: GenerationRequest, *, model: str) -> dict[str, str]:
     }
 
 
-def files_for(request: GenerationRequest, call: Call) -> list[FormFile]:
+def files_for(request: GenerationRequest, call: Call) -> list[tuple[str, File]]:
     """Return the images of an edit, or the one of a variation."""
     images = call.images[:1] if request.operation == "variation" else call.images
     name = "image" if len(images) == 1 else "image[]"
-    files = [FormFile(name, image.content_type, image.data) for image in images]
+    files = [(name, _file(image)) for image in images]
     if call.mask is not None:
-        files.append(FormFile("mask", call.mask.content_type, call.mask.data))
+        files.append(("mask", _file(call.mask)))
     return files
+
+
+def _file(image: InputBytes) -> File:
+    # A name that says what kind of image it is: some guess by it.
+    return File(image.data, image.content_type, image.content_type.replace("/", "."))

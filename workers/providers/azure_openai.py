@@ -16,7 +16,7 @@ from service.core.catalog import ProviderEntry
 from service.core.errors import PromptRejected, ProviderError
 from service.core.provider import Call, Generated
 from service.core.requests import GenerationRequest
-from service.outbound import File, Form, Outbound
+from service.outbound import Form, Outbound
 from workers.providers._bodies import error_of, inline_or_link, items_of, revised
 from workers.providers._errors import unpaid
 from workers.providers._openai_requests import fields_for, files_for, payload_for
@@ -74,14 +74,7 @@ class AzureOpenAI:
 def form_for(request: GenerationRequest, call: Call, *, model: str) -> Form:
     """Return the fields and files of an edit."""
     fields = {**fields_for(request, model=_family(model)), "model": model}
-    files = [
-        (
-            file.name,
-            File(file.data, file.content_type, file.content_type.replace("/", ".")),
-        )
-        for file in files_for(request, call)
-    ]
-    return [*fields.items(), *files]
+    return [*fields.items(), *files_for(request, call)]
 
 
 def _family(model: str) -> str:

@@ -16,7 +16,7 @@ from service.core.catalog import ProviderEntry
 from service.core.errors import BadOutput, PromptRejected, ProviderError
 from service.core.provider import Call, Generated, GeneratedImage
 from service.core.requests import GenerationRequest
-from service.outbound import MAX_BYTES, Answer, Outbound, OutboundError
+from service.outbound import MAX_BYTES, Answer, Form, Outbound, OutboundError
 from workers.providers._errors import outbound_errors, refusal, unpaid
 from workers.providers._openai_events import Events
 from workers.providers._openai_requests import (
@@ -70,25 +70,22 @@ class OpenAI:
         call: Call,
         events: Events | None,
     ) -> Answer:
-        max_bytes = (request.n + request.partial_images) * MAX_BYTES
-        sink = None if events is None else events.take
+        payload: dict[str, Any] | None = None
+        form: Form | None = None
         if request.operation == "generate":
-            return await self._outbound.post_json(
-                f"{self._url}/generations",
-                headers=self._headers,
-                payload=payload_for(request, model=model),
-                within=self._timeout,
-                max_bytes=max_bytes,
-                sink=sink,
-            )
-        return await self._outbound.post_form(
-            f"{self._url}/{request.operation}s",
+            path, payload = "generations", payload_for(request, model=model)
+        else:
+            path, fields = f"{request.operation}s", fields_for(request, model=model)
+            form = [*fields.items(), *files_for(request, call)]
+        return await self._outbound.send(
+            "POST",
+            f"{self._url}/{path}",
             headers=self._headers,
-            fields=fields_for(request, model=model),
-            files=files_for(request, call),
+            payload=payload,
+            form=form,
             within=self._timeout,
-            max_bytes=max_bytes,
-            sink=sink,
+            max_bytes=(request.n + request.partial_images) * MAX_BYTES,
+            sink=None if events is None else events.take,
         )
 
     async def _images(

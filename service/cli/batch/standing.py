@@ -9,7 +9,7 @@ import typer
 from service.cli.asking import ask, staying
 from service.cli.context import AsJson, DataDir
 from service.cli.failure import Failure
-from service.cli.output import emit, print_facts, print_table, when
+from service.cli.output import emit, print_facts, print_status, print_table, when
 from service.cli.target import Target, Url, find_target
 
 if TYPE_CHECKING:
@@ -106,7 +106,9 @@ def cancel(
     batch_id: BatchId, url: Url = None, data_dir: DataDir = None, json: AsJson = False
 ) -> None:
     """Let nothing more of a batch begin; what has begun is finished."""
-    _tell(ask(url, data_dir, lambda client: client.cancel_batch(batch_id)), json=json)
+    print_status(
+        ask(url, data_dir, lambda client: client.cancel_batch(batch_id)), json=json
+    )
 
 
 def retry_failed(
@@ -117,7 +119,7 @@ def retry_failed(
     Said again, it is the same batch for a day.
     """
     name = f"retry-failed {batch_id}"
-    _tell(
+    print_status(
         ask(
             url,
             data_dir,
@@ -125,13 +127,6 @@ def retry_failed(
         ),
         json=json,
     )
-
-
-def _tell(batch: "Batch", *, json: bool) -> None:
-    if json:
-        emit(batch.raw)
-    else:
-        print(f"{batch.id} is {batch.status}")
 
 
 async def _listed(client: "AsyncDarkroom", limit: int) -> list["Batch"]:

@@ -15,8 +15,9 @@ from service.core.requests import GenerationRequest, Priority
 from service.job_store import JobStore
 from service.job_store.lease import Lease
 from service.job_store.leases import Leases
+from service.job_store.outcomes import Outcome
 from service.job_store.pool import redis_pool
-from service.job_store.records import NewJob, Outcome
+from service.job_store.records import NewJob
 from tests.bench.contenders._queue import SLOTS, Job, Request, Submit, run
 from workers.engine import LeaseWorker
 

@@ -104,7 +104,3 @@ class MappedModelV2(Shape):
     token_multiplier: float
     embed: bool
     available: bool
-
-
-ModelMap = dict[str, MappedModel]
-ModelMapV2 = dict[str, MappedModelV2]

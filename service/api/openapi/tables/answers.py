@@ -140,3 +140,51 @@ DONE = {
     "cost": 0.0,
     "cost_source": "reported",
 }
+
+ENDPOINT: dict[str, Any] = {
+    "id": "ep_5b1d6b8b5f3c0a3d6e1c8f0a",
+    "object": "endpoint",
+    "url": "https://hooks.example.com/images",
+    "events": ["job.succeeded", "job.failed"],
+    "description": "the calendar",
+    "status": "enabled",
+    "disabled_reason": None,
+    "disabled_at": None,
+    "failing_since": None,
+    "created_at": 1795270460,
+}
+
+ENDPOINT_WITH_SECRET = {
+    **ENDPOINT,
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
+    "old_secret_until": None,
+}
+
+DELIVERY: dict[str, Any] = {
+    "id": "dlv_3v1ex9c7kd2m8q4s6t0w5y7z9a_succeeded_5b1d6b8b5f3c0a3d6e1c8f0a",
+    "object": "delivery",
+    "event_id": "evt_3v1ex9c7kd2m8q4s6t0w5y7z9a_succeeded",
+    "type": "job.succeeded",
+    "status": "delivered",
+    "reason": None,
+    "endpoint_id": "ep_5b1d6b8b5f3c0a3d6e1c8f0a",
+    "url": None,
+    "job_id": "job_3v1ex9c7kd2m8q4s6t0w5y7z9a",
+    "batch_id": None,
+    "attempts": 2,
+    "created_at": 1795270464,
+    "next_attempt_at": None,
+    "completed_at": 1795270469,
+}
+
+DELIVERY_LOG = [
+    {
+        "n": 1,
+        "at": 1795270464,
+        "status": 502,
+        "ms": 31,
+        "error": "status",
+        "answer": "bad gateway",
+    },
+    {"n": 2, "at": 1795270469, "status": 204, "ms": 18, "error": None, "answer": ""},
+]

@@ -5,6 +5,7 @@ from service.api.batch_lines import BatchLine
 from service.api.openapi import codes
 from service.api.openapi.headers import IDEMPOTENCY_KEY, OF_A_RATE
 from service.api.openapi.operation import Answer, Body, Operation, Parameter
+from service.api.openapi.paging import limit_of
 from service.api.openapi.shapes.batches import Batch, BatchList
 from service.api.openapi.tables.answers import BATCH
 
@@ -105,16 +106,7 @@ OPERATIONS = (
         summary="List batches, newest first",
         parameters=(
             Parameter(name="after", text="The last batch of the page before."),
-            Parameter(
-                name="limit",
-                schema={
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": 100,
-                    "default": 20,
-                },
-                text="Batches on a page.",
-            ),
+            limit_of("Batches"),
         ),
         answers={200: Answer(text="A page of batches.", shape=BatchList)},
         refuses=(*codes.KEY, *codes.QUERY, "invalid_pagination"),

@@ -4,6 +4,7 @@ from service.api.files import MOST_LISTED, FileDraft
 from service.api.openapi import codes
 from service.api.openapi.headers import IDEMPOTENCY_KEY, OF_A_RATE
 from service.api.openapi.operation import BINARY, Answer, Body, Operation, Parameter
+from service.api.openapi.paging import limit_of
 from service.api.openapi.shapes.files import File, FileDeleted, FileList
 from service.api.openapi.tables.answers import FILE
 
@@ -88,16 +89,7 @@ OPERATIONS = (
                 text="The last file of the page before; one deleted since will do, "
                 "for a day.",
             ),
-            Parameter(
-                name="limit",
-                schema={
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": MOST_LISTED,
-                    "default": MOST_LISTED,
-                },
-                text="Files on a page.",
-            ),
+            limit_of("Files", usual=MOST_LISTED, most=MOST_LISTED),
         ),
         answers={200: Answer(text="A page of files.", shape=FileList)},
         refuses=(*codes.KEY, *codes.QUERY, "invalid_pagination", "invalid_enum"),

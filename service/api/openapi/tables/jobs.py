@@ -9,6 +9,7 @@ from service.api.openapi.headers import (
     PREFER,
 )
 from service.api.openapi.operation import Answer, Body, Images, Operation, Parameter
+from service.api.openapi.paging import limit_of
 from service.api.openapi.shapes.jobs import Job, JobList, Preview
 from service.api.openapi.tables.answers import DONE, QUEUED
 from service.api.wishes import LONGEST_POLL_S
@@ -120,16 +121,7 @@ OPERATIONS = (
             ),
             Parameter(name="batch", text="Only jobs of this batch."),
             Parameter(name="after", text="The last job of the page before."),
-            Parameter(
-                name="limit",
-                schema={
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": 100,
-                    "default": 20,
-                },
-                text="Jobs on a page.",
-            ),
+            limit_of("Jobs"),
         ),
         answers={200: Answer(text="A page of jobs.", shape=JobList)},
         refuses=(*codes.KEY, *codes.QUERY, "invalid_pagination", "invalid_enum"),

@@ -1,10 +1,9 @@
 """Endpoints, and what was delivered to them."""
 
-from typing import Any
-
 from service.api.openapi import codes
 from service.api.openapi.headers import IDEMPOTENCY_KEY
 from service.api.openapi.operation import Answer, Body, Operation, Parameter
+from service.api.openapi.paging import limit_of
 from service.api.openapi.shapes.webhooks import (
     DefaultSecret,
     Delivery,
@@ -13,6 +12,12 @@ from service.api.openapi.shapes.webhooks import (
     Endpoint,
     EndpointList,
     EndpointWithSecret,
+)
+from service.api.openapi.tables.answers import (
+    DELIVERY,
+    DELIVERY_LOG,
+    ENDPOINT,
+    ENDPOINT_WITH_SECRET,
 )
 from service.webhooks.deliveries import STATES
 from service.webhooks.wishes import EndpointChange, EndpointDraft, Rotation
@@ -33,50 +38,6 @@ _DELIVERY_ID = Parameter(
 )
 _FIND = (*codes.KEY, "not_found")
 _SENT = (*codes.KEY, *codes.JSON_BODY, *codes.FIELDS)
-_EXAMPLE: dict[str, Any] = {
-    "id": "ep_5b1d6b8b5f3c0a3d6e1c8f0a",
-    "object": "endpoint",
-    "url": "https://hooks.example.com/images",
-    "events": ["job.succeeded", "job.failed"],
-    "description": "the calendar",
-    "status": "enabled",
-    "disabled_reason": None,
-    "disabled_at": None,
-    "failing_since": None,
-    "created_at": 1795270460,
-}
-_NEW = {
-    **_EXAMPLE,
-    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
-    "old_secret_until": None,
-}
-_DELIVERY: dict[str, Any] = {
-    "id": "dlv_3v1ex9c7kd2m8q4s6t0w5y7z9a_succeeded_5b1d6b8b5f3c0a3d6e1c8f0a",
-    "object": "delivery",
-    "event_id": "evt_3v1ex9c7kd2m8q4s6t0w5y7z9a_succeeded",
-    "type": "job.succeeded",
-    "status": "delivered",
-    "reason": None,
-    "endpoint_id": "ep_5b1d6b8b5f3c0a3d6e1c8f0a",
-    "url": None,
-    "job_id": "job_3v1ex9c7kd2m8q4s6t0w5y7z9a",
-    "batch_id": None,
-    "attempts": 2,
-    "created_at": 1795270464,
-    "next_attempt_at": None,
-    "completed_at": 1795270469,
-}
-_LOG = [
-    {
-        "n": 1,
-        "at": 1795270464,
-        "status": 502,
-        "ms": 31,
-        "error": "status",
-        "answer": "bad gateway",
-    },
-    {"n": 2, "at": 1795270469, "status": 204, "ms": 18, "error": None, "answer": ""},
-]
 
 OPERATIONS = (
     Operation(
@@ -109,7 +70,7 @@ OPERATIONS = (
                 "nothing else shows it.",
                 shape=EndpointWithSecret,
                 headers=("Idempotent-Replayed",),
-                example=_NEW,
+                example=ENDPOINT_WITH_SECRET,
             )
         },
         refuses=(
@@ -136,7 +97,7 @@ OPERATIONS = (
         tag=TAG,
         summary="Read an endpoint",
         parameters=(_ENDPOINT_ID,),
-        answers={200: Answer(text="The endpoint.", shape=Endpoint, example=_EXAMPLE)},
+        answers={200: Answer(text="The endpoint.", shape=Endpoint, example=ENDPOINT)},
         refuses=_FIND,
     ),
     Operation(
@@ -215,7 +176,7 @@ OPERATIONS = (
                 text="The secret.",
                 shape=DefaultSecret,
                 headers=("Cache-Control",),
-                example={"key": _NEW["secret"]},
+                example={"key": ENDPOINT_WITH_SECRET["secret"]},
             )
         },
         refuses=codes.KEY,
@@ -234,16 +195,7 @@ OPERATIONS = (
             Parameter(name="job", text="Only those about this job, batch or endpoint."),
             Parameter(name="type", text="Only events of this type."),
             Parameter(name="after", text="The last delivery of the page before."),
-            Parameter(
-                name="limit",
-                schema={
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": 100,
-                    "default": 20,
-                },
-                text="Deliveries on a page.",
-            ),
+            limit_of("Deliveries"),
         ),
         answers={200: Answer(text="A page of deliveries.", shape=DeliveryList)},
         refuses=(*codes.KEY, *codes.QUERY, "invalid_pagination", "invalid_enum"),
@@ -259,7 +211,7 @@ OPERATIONS = (
             200: Answer(
                 text="The delivery.",
                 shape=DeliveryWithLog,
-                example={**_DELIVERY, "log": _LOG},
+                example={**DELIVERY, "log": DELIVERY_LOG},
             )
         },
         refuses=_FIND,
