@@ -1,5 +1,6 @@
 """The worker's side of the deliveries: claim, renew, settle, give back."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -156,10 +157,22 @@ class DeliveryLeases:
             ]
         )
         return Claim(
-            leases=tuple(_parcel(fields) for fields in taken),
+            leases=tuple([p for fields in taken if (p := await self._read(fields))]),
             left=bool(left),
             next_due=None if next_due < 0 else timedelta(milliseconds=next_due),
         )
+
+    async def _read(self, fields: Sequence[Any]) -> Parcel | None:
+        """Return what was claimed; None: a record that cannot be read is put off."""
+        try:
+            return _parcel(fields)
+        except Exception:  # whatever somebody wrote there: the others go out
+            delivery_id, fence, *_ = fields
+            log.exception("delivery.unreadable", delivery_id=repr(delivery_id))
+            line = (delivery_id, fence, *_told(_crashed()))
+            with contextlib.suppress(RedisError, OSError):  # else its lease lapses
+                await self._send([line])
+            return None
 
     async def renew(self, held: Sequence[Parcel]) -> list[Renewal]:
         """Prolong the leases; one answer each, in order."""
@@ -170,19 +183,11 @@ class DeliveryLeases:
     def crashed(self, lease: Parcel) -> Settled:
         """Return what is to become of a delivery that met a bug of ours."""
         log.error("delivery.crashed", delivery_id=lease.id)
-        return Settled(
-            next="crashed",
-            wait=timedelta(minutes=5),
-            at=datetime.now(UTC),
-            status=None,
-            took_ms=0,
-            error="internal",
-        )
+        return _crashed()
 
     async def settle(self, lease: Parcel, verdict: Settled) -> bool:
         """Write down what an attempt came to; False when it is no longer ours."""
-        wait_ms = max(0, ms(verdict.wait))
-        line = (lease.id, lease.fence, verdict.next, wait_ms, verdict.line())
+        line = (lease.id, lease.fence, *_told(verdict))
         return bool(await self._settlings(line))
 
     async def release(self, lease: Parcel) -> bool:
@@ -209,6 +214,21 @@ class DeliveryLeases:
             ]
         )
         return answers
+
+
+def _crashed() -> Settled:
+    return Settled(
+        next="crashed",
+        wait=timedelta(minutes=5),
+        at=datetime.now(UTC),
+        status=None,
+        took_ms=0,
+        error="internal",
+    )
+
+
+def _told(verdict: Settled) -> tuple[Ending, int, bytes]:
+    return verdict.next, max(0, ms(verdict.wait)), verdict.line()
 
 
 def _parcel(fields: Sequence[Any]) -> Parcel:

@@ -1,12 +1,14 @@
 """Deliveries in a real Valkey: who is sent what, when, and who waits for whom."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from service.core.errors import EndpointDisabled, NotFound
 from service.core.jobs import JobId, new_job_id
@@ -417,6 +419,24 @@ async def test_a_bug_of_ours_costs_an_attempt_and_blames_no_receiver(redis: Redi
     assert (len(parcels), seen.failing_since) == (6, None)
     assert len(await stand.claim()) == 1  # no breaker is open
     await stand.close()
+
+
+async def test_a_delivery_that_cannot_be_read_is_put_off_and_the_others_go_out(
+    stand: Stand,
+):
+    job_id = await stand.job(Webhook(url="https://torn.example/"))
+    await stand.job(Webhook(url="https://b.example/"))
+    torn = f"dlv_{job_id.removeprefix('job_')}_canceled_own"
+    await stand.redis.hset(f"darkroom:delivery:{torn}", "type", b"\xff")
+
+    with capture_logs() as lines:
+        [parcel] = await stand.claim()
+
+    assert parcel.url == "https://b.example/"
+    assert [line["event"] for line in lines] == ["delivery.unreadable"]
+    assert await stand.redis.hget(f"darkroom:delivery:{torn}", "state") == b"pending"
+    due_ms = await stand.redis.zscore("darkroom:deliver", torn)
+    assert due_ms > time.time() * 1000 + 200_000
 
 
 async def test_a_bug_of_ours_makes_room_for_another_who_tries(redis: Redis):
