@@ -7,7 +7,7 @@
 -- trail, so that a late cost is on record and in the ledger, never in the state.
 local WIDTH = 12
 local answers, done = {}, {}
-for at = 2, #ARGV, WIDTH do
+local function commit(at)
   local id, fence, state, result, failure = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local attempt, delivered, asked = ARGV[at + 5], tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7])
   local job = not done[id] and read(id)
@@ -36,5 +36,6 @@ for at = 2, #ARGV, WIDTH do
     answers[#answers + 1] = job[STATE] == state and 1 or 0
   end
 end
+for at = 2, #ARGV, WIDTH do each(commit, at) end
 flush()
-return answers
+return answered(answers)

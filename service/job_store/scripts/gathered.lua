@@ -49,6 +49,18 @@ local function row(account, key_id, created_ms)
   return sub(sub(sub(ledger, account), math.floor(created_ms / DAY_MS)), key_id)
 end
 
+-- Take a step for one item of many. Where it breaks off (on a key that is none), what the others gathered is written all the same,
+-- or they would be neither done nor to be done again; then it is told, and a repeat finds them done.
+local broken
+local function each(step, at)
+  local is_whole, why = pcall(step, at)
+  if not is_whole then broken = broken or why end
+end
+local function answered(answers)
+  if not broken then return answers end
+  return type(broken) == 'table' and broken or redis.error_reply(tostring(broken))
+end
+
 -- One command per thousand pairs: Lua passes no more than 8,000 values to a call.
 local function in_parts(command, key, list)
   local done = 0
@@ -70,7 +82,7 @@ end
 
 local function add_up(key, prefix, sums)
   for field, amount in pairs(sums) do
-    if amount ~= 0 then call('HINCRBY', key, prefix .. field, whole(amount)) end
+    if amount ~= 0 then redis.pcall('HINCRBY', key, prefix .. field, whole(amount)) end
   end
 end
 

@@ -27,7 +27,7 @@ local function deliver(account, subject, type, event, endpoint, webhook)
   call('HSET', key, 'account', account, 'event', event, 'type', type, 'subject', subject, 'endpoint', endpoint,
     'webhook', webhook, 'target', target, 'state', 'pending', 'attempts', '0', 'fence', '0', 'created_ms', now_text)
   call('ZADD', DELIVER, now_text, id)
-  call('ZADD', 'darkroom:deliveries:' .. account, now_text, id)
+  redis.pcall('ZADD', 'darkroom:deliveries:' .. account, now_text, id)
   rang = true
 end
 
@@ -38,7 +38,7 @@ local function announce(account, subject, type, key, notify, nth)
   if notify and wants(notify, type) then
     deliver(account, subject, type, event, '', call('HGET', key, 'webhook') or '')
   end
-  heard[account] = heard[account] or call('HGETALL', 'darkroom:endpoints:' .. account)
+  heard[account] = heard[account] or redis.pcall('HGETALL', 'darkroom:endpoints:' .. account)
   for at = 1, #heard[account], 2 do
     if wants(heard[account][at + 1], type) then deliver(account, subject, type, event, heard[account][at], '') end
   end
@@ -49,6 +49,7 @@ local function ring_deliverers()
   rang = false
 end
 
+-- What only one account reads may be torn without harm to anybody's jobs: hence `pcall`.
 -- An account's events, for whoever listens now or asks later for what came after one. Once in a batch a stream is trimmed, and
 -- a nudge tells the listening front doors which streams grew.
 local grown = {}
@@ -56,9 +57,9 @@ local FORGOTTEN_AFTER_MS = '604800000' -- as `FORGOTTEN_AFTER` in service/events
 local function tell(account, ...)
   local stream = 'darkroom:events:' .. account
   if grown[account] then
-    call('XADD', stream, '*', ...)
+    redis.pcall('XADD', stream, '*', ...)
   else
-    call('XADD', stream, 'MAXLEN', '~', '10000', '*', ...)
+    redis.pcall('XADD', stream, 'MAXLEN', '~', '10000', '*', ...)
     call('PEXPIRE', stream, FORGOTTEN_AFTER_MS)
     grown[account] = true
   end

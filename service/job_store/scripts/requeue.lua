@@ -5,8 +5,17 @@
 -- A released job keeps its tag; a retry waits out its time and then gets a fresh one.
 -- Returns per job 1 given back, 0 refused. A repeat after a lost reply answers 1 again.
 local WIDTH = 11
+
+-- It goes on when somebody says so, who is told unasked. The fence tells the times apart.
+local function tell_of_hold(id, job)
+  local fields, batch = { 'job', id, 'state', 'queued', 'held', '1' }, place_of(job)
+  if batch then fields[7], fields[8] = 'batch', batch end
+  tell(job[ACCOUNT], unpack(fields))
+  announce(job[ACCOUNT], id, 'job.held', job_key(id), job[NOTIFY], job[FENCE])
+end
+
 local answers, ready = {}, false
-for at = 1, #ARGV, WIDTH do
+local function give_back(at)
   local id, fence, wait, attempt = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
   local is_held = ARGV[at + 8] == '1'
   local job = read(id)
@@ -47,11 +56,12 @@ for at = 1, #ARGV, WIDTH do
     left[key_id] = true
     add(removed, queue, id)
     add(scores, to, score, id)
-    tell_of_job(id, job, 'queued')
+    if is_held then tell_of_hold(id, job) else tell_of_job(id, job, 'queued') end
     ready = ready or (wait <= 0 and not is_held)
     answers[#answers + 1] = 1
   end
 end
+for at = 1, #ARGV, WIDTH do each(give_back, at) end
 flush()
 if ready then ring() end
-return answers
+return answered(answers)

@@ -3,7 +3,7 @@ local DELIVERED_MS = 600000 -- after that an ephemeral job counts as delivered
 
 local clock_read
 local function virtual_clock()
-  clock_read = clock_read or tonumber(call('GET', queue .. ':clock') or FIRST_TAG)
+  clock_read = clock_read or tonumber(call('GET', queue .. ':clock') or FIRST_TAG) or FIRST_TAG
   return clock_read
 end
 
@@ -11,7 +11,11 @@ end
 local function flow_key(account, priority, kind, batch)
   return 'darkroom:flow:' .. kind .. ':' .. account .. ':' .. priority .. (batch and ':' .. batch or '')
 end
-local function flow_at(flow) return tags[flow] or tonumber(call('GET', flow) or FIRST_TAG) end
+local function flow_at(flow)
+  if tags[flow] then return tags[flow] end
+  local seen = redis.pcall('GET', flow)
+  return type(seen) == 'string' and tonumber(seen) or FIRST_TAG
+end
 
 -- Start-time fair queueing: the next tag of a flow, which advances it by `cost`.
 local function next_tag(flow, cost)

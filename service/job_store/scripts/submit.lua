@@ -11,7 +11,7 @@ local WIDTH = 20
 local answers = { now }
 local backlog = tonumber(call('GET', queue .. ':open') or 0)
 local most_in_all, name_life, cache_life = tonumber(ARGV[1]), ARGV[2], ARGV[3]
-local known = {}
+local known, begun = {}, {}
 
 local function answer(code, value)
   answers[#answers + 1] = code
@@ -52,7 +52,7 @@ local function holder(name)
   if seen and call('EXISTS', job_key(string.sub(seen, 1, 30))) == 1 then return seen end
 end
 
-for at = 4, #ARGV, WIDTH do
+local function submit(at)
   local id, account, key_id, priority, cost = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
   local request, metadata, accept_until = ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
   local deadline, asked, quota, most = tonumber(ARGV[at + 8]), tonumber(ARGV[at + 9]), tonumber(ARGV[at + 10]), tonumber(ARGV[at + 11])
@@ -68,6 +68,7 @@ for at = 4, #ARGV, WIDTH do
   local of = batch and batch_of(batch, account)
   local seen = known_use(key_id)
   if call('EXISTS', key) == 1 then
+    if not begun[id] and restore(id) then call('ZADD', 'darkroom:jobs:' .. account, 'NX', now_text, id) end
     answer('made', id)
   elseif joined and string.sub(joined, 32) ~= hash then
     answer('mismatch', string.sub(joined, 1, 30))
@@ -112,13 +113,14 @@ for at = 4, #ARGV, WIDTH do
       also('deadline_ms', whole(now + deadline))
       add(scores, 'darkroom:deadlines', whole(now + deadline), id)
     end
+    if batch then call('SADD', batch_key(batch) .. ':open', line) end
     call('HSET', key, unpack(fields))
+    begun[id] = true
     if name ~= '' then call('SET', name_key, id .. ' ' .. hash, 'PX', name_life) end
     if cache ~= '' then call('SET', cache_key, id, 'PX', cache_life) end
     add(scores, 'darkroom:jobs:' .. account, now_text, id)
     add(scores, lane(priority, 0), tag, id)
     if more.alias then call('SET', alias_key(account, more.alias), id .. ' ' .. hash) end
-    if batch then call('SADD', batch_key(batch) .. ':open', line) end
     tell_of(account, id, 'queued', batch)
     seen[1], seen[2], backlog, opened = seen[1] + 1, seen[2] + asked, backlog + 1, opened + 1
     count(use(key_id), 'open', 1)
@@ -127,6 +129,7 @@ for at = 4, #ARGV, WIDTH do
     answer('made', id)
   end
 end
+for at = 4, #ARGV, WIDTH do each(submit, at) end
 flush()
 if opened > 0 then ring() end
-return answers
+return answered(answers)

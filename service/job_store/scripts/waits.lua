@@ -44,88 +44,92 @@ local function way(routes, tasks, served, wants)
   return route, blocked and 'routes:' .. routes, at
 end
 
--- The same for the first of a lane, and so for the others of it.
-local function way_of(name, served, head)
-  local kind, routes = string.match(name, '^(%a+):(.*)$')
-  if kind == 'tasks' then return choose_again(routes, served, head) end
-  if kind == 'routes' then return choose(routes, served, head) end
-  return way(head.routes, head.tasks, served, head)
-end
-
--- The name of the lane for a job of that account, where `name` is that of one for nothing else.
-local MOST_LANES, LANES_TTL_MS = 32, '86400000'
-local function lane_of(name, account)
-  if call('SISMEMBER', WAITS, name) == 1 then return name end
-  local made = queue .. ':lanes:' .. account
-  if call('SCARD', made) >= MOST_LANES then
-    for _, other in ipairs(call('SMEMBERS', made)) do
-      if call('SISMEMBER', WAITS, other) == 0 then call('SREM', made, other) end
-    end
+local lane_of, wake_called
+do
+  -- The name of the lane for a job of that account, where `name` is that of one for nothing else.
+  local MOST_LANES, LANES_TTL_MS = 32, '86400000'
+  function lane_of(name, account)
+    if call('SISMEMBER', WAITS, name) == 1 then return name end
+    local made = queue .. ':lanes:' .. account
     if call('SCARD', made) >= MOST_LANES then
-      return 'mixed:' .. provider_of(string.match(name, ':(.*)$')) .. '/' .. account
+      for _, other in ipairs(call('SMEMBERS', made)) do
+        if call('SISMEMBER', WAITS, other) == 0 then call('SREM', made, other) end
+      end
+      if call('SCARD', made) >= MOST_LANES then
+        return 'mixed:' .. provider_of(string.match(name, ':(.*)$')) .. '/' .. account
+      end
+    end
+    call('SADD', made, name)
+    call('PEXPIRE', made, LANES_TTL_MS)
+    return name
+  end
+
+  -- The same for the first of a lane, and so for the others of it.
+  local function way_of(name, served, head)
+    local kind, routes = string.match(name, '^(%a+):(.*)$')
+    if kind == 'tasks' then return choose_again(routes, served, head) end
+    if kind == 'routes' then return choose(routes, served, head) end
+    return way(head.routes, head.tasks, served, head)
+  end
+
+  -- One that may go on as far as its provider is concerned; its key may have run out of permits meanwhile.
+  local function send_called(from, id, route)
+    local job = read(id, 'most_running')
+    if not job then
+      discard(from, id)
+    elseif may_run(job) then
+      send_on(from, id, job)
+      if route then expect(route, images_of(job)) end
+    else
+      call('ZREM', from, id)
+      call('ZADD', waiting(permit_of(job[KEY_ID])), job[TAG], id)
+      call('SADD', WAITS, permit_of(job[KEY_ID]))
     end
   end
-  call('SADD', made, name)
-  call('PEXPIRE', made, LANES_TTL_MS)
-  return name
-end
 
--- One that may go on as far as its provider is concerned; its key may have run out of permits meanwhile.
-local function send_called(from, id, route)
-  local job = read(id, 'most_running')
-  if not job then
-    discard(from, id)
-  elseif may_run(job) then
-    send_on(from, id, job)
-    if route then expect(route, images_of(job)) end
-  else
-    call('ZREM', from, id)
-    call('ZADD', waiting(permit_of(job[KEY_ID])), job[TAG], id)
-    call('SADD', WAITS, permit_of(job[KEY_ID]))
-  end
-end
-
--- The first of a lane; nil when nobody is left in it.
-local function head_of(name)
-  local id, tag = unpack(call('ZRANGE', waiting(name), 0, 0, 'WITHSCORES'))
-  if not id then
-    call('SREM', WAITS, name)
-    return nil
-  end
-  local seen = redis.pcall('HMGET', job_key(id), 'images', 'routes', 'tasks')
-  return { name = name, id = id, tag = tonumber(tag), images = tonumber(seen[1] or 1) or 1, routes = seen[2] or '', tasks = seen[3] }
-end
-
--- Put one where it belongs among heads that stand with the lowest tag last.
-local function line_up(heads, head)
-  local at = #heads + 1
-  while at > 1 and heads[at - 1].tag < head.tag do at = at - 1 end
-  table.insert(heads, at, head)
-end
-
--- Let those go on whose providers take calls, lowest tag of all lanes first. Returns when the next may go, where a clock decides
--- that. `served`: see `choose`.
-local function wake_called(served)
-  local heads, woken, soonest = {}, 0, nil
-  for _, g in pairs(gates) do g.saved = nil end
-  for _, name in ipairs(call('SMEMBERS', WAITS)) do
-    if is_of_routes(name) then heads[#heads + 1] = head_of(name) end
-  end
-  table.sort(heads, function(a, b) return a.tag > b.tag end)
-  while #heads > 0 and woken < MOST_WOKEN do
-    local head = table.remove(heads)
-    local route, blocked, at = way_of(head.name, served, head)
-    if not blocked then
-      send_called(waiting(head.name), head.id, route)
-      local next_one = head_of(head.name)
-      if next_one then line_up(heads, next_one) end
-      woken = woken + 1
-    elseif at and (not soonest or at < soonest) then
-      soonest = at
+  -- The first of a lane; nil when nobody is left in it.
+  local function head_of(name)
+    local id, tag = unpack(call('ZRANGE', waiting(name), 0, 0, 'WITHSCORES'))
+    if not id then
+      call('SREM', WAITS, name)
+      return nil
     end
+    local seen = redis.pcall('HMGET', job_key(id), 'images', 'routes', 'tasks')
+    return { name = name, id = id, tag = tonumber(tag), images = tonumber(seen[1] or 1) or 1, routes = seen[2] or '',
+      tasks = seen[3] }
   end
-  if woken > 0 then ring() end
-  return soonest
+
+  -- Put one where it belongs among heads that stand with the lowest tag last.
+  local function line_up(heads, head)
+    local at = #heads + 1
+    while at > 1 and heads[at - 1].tag < head.tag do at = at - 1 end
+    table.insert(heads, at, head)
+  end
+
+  -- Let those go on whose providers take calls, lowest tag of all lanes first. Returns when the next may go, where a clock
+  -- decides that. `served`: see `choose`.
+  function wake_called(served)
+    local heads, woken, soonest = {}, 0, nil
+    for _, g in pairs(gates) do g.saved = nil end
+    for _, name in ipairs(call('SMEMBERS', WAITS)) do
+      if is_of_routes(name) then heads[#heads + 1] = head_of(name) end
+    end
+    table.sort(heads, function(a, b) return a.tag > b.tag end)
+    while #heads > 0 and woken < MOST_WOKEN do
+      local head = table.remove(heads)
+      local route, blocked, at = way_of(head.name, served, head)
+      if not blocked then
+        send_called(waiting(head.name), head.id, route)
+        local next_one = head_of(head.name)
+        if next_one then line_up(heads, next_one) end
+        woken = woken + 1
+      elseif at and (not soonest or at < soonest) then
+        soonest = at
+      end
+    end
+    if woken > 0 then ring() end
+    return soonest
+  end
 end
 
 -- What was expected of those sent on is over: what follows counts for itself.
@@ -163,12 +167,41 @@ local function flush()
   end
   for flow, tag in pairs(tags) do call('SET', flow, whole(tag), 'PX', FLOW_TTL_MS) end
   if #finals > 0 then call('PUBLISH', 'darkroom:finals', table.concat(finals, '\n')) end
-  write_batches()
+  write_gates()
+  local is_whole, why = pcall(write_batches)
+  if not is_whole then broken = broken or why end
   ring_deliverers()
   nudge_listeners()
-  write_gates()
   uses, running = {}, {}
   for key_id in pairs(left) do wake_key(permit_of(key_id)) end
   if next(freed) then wake_called() end
 end
 
+local restore
+do
+  -- Put back the entry of a job that is unfinished and has none; false when there is nothing to put back.
+  local waits_read
+  function restore(id)
+    local job = read(id, 'due_ms', 'held')
+    if not job or job[STATE] ~= 'queued' and job[STATE] ~= 'running' then return false end
+    if call('ZSCORE', queue, id) or call('ZSCORE', BATCH, id) then return false end
+    for k = 1, SUSPECT_LANES do
+      if call('ZSCORE', suspects(k), id) then return false end
+    end
+    waits_read = waits_read or call('SMEMBERS', WAITS)
+    for _, name in ipairs(waits_read) do
+      if call('ZSCORE', waiting(name), id) then return false end
+    end
+    if job[STATE] == 'running' then
+      call('ZADD', queue, whole(now + 10000), id) -- due soon: its worker, if it lives, renews it before that
+    elseif job[ALSO + 1] then
+      call('ZADD', waiting(hold_of(job[KEY_ID])), job[TAG], id)
+      call('SADD', WAITS, hold_of(job[KEY_ID]))
+    elseif job[ALSO] then
+      call('ZADD', queue, job[ALSO], id)
+    else
+      call('ZADD', lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0)), job[TAG], id)
+    end
+    return true
+  end
+end
