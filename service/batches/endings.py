@@ -4,7 +4,9 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
+import structlog
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from service.batches.batch import line_job_id
 from service.batches.scripting import script
@@ -16,8 +18,12 @@ from service.image_store import ImageStore
 from service.job_store import keys
 from service.job_store.times import ms
 
+log = structlog.get_logger()
+
 _GONE_FOR = timedelta(days=30)
 _SOME = 100
+_ABREAST = 16
+"""Pieces that are deleted at once; a large batch has a thousand."""
 _OUTPUTS = (FileKind.OUTPUT, FileKind.ERROR)
 
 
@@ -63,7 +69,10 @@ class Endings:
         """
         ids = [batch_id.decode() for batch_id in await self._due([_SOME])]
         for batch_id in ids:
-            await self.call_off(batch_id)
+            try:
+                await self.call_off(batch_id)
+            except (ResponseError, ValueError) as exc:  # others may be sound
+                log.warning("batch.unreadable", batch=batch_id, error=str(exc))
         return len(ids)
 
     async def drop(self, batch_id: str) -> None:
@@ -84,7 +93,9 @@ class Endings:
 
     async def _clear(self, batch_id: str) -> None:
         found = await self._images.list(folder_of(batch_id))
-        await asyncio.gather(*(self._images.delete(key) for key in found))
+        for at in range(0, len(found), _ABREAST):
+            some = found[at : at + _ABREAST]
+            await asyncio.gather(*(self._images.delete(key) for key in some))
         outputs = (file_id_of(batch_id, kind) for kind in _OUTPUTS)
         await self._redis.zadd(DUE, dict.fromkeys(outputs, 0))
         await self._redis.zrem(keys.BATCHES_OVER, batch_id)

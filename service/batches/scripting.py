@@ -19,4 +19,5 @@ def script(redis: Redis, name: str) -> Script:
 @cache
 def source(name: str) -> str:
     """Return the whole text of a step."""
-    return shared() + (_HERE / f"{name}.lua").read_text()
+    steps = ("aside", name)
+    return shared() + "".join((_HERE / f"{step}.lua").read_text() for step in steps)

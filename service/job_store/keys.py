@@ -25,7 +25,8 @@
                                               (until), probe_ms (one is trying, until)
     darkroom:speed:{route}            ms      what its successful attempts took, the
                                               latest counting most; kept a day
-    darkroom:queue:broken             zset    entries without a record, by time met
+    darkroom:queue:broken             zset    entries without a record, and batches
+                                              with a torn one, by time met
     darkroom:queue:open               int     unfinished jobs = entries of all lanes
     darkroom:queue:clock              int     virtual clock: the highest tag claimed
     darkroom:queue:pulse / :grace     ms      last claim or renewal / truce

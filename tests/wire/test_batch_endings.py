@@ -21,6 +21,7 @@ from service.core.errors import (
 )
 from service.core.jobs import Job, JobState
 from service.files import Line
+from service.image_store import ImageStore
 from service.job_store import keys
 from service.job_store.lease import Lease
 from service.job_store.leases import Leases
@@ -126,6 +127,29 @@ async def test_a_call_off_that_was_broken_off_is_gone_on_with(
         await endings.end_due()
 
     assert (await stand.get(batch)).state is BatchState.CANCELLED
+
+
+async def test_a_batch_whose_record_is_torn_keeps_nobody_from_the_others(
+    stand, leases, endings, redis
+):
+    batch = await stand.take(foxes(3))
+    torn, lines_torn = "batch_" + "t" * 26, await stand.take(foxes(3))
+    await redis.set(keys.batch(torn), "x")
+    await redis.zadd(keys.FEED, {torn: 1})
+    await redis.sadd(keys.batch(lines_torn.id, "open"), "x")
+
+    taken = {await stand.batches.feeds.take(f"door {n}") for n in range(3)}
+    due = {torn: 1, lines_torn.id: 2, batch.id: 3}
+    await redis.zadd(keys.BATCHES_EXPIRY, due)
+    await endings.end_due()
+    await redis.zadd(keys.BATCHES_OVER, {torn: 1})
+    gone = await endings.forget_due()
+
+    assert taken == {lines_torn.id, batch.id, None}
+    assert (await stand.get(batch)).state is BatchState.EXPIRED
+    assert (await stand.get(lines_torn)).state is BatchState.EXPIRING
+    assert await redis.zrange(keys.BROKEN, 0, -1) == [torn.encode()]
+    assert (gone, await redis.exists(keys.batch(torn))) == (1, 0)
 
 
 async def test_a_line_whose_record_was_removed_by_hand_ends_with_its_batch(
@@ -333,6 +357,34 @@ async def test_results_are_kept_as_long_as_their_batch(stand, leases, endings, r
     assert under_way.expires_at <= ended.expires_at == batch.forgotten_at
     with pytest.raises(JobDeleted):
         await swept()
+
+
+class CrowdedStore:
+    """A store that notes how much is deleted at once."""
+
+    def __init__(self, images: ImageStore) -> None:
+        self._images, self.at_once, self.most = images, 0, 0
+
+    async def list(self, prefix):
+        return await self._images.list(prefix)
+
+    async def delete(self, key):
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        await self._images.delete(key)
+        self.at_once -= 1
+
+
+async def test_of_a_large_batch_some_pieces_go_at_a_time(stand, redis):
+    batch, store = await stand.begin(), CrowdedStore(stand.backends.images)
+    for piece in range(40):
+        key = f"batches/{batch.id}/lines/{piece}"
+        await stand.backends.images.put(key, b"{}", content_type="text/plain")
+
+    await Endings(redis, store, retention=DAY).drop(batch.id)
+
+    assert await kept(stand) == []
+    assert 1 < store.most <= 16
 
 
 async def test_batches_are_listed_newest_first(stand):

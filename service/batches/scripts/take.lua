@@ -5,13 +5,13 @@ local due
 repeat
   due = call('ZRANGEBYSCORE', FEED, '-inf', now_text, 'LIMIT', 0, SOME)
   for _, id in ipairs(due) do
-    local state = call('HGET', batch_key(id), 'state')
+    local state = redis.pcall('HGET', batch_key(id), 'state')
     if state == 'validating' or state == 'in_progress' then
       call('ZADD', FEED, whole(now + tonumber(ARGV[2])), id)
       call('HSET', batch_key(id), 'feeder', ARGV[1])
       return id
     end
-    call('ZREM', FEED, id)
+    if type(state) == 'table' then set_aside(id) else call('ZREM', FEED, id) end
   end
 until #due < SOME
 return false

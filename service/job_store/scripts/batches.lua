@@ -82,7 +82,7 @@ end
 local function write_batches()
   for id, change in pairs(ending) do
     local key = batch_key(id)
-    if call('EXISTS', key) == 1 then
+    if call('TYPE', key).ok == 'hash' then
       if #change.lines > 0 then
         in_parts('SREM', key .. ':open', change.lines)
         in_parts('RPUSH', key .. ':done', change.lines)
