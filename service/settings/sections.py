@@ -124,7 +124,8 @@ class Webhooks(Section):
     breaker_s: float = Field(default=300, gt=0)
     """A receiver that fails is tried at least so often, by one delivery."""
     disable_after_s: float = Field(default=5 * 86_400, gt=0)
-    """An endpoint that has failed for so long, without a success, is disabled."""
+    """An endpoint that has failed for so long, without a success, is disabled; after
+    two fifths of it without a word, it begins anew."""
     retention_s: int = Field(default=7 * 86_400, ge=60, le=TEN_YEARS_S)
     """Deliveries and their logs are kept this long behind their end."""
     endpoints: int = Field(default=16, ge=1, le=1000)

@@ -9,7 +9,8 @@ the same step (`service/job_store/scripts/outbox.lua`), so that none is ever mis
                                            rotated, state (enabled, disabled), reason
                                            (asked, gone, failing), created_ms,
                                            disabled_ms, failing_ms (nothing but failures
-                                           since)
+                                           since, and no long silence), failed_ms (the
+                                           last of them)
     darkroom:endpoints:{account}:all  zset  the account's, by time of creation
     darkroom:endpoint:named:{sha1}  text   what a call of that idempotency key made: id
                                            and digest of what it said
@@ -20,6 +21,7 @@ the same step (`service/job_store/scripts/outbox.lua`), so that none is ever mis
     darkroom:deliver:held:{t}       set    deliveries in work
     darkroom:deliver:wait:{t}       zset   those over what it takes, by time
     darkroom:deliver:waits          set    targets where any wait
+    darkroom:deliver:pulse, :grace  ms     as those of the queue
     darkroom:deliver:host:{host}    ms     when it is called next
     darkroom:deliver:counts         hash   attempts and ends, by how they went
 

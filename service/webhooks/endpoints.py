@@ -32,7 +32,7 @@ class Endpoint:
         secret: Signs what is sent to it.
         old_until: Until then, the secret before this one signs as well.
         reason: Why it is disabled: `asked`, `gone` (it answered 410), `failing`; ''.
-        failing_since: Nothing but failures since then.
+        failing_since: Nothing but failures since then, and no long silence.
     """
 
     id: str

@@ -200,14 +200,12 @@ class DeliveryLeases:
 
     async def _send(self, lines: Sequence[tuple[Any, ...]]) -> list[int]:
         rules = self._rules
-        kept_ms = rules.retention_s * 1000 + self._patience_ms
         answers: list[int] = await self._settle(
             [
                 rules.retention_s * 1000,
                 rules.max_in_flight,
                 int(rules.breaker_s * 1000),
                 int(rules.disable_after_s * 1000),
-                kept_ms,
                 self._patience_ms,
                 rules.slots,
                 *(part for line in lines for part in line),

@@ -85,6 +85,18 @@ class Stand:
         )
         assert all(settled)
 
+    async def failed(
+        self, endpoint: Endpoint, *, first_days_ago: float, last_days_ago: float
+    ) -> None:
+        """Let failures of an endpoint lie in the past."""
+        now_ms = int(time.time() * 1000)
+        times = {
+            "failing_ms": now_ms - int(first_days_ago * 86_400_000),
+            "failed_ms": now_ms - int(last_days_ago * 86_400_000),
+        }
+        key = f"darkroom:endpoint:{endpoint.id}"
+        await self.redis.hset(key, mapping=times)
+
     async def close(self) -> None:
         await self.leases.aclose()
         await self.jobs.aclose()
@@ -287,12 +299,12 @@ async def test_an_endpoint_that_is_gone_hears_no_more_and_others_are_told(stand:
 
 
 async def test_days_of_nothing_but_failures_disable_an_endpoint(redis: Redis):
-    stand = Stand(redis, RULES.model_copy(update={"disable_after_s": 0.05}))
+    stand = Stand(redis)
     endpoint = await stand.endpoint()
     await stand.job()
     await stand.end(await stand.claim(), "again")
     before = await stand.endpoints.get(endpoint.id, account="ada")
-    await asyncio.sleep(0.06)
+    await stand.failed(endpoint, first_days_ago=5.1, last_days_ago=1)
 
     await stand.end(await stand.claim(), "again")
 
@@ -307,6 +319,19 @@ async def test_days_of_nothing_but_failures_disable_an_endpoint(redis: Redis):
     await stand.close()
 
 
+async def test_a_failure_after_quiet_days_says_nothing_of_those_before(stand: Stand):
+    endpoint = await stand.endpoint()
+    await stand.failed(endpoint, first_days_ago=8, last_days_ago=5)
+    await stand.job()
+
+    await stand.end(await stand.claim(), "again")
+
+    seen = await stand.endpoints.get(endpoint.id, account="ada")
+    assert seen.enabled
+    assert seen.failing_since is not None
+    assert datetime.now(UTC) - seen.failing_since < timedelta(days=1)
+
+
 async def test_a_jobs_own_url_that_is_gone_is_not_called_again(stand: Stand):
     own = Webhook(url="https://b.example/x")
     await stand.job(own)
@@ -319,6 +344,7 @@ async def test_a_jobs_own_url_that_is_gone_is_not_called_again(stand: Stand):
 
     assert later == ()
     assert (second.state, second.reason) == ("failed", "gone")
+    assert await stand.redis.ttl("darkroom:deliveries:ada") > 0
     assert len(await stand.claim()) == 1
 
 

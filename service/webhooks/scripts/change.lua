@@ -9,7 +9,7 @@ for at = 4, #ARGV, 2 do
   elseif ARGV[at] == 'state' and ARGV[at + 1] ~= seen[3] then
     local is_on = ARGV[at + 1] == 'enabled'
     call('HSET', key, 'reason', is_on and '' or 'asked', 'disabled_ms', is_on and '' or now_text)
-    call('HDEL', key, 'failing_ms')
+    call('HDEL', key, 'failing_ms', 'failed_ms')
     call('DEL', target_key(id))
   end
 end

@@ -101,9 +101,15 @@ for nth, id in ipairs(call('ZRANGEBYSCORE', DELIVER, '-inf', now_text, 'LIMIT', 
     end
   end
 end
--- What came from an account's lane may have found its target full: the next may not.
-for name, t in pairs(left and {} or targets) do
-  if is_account(name) and call('EXISTS', wait_key(name)) == 1 then wake(t, most_of(name, at_once, slots)) end
+local kept = whole(tonumber(retention) + patience)
+for name, t in pairs(targets) do
+  if is_account(name) then
+    local listing = 'darkroom:deliveries:' .. string.sub(name, 9)
+    call('ZREMRANGEBYSCORE', listing, '-inf', whole(now - kept))
+    call('PEXPIRE', listing, kept)
+    -- What came from its lane may have found its target full: the next may not.
+    if not left and call('EXISTS', wait_key(name)) == 1 then wake(t, most_of(name, at_once, slots)) end
+  end
 end
 ring_deliverers()
 write_counts()

@@ -34,8 +34,10 @@ local function target(name, endpoint)
   t = { name = name, failures = tonumber(seen[1] or 0), opens = tonumber(seen[2] or 0), probe = seen[3] or '',
     held = call('SCARD', held_key(name)) }
   if endpoint ~= '' then
-    local e = redis.pcall('HMGET', endpoint_key(endpoint), 'state', 'url', 'secret', 'old_secret', 'old_until_ms', 'failing_ms')
+    local e = redis.pcall('HMGET', endpoint_key(endpoint), 'state', 'url', 'secret', 'old_secret', 'old_until_ms', 'failing_ms',
+      'failed_ms')
     t.url, t.secret, t.failing = e[2], e[3], tonumber(e[6] or nil)
+    t.failed = tonumber(e[7] or nil) or t.failing
     t.old_secret = e[4] and tonumber(e[5] or 0) > now and e[4] or ''
     t.dead = not e[1] and 'endpoint_deleted' or e[1] ~= 'enabled' and 'endpoint_disabled' or nil
   end
@@ -136,7 +138,7 @@ end
 -- Take an endpoint out of service; the account's others are told, and whoever listens to its events.
 local function disable(account, id, reason)
   call('HSET', endpoint_key(id), 'state', 'disabled', 'reason', reason, 'disabled_ms', now_text)
-  call('HDEL', endpoint_key(id), 'failing_ms')
+  call('HDEL', endpoint_key(id), 'failing_ms', 'failed_ms')
   call('HDEL', 'darkroom:endpoints:' .. account, id)
   if targets[id] then targets[id].dead = 'endpoint_disabled' end
   heard[account] = nil -- it hears no more

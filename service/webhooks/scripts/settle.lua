@@ -1,20 +1,21 @@
 -- Write down what attempts came to. ARGV 1 retention ms, 2 most at once per target, 3 longest that a breaker is open (ms), 4 after
--- how long of nothing but failures an endpoint is disabled (ms), 5 how long a listing is kept (ms), 6 the
--- longest that an unsuccessful delivery is tried (ms), 7 slots of a worker; then per delivery:
+-- how long of nothing but failures an endpoint is disabled (ms), 5 the longest that an unsuccessful
+-- delivery is tried (ms), 6 slots of a worker; then per delivery:
 --   id, fence, what is next (delivered | again | exhausted | gone | crashed | back), the wait before the next attempt (ms), the
 --   log's line
 -- `back` gives a delivery back as if it had not been claimed; `crashed` is a bug of ours, for which no receiver is blamed.
 -- Idempotent for its own fence.
 -- Returns per delivery 1 written, 0 refused (fenced off).
 local retention, most, longest, disable_after = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local patience, slots = tonumber(ARGV[6]), tonumber(ARGV[7])
+local patience, slots = tonumber(ARGV[5]), tonumber(ARGV[6])
+local QUIET = 0.4 -- without a word for this part of `disable_after`, what failed before says nothing
 local REASONS = { delivered = '', again = 'exhausted', exhausted = 'exhausted', gone = 'gone', crashed = 'exhausted' }
-local answers, accounts, seen = {}, {}, {}
+local answers, seen = {}, {}
 
 local function went_well(t, endpoint)
   if t.failures > 0 then call('DEL', target_key(t.name)) end
   t.failures, t.opens, t.probe = 0, 0, ''
-  if t.failing then call('HDEL', endpoint_key(endpoint), 'failing_ms') end
+  if t.failing then call('HDEL', endpoint_key(endpoint), 'failing_ms', 'failed_ms') end
   t.failing = nil
 end
 
@@ -37,11 +38,14 @@ local function judge(t, d, is_gone)
     return
   elseif is_gone then
     disable(d[ACCOUNT], endpoint, 'gone')
-  elseif not t.failing then
-    t.failing = now
-    call('HSET', endpoint_key(endpoint), 'failing_ms', now_text)
+  elseif not t.failing or now - t.failed > disable_after * QUIET then
+    t.failing, t.failed = now, now
+    call('HSET', endpoint_key(endpoint), 'failing_ms', now_text, 'failed_ms', now_text)
   elseif now - t.failing > disable_after then
     disable(d[ACCOUNT], endpoint, 'failing')
+  else
+    t.failed = now
+    call('HSET', endpoint_key(endpoint), 'failed_ms', now_text)
   end
 end
 
@@ -78,7 +82,7 @@ local function settle(id, d, t, word, wait, line)
   end
 end
 
-for at = 8, #ARGV, 5 do
+for at = 7, #ARGV, 5 do
   local id = ARGV[at]
   local d = not seen[id] and look(id)
   if not d or d[FENCE] ~= ARGV[at + 1] then
@@ -89,17 +93,11 @@ for at = 8, #ARGV, 5 do
     seen[id] = true
     local t = target(d[TARGET], d[ENDPOINT])
     settle(id, d, t, ARGV[at + 2], tonumber(ARGV[at + 3]), ARGV[at + 4])
-    accounts[d[ACCOUNT]] = true
     answers[#answers + 1] = 1
   end
 end
 for _, t in pairs(targets) do
   if call('EXISTS', wait_key(t.name)) == 1 then wake(t, most_of(t.name, most, slots)) end
-end
-for account in pairs(accounts) do
-  local listing = 'darkroom:deliveries:' .. account
-  call('ZREMRANGEBYSCORE', listing, '-inf', whole(now - tonumber(ARGV[5])))
-  call('PEXPIRE', listing, ARGV[5])
 end
 ring_deliverers()
 write_counts()
