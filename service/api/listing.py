@@ -26,6 +26,7 @@ class ListQuery:
         after: The last job of the page before.
         state: Only jobs in this state.
         batch: Only lines of this batch.
+        held: Only jobs that are held, or only such as are not.
         metadata: Only jobs that carry all of these pairs.
     """
 
@@ -33,6 +34,7 @@ class ListQuery:
     after: str | None
     state: JobState | None
     batch: str | None
+    held: bool | None
     metadata: Mapping[str, str]
 
     def matches(self, job: Job) -> bool:
@@ -40,6 +42,8 @@ class ListQuery:
         if self.state is not None and job.state is not self.state:
             return False
         if self.batch is not None and job.batch != self.batch:
+            return False
+        if self.held is not None and job.held is not self.held:
             return False
         pairs = self.metadata.items()
         return all(job.metadata.get(name) == value for name, value in pairs)
@@ -52,7 +56,7 @@ def read_query(request: web.Request) -> ListQuery:
         InvalidRequest: `invalid_pagination`, `invalid_enum`, `unknown_param` or
             `duplicate_param`.
     """
-    refuse_unknown(request, "status", "batch", "after", "limit", _METADATA)
+    refuse_unknown(request, "status", "batch", "held", "after", "limit", _METADATA)
     query = request.query
     after = query.get("after")
     if after is not None and not is_job_id(after):
@@ -64,6 +68,7 @@ def read_query(request: web.Request) -> ListQuery:
         after=after,
         state=None if state is None else JobState(state),
         batch=query.get("batch"),
+        held=_held(query.get("held")),
         metadata={
             name.removeprefix(_METADATA): value
             for name, value in query.items()
@@ -121,6 +126,14 @@ def page_of(things: Iterable[Mapping[str, Any]], *, more: bool) -> dict[str, Any
 def bad_cursor(thing: str) -> InvalidRequest:
     """Return the refusal of a cursor that is no such thing of the caller's."""
     return bad_page("after", f"after must be the id of a listed {thing}")
+
+
+def _held(given: str | None) -> bool | None:
+    if given not in {None, "true", "false"}:
+        raise InvalidRequest(
+            "held must be true or false", code="invalid_enum", param="held"
+        )
+    return None if given is None else given == "true"
 
 
 def bad_page(param: str, sentence: str) -> InvalidRequest:

@@ -18,13 +18,13 @@ import orjson
 
 from service.cli.output import emit, print_row, say, when
 from service.client import AsyncDarkroom, Event, NotFound
-from service.core.webhooks import DISABLED, signed
+from service.core.webhooks import DISABLED, HELD, signed
 
 _ABREAST = 100
 _TIMEOUT_S = 15.0
 _WAITS_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Before each further try; a program that is being restarted is back by then."""
-_MANIFOLD = frozenset({"job.progress", DISABLED})
+_MANIFOLD = frozenset({"job.progress", HELD, DISABLED})
 """What happens more than once to the same job or endpoint."""
 
 

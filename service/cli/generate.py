@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from service.client import AsyncDarkroom, Job
 
 _PATIENCE_S = 30.0
+_LOOK_S = 2.0
+"""How soon it is noticed that a job is held."""
 _FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
 Model = Annotated[str, typer.Option(help="`test/test` draws the prompt, free.")]
@@ -95,10 +97,30 @@ async def _finished(client: "AsyncDarkroom", job: "Job") -> "Job":
     from service.client import DarkroomError
 
     try:
-        return await client.wait(job)
+        return await _awaited(client, job)
     except (asyncio.CancelledError, DarkroomError):
         say(f"{job.id} goes on; `darkroom jobs show` or `cancel` takes its id")
         raise
+
+
+async def _awaited(client: "AsyncDarkroom", job: "Job") -> "Job":
+    """Wait until the job is final; say so when that takes somebody's word."""
+    from service.client import StillRunning
+
+    was_held = False
+    while True:
+        try:
+            return await client.wait(job, timeout_s=_LOOK_S)
+        except StillRunning as exc:
+            queue = getattr(exc.work, "queue", None)
+        is_held = queue is not None and queue.held
+        if is_held and not was_held:
+            say(
+                f"{job.id} is held: nobody knows whether its images were bought. "
+                f"`darkroom jobs release {job.id}` makes another attempt, which may "
+                f"buy them twice; `darkroom jobs cancel {job.id}` ends it"
+            )
+        was_held = is_held
 
 
 def _waiting() -> AbstractContextManager[object]:

@@ -27,13 +27,18 @@ def list_jobs(
     status: Annotated[
         str | None, typer.Option(help="Only these: queued, running, failed ...")
     ] = None,
+    held: Annotated[
+        bool, typer.Option("--held", help="Only those that wait to be released.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
     url: Url = None,
     data_dir: DataDir = None,
     json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    jobs = ask(url, data_dir, lambda client: _listed(client, status, limit))
+    jobs = ask(
+        url, data_dir, lambda client: _listed(client, status, held=held, limit=limit)
+    )
     if json:
         emit([job.raw for job in jobs])
         return
@@ -105,9 +110,10 @@ def release(
 
 
 async def _listed(
-    client: "AsyncDarkroom", status: str | None, limit: int
+    client: "AsyncDarkroom", status: str | None, *, held: bool, limit: int
 ) -> list["Job"]:
-    return [job async for job in client.jobs(status=status, limit=limit)]
+    found = client.jobs(status=status, held=True if held else None, limit=limit)
+    return [job async for job in found]
 
 
 def _status(job: "Job") -> str:

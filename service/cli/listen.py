@@ -81,9 +81,9 @@ async def forward_events(
         Failure: The front door said no, or was away too long.
     """
     from service.cli.forwarding import forwarded, shown, shown_as_json
-    from service.core.webhooks import BATCH_STEPS, DISABLED, JOB_ENDS
+    from service.core.webhooks import BATCH_STEPS, DISABLED, HELD, JOB_ENDS
 
-    wanted = types or (*JOB_ENDS, *BATCH_STEPS, DISABLED)
+    wanted = types or (HELD, *JOB_ENDS, *BATCH_STEPS, DISABLED)
     tell = shown_as_json if json else shown
     secret = secret_of(target.key)
     async with staying(target) as client:

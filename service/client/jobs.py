@@ -128,6 +128,7 @@ def jobs(
     *,
     status: str | None = None,
     batch: str | None = None,
+    held: bool | None = None,
     metadata: Mapping[str, str] | None = None,
     limit: int | None = None,
 ) -> Feed[Job]:
@@ -136,11 +137,13 @@ def jobs(
     Args:
         status: Only those that stand so.
         batch: Only those of this batch.
+        held: Only those that are held, or are not.
         metadata: Only those that carry all of these pairs.
         limit: At most so many; None: all.
     """
     pairs = {f"metadata.{name}": value for name, value in (metadata or {}).items()}
-    params = {"status": status, "batch": batch, **pairs}
+    is_held = None if held is None else str(held).lower()
+    params = {"status": status, "batch": batch, "held": is_held, **pairs}
     return listed(Job, route("jobs"), params=params, limit=limit)
 
 

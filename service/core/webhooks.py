@@ -23,6 +23,8 @@ _LEAST_BYTES, _MOST_BYTES, _USUAL_BYTES = 24, 64, 32
 
 JOB_ENDS = ("job.succeeded", "job.failed", "job.canceled", "job.expired")
 JOB_STEPS = ("job.started", "job.progress")
+HELD = "job.held"
+"""It waits until somebody lets it go on; each attempt may end so."""
 BATCH_STEPS = (
     "batch.in_progress",
     "batch.completed",

@@ -7,7 +7,7 @@ from typing import Any, Self
 import orjson
 
 from service.core.jobs import JobState
-from service.core.webhooks import BATCH_STEPS, DISABLED, JOB_ENDS, JOB_STEPS
+from service.core.webhooks import BATCH_STEPS, DISABLED, HELD, JOB_ENDS, JOB_STEPS
 from service.events.positions import Position, id_of, milliseconds_of
 
 _ENDED_JOBS = frozenset(state.value for state in JobState if state.is_final)
@@ -15,7 +15,7 @@ _ENDED_BATCHES = frozenset({"completed", "failed", "expired", "cancelled"})
 _STARTED = JobState.RUNNING.value
 _KNOWN_PROGRESS = {JobState.QUEUED.value: 0.0, JobState.SUCCEEDED.value: 1.0}
 
-TYPES = frozenset({"job.queued", *JOB_STEPS, *JOB_ENDS, *BATCH_STEPS, DISABLED})
+TYPES = frozenset({"job.queued", HELD, *JOB_STEPS, *JOB_ENDS, *BATCH_STEPS, DISABLED})
 """All that may happen."""
 
 
@@ -56,6 +56,8 @@ class Event:
         given = fields.get("progress")
         if job_id and given is not None:
             word = "progress"
+        elif job_id and "held" in fields:
+            word = "held"
         else:
             word = job_word(status) if job_id else status
         return cls(

@@ -16,6 +16,7 @@ EventType = Literal[
     "*",
     "job.started",
     "job.progress",
+    "job.held",
     "job.succeeded",
     "job.failed",
     "job.canceled",

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -13,6 +14,7 @@ from redis.asyncio import Redis
 from service.core.errors import ProviderAmbiguous, ProviderUnavailable
 from service.core.jobs import Attempt, JobState
 from service.core.retries import OnAmbiguous
+from service.events.events import Event
 from service.job_store import keys
 from service.job_store.gates import Gate
 from service.job_store.lease import Lease
@@ -198,12 +200,17 @@ async def held_at(door: FrontDoor, redis: Redis, **fields: object) -> tuple[str,
     _, secret = await door.knows("ada", on_ambiguous=HOLD)
     ask = {"model": "test/test", "prompt": "a fox", **fields}
     job = (await door.post("/v1/jobs", ask, secret=secret)).body
-    leases = Leases(redis, worker="w", slots=1)
+    await hold_one(redis)
+    return f"/v1/jobs/{job['id']}", secret
+
+
+async def hold_one(redis: Redis, *, worker: str = "w") -> None:
+    """Let the answer to the one job that is ready be lost."""
+    leases = Leases(redis, worker=worker, slots=1)
     [lease] = (await leases.claim(1, held={})).leases
     assert lease.on_ambiguous is HOLD
     assert await leases.retry(lease, lost(lease), wait=timedelta(0), hold=True)
     await leases.aclose()
-    return f"/v1/jobs/{job['id']}", secret
 
 
 def lost(lease: Lease) -> Attempt:
@@ -241,28 +248,87 @@ async def test_its_owner_sees_that_a_job_is_held_and_lets_it_go_once(door, redis
     assert (again.status, again.code) == (409, "not_held")
 
 
+async def test_whoever_hears_of_events_hears_unasked_that_a_job_is_held(door, redis):
+    _, secret = await door.knows("ada", on_ambiguous=HOLD)
+    hook = {"url": "https://hooks.example.com/x"}
+    await door.post("/v1/endpoints", hook, secret=secret)
+    stream = keys.events("ada")
+    path, _ = await held_at(door, redis, webhook=hook)
+    await door.post(f"{path}/release", secret=secret)
+    await hold_one(redis, worker="w2")
+
+    told = (await door.get("/v1/deliveries", secret=secret)).body["data"]
+    happened = [fields for _, fields in await redis.xrange(stream)]
+    held = await door.get("/v1/jobs?held=true", secret=secret)
+    others = await door.get("/v1/jobs?held=false", secret=secret)
+    wrong = await door.get("/v1/jobs?held=yes", secret=secret)
+
+    assert [delivery["type"] for delivery in told] == ["job.held"] * 4
+    assert len({delivery["event_id"] for delivery in told}) == 2
+    assert [Event.read((1, 0), fields).type for fields in happened] == [
+        *("job.queued", "job.started", "job.held"),
+        *("job.queued", "job.started", "job.held"),
+    ]
+    assert [job["id"] for job in held.body["data"]] == [path.rpartition("/")[2]]
+    assert others.body["data"] == []
+    assert (wrong.status, wrong.code) == (400, "invalid_enum")
+
+
+async def test_generate_says_that_its_job_is_held_and_how_it_goes_on(door, redis):
+    _, secret = await door.knows("ada", on_ambiguous=HOLD)
+    generating = await typed(door, secret, "generate", "a fox")
+    async with asyncio.timeout(10):
+        while not (found := await jobs_of(door, secret)):
+            await asyncio.sleep(0.02)
+        await hold_one(redis)
+        said = (await generating.stderr.readline()).decode()
+    await door.post(f"/v1/jobs/{found[0]['id']}/cancel", secret=secret)
+    _, said_then = await generating.communicate()
+
+    assert "is held" in said
+    assert f"`darkroom jobs release {found[0]['id']}`" in said
+    assert "is held" not in said_then.decode()
+    assert generating.returncode == 1
+
+
+async def jobs_of(door: FrontDoor, secret: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await door.get("/v1/jobs", secret=secret)).body[
+        "data"
+    ]
+    return found
+
+
 async def test_a_held_job_is_shown_and_released_on_the_command_line(door, redis):
     path, secret = await held_at(door, redis)
     job_id = path.rpartition("/")[2]
+    ask = {"model": "test/test", "prompt": "another fox"}
+    await door.post("/v1/jobs", ask, secret=secret)
 
-    shown = await darkroom(door, secret, "jobs", "list")
+    shown = await darkroom(door, secret, "jobs", "list", "--held")
     released = await darkroom(door, secret, "jobs", "release", job_id)
 
     assert "queued (held)" in shown
+    assert shown.count("job_") == 1
     assert released == f"{job_id} is queued\n"
 
 
-async def darkroom(door: FrontDoor, secret: str, *command: str) -> str:
-    """Return what a command prints."""
-    process = await asyncio.create_subprocess_exec(
+async def typed(door: FrontDoor, secret: str, *command: str) -> Any:
+    """Return the process of a command."""
+    return await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("darkroom"),
         *(*command, "--url", door.url),
         env={**os.environ, "DARKROOM_API_KEY": secret, "PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def darkroom(door: FrontDoor, secret: str, *command: str) -> str:
+    """Return what a command prints."""
+    process = await typed(door, secret, *command)
     said, _ = await process.communicate()
     assert process.returncode == 0
-    return said.decode()
+    return str(said.decode())
 
 
 async def test_a_held_job_can_be_canceled_and_is_not_held_any_more(door, redis):

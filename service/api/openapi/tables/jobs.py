@@ -120,6 +120,11 @@ OPERATIONS = (
                 text="Only jobs in this state.",
             ),
             Parameter(name="batch", text="Only jobs of this batch."),
+            Parameter(
+                name="held",
+                schema={"type": "boolean"},
+                text="`true`: only jobs that wait for somebody to release them.",
+            ),
             Parameter(name="after", text="The last job of the page before."),
             limit_of("Jobs"),
         ),
@@ -214,8 +219,9 @@ OPERATIONS = (
         tag=TAG,
         summary="Release a held job",
         text="A job is held (`queue.held`) where nobody knows whether its images were "
-        "bought, and its API key was made with `--on-ambiguous hold`. Released, it "
-        "makes another attempt, which may buy them twice; canceled, it ends.",
+        "bought, and its API key was made with `--on-ambiguous hold`. `job.held` "
+        "tells of it, and `GET /v1/jobs?held=true` finds all. Released, it makes "
+        "another attempt, which may buy them twice; canceled, it ends.",
         parameters=(JOB_ID,),
         answers={
             200: Answer(
