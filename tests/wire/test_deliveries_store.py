@@ -387,6 +387,18 @@ async def test_no_account_has_more_than_a_third_of_the_slots(redis: Redis):
     await stand.close()
 
 
+async def test_a_record_that_was_lost_holds_no_place_for_ever(redis: Redis):
+    stand = Stand(redis, RULES.model_copy(update={"slots": 3}))
+    await redis.sadd("darkroom:deliver:held:account:ada", "dlv_lost")
+    await stand.endpoint()
+    await stand.job()
+
+    first, second = await stand.claim(), await stand.claim()
+
+    assert (len(first), len(second)) == (0, 1)
+    await stand.close()
+
+
 async def test_a_host_is_called_no_faster_than_it_may_be(redis: Redis):
     rules = RULES.model_copy(update={"host_per_minute": 120, "max_in_flight": 10})
     stand = Stand(redis, rules)

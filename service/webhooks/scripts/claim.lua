@@ -20,6 +20,7 @@ for _, name in ipairs(call('SRANDMEMBER', WAITS, 3)) do
     call('ZREM', wait_key(name), id)
     if d then conclude(id, d, 'failed', 'exhausted', retention) end
   end
+  drop_lost(t)
   wake(t, most_of(name, at_once, slots))
 end
 
@@ -105,7 +106,7 @@ local kept = whole(tonumber(retention) + patience)
 for name, t in pairs(targets) do
   if is_account(name) then
     local listing = 'darkroom:deliveries:' .. string.sub(name, 9)
-    call('ZREMRANGEBYSCORE', listing, '-inf', whole(now - kept))
+    redis.pcall('ZREMRANGEBYSCORE', listing, '-inf', whole(now - kept))
     call('PEXPIRE', listing, kept)
     -- What came from its lane may have found its target full: the next may not.
     if not left and call('EXISTS', wait_key(name)) == 1 then wake(t, most_of(name, at_once, slots)) end

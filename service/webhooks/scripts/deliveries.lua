@@ -125,6 +125,13 @@ local function write_counts()
   for outcome, times in pairs(counts) do call('HINCRBY', COUNTS, outcome, times) end
 end
 
+-- Whoever is in work stands in DELIVER. One that does not is a record that was lost: it gives its place back.
+local function drop_lost(t)
+  for _, id in ipairs(call('SRANDMEMBER', held_key(t.name), 3)) do
+    if not call('ZSCORE', DELIVER, id) and call('SREM', held_key(t.name), id) == 1 then t.held = t.held - 1 end
+  end
+end
+
 -- The end of a delivery, until somebody asks for it again. `reason` is '' where it arrived; the rest are more fields to write.
 local function conclude(id, d, state, reason, retention, ...)
   call('HSET', delivery_key(id), 'state', state, 'reason', reason, 'completed_ms', now_text, ...)
