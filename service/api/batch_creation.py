@@ -97,7 +97,7 @@ async def _from_file(request: web.Request, key: ApiKey) -> web.Response:
         completion_window=draft.completion_window,
         input_file_id=draft.input_file_id,
         metadata=draft.metadata or {},
-        webhook=None if told is None else webhook_of(told, front.urls),
+        webhook=None if told is None else webhook_of(told, front.urls, about="batch"),
         output_life=None if life is None else timedelta(seconds=life.seconds),
         name=idempotency_name(request),
         content_hash=hash_of(fields),
@@ -121,7 +121,7 @@ async def _from_lines(request: web.Request, key: ApiKey) -> web.Response:
         expires_after=duration_of(options.window, param="window_s"),
         completion_window=options.window,
         metadata=options.metadata,
-        webhook=None if told is None else webhook_of(told, front.urls),
+        webhook=None if told is None else webhook_of(told, front.urls, about="batch"),
         name=idempotency_name(request),
         content_hash=hash_of(sorted(request.query.items())),
     )

@@ -83,7 +83,7 @@ async def _submitted(request: web.Request, *, alias: str | None) -> web.Response
         start_within=_duration(draft.deadline_s),
         idempotency_name=idempotency_name(request),
         alias=alias,
-        webhook=None if told is None else webhook_of(told, front.urls),
+        webhook=None if told is None else webhook_of(told, front.urls, about="job"),
     )
     if draft.dry_run:
         seen = await preview(

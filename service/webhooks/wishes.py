@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.core.errors import InvalidRequest
 from service.core.webhooks import checked_secret
 from service.job_store.records import Webhook
 from service.webhooks.urls import Urls
@@ -47,7 +48,8 @@ class WebhookDraft(BaseModel):
     url: str
     """An https: URL on the public internet, at port 443, 80 or 8443."""
     events: Events | None = None
-    """Types of events; unsaid, or `*`: all but `job.started` and `job.progress`."""
+    """Types of events, a job's or a batch's as it is about; unsaid, or `*`: all but
+    `job.started` and `job.progress`."""
     secret: str | None = None
     """Signs what is sent: `whsec_` and standard base64 of 24 to 64 bytes. Unsaid, the
     account's own does; see `/v1/webhooks/default/secret`."""
@@ -94,12 +96,22 @@ class Rotation(BaseModel):
     """For so many seconds the old secret signs as well."""
 
 
-def webhook_of(draft: WebhookDraft, urls: Urls) -> Webhook:
+def webhook_of(
+    draft: WebhookDraft, urls: Urls, *, about: Literal["job", "batch"]
+) -> Webhook:
     """Return whom a job or batch is to tell.
 
     Raises:
-        InvalidRequest: See `Urls.checked` and `checked_secret`.
+        InvalidRequest: See `Urls.checked` and `checked_secret`; or it names events
+            that never happen to what it is about (`invalid_enum`).
     """
+    for number, name in enumerate(draft.events or ()):
+        if name != "*" and not name.startswith(f"{about}."):
+            raise InvalidRequest(
+                f"{name} never happens to a {about}; make an endpoint that hears of it",
+                code="invalid_enum",
+                param=f"webhook.events.{number}",
+            )
     secret = draft.secret
     return Webhook(
         url=urls.checked(draft.url, param="webhook.url"),

@@ -5,6 +5,7 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from aiohttp import FormData
 from redis.asyncio import Redis
 
 from service.core.errors import InvalidRequest
@@ -197,6 +198,30 @@ async def test_fields_that_are_wrong_are_named(door: FrontDoor):
     refused = [await door.post("/v1/endpoints", fields) for fields, _ in wrong]
 
     assert [(a.status, a.code) for a in refused] == [(400, code) for _, code in wrong]
+
+
+async def test_a_webhook_names_only_what_may_happen_to_its_own(door: FrontDoor):
+    answers = []
+    for wrong in ("batch.completed", "endpoint.disabled"):
+        webhook = {"url": URL, "events": ["*", wrong]}
+        fields = {"model": "test/test", "prompt": "a fox", "webhook": webhook}
+        answers.append(await door.post("/v1/jobs", fields))
+    webhook = {"url": URL, "events": ["batch.completed", "job.failed"]}
+    form = FormData({"purpose": "batch"})
+    form.add_field("file", b"{}", filename="lines.jsonl")
+    fields = {
+        "input_file_id": (await door.call("POST", "/v1/files", data=form)).body["id"],
+        "endpoint": "/v1/images/generations",
+        "completion_window": "24h",
+        "webhook": webhook,
+    }
+    answers.append(await door.post("/v1/batches", fields))
+
+    assert {(answer.status, answer.code) for answer in answers} == {
+        (400, "invalid_enum")
+    }
+    assert {answer.body["error"]["param"] for answer in answers} == {"webhook.events.1"}
+    assert "batch.completed never happens to a job" in str(answers[0].body)
 
 
 async def test_an_endpoint_is_made_changed_disabled_and_deleted(door: FrontDoor):
