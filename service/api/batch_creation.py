@@ -1,8 +1,8 @@
 """How batches begin: from a file, from lines in the body, from what another left."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 
@@ -11,18 +11,16 @@ from service.api import limits
 from service.api.answers import answer
 from service.api.auth import authorized
 from service.api.batch_drafts import BatchDraft, duration_of, hash_of, read_options
-from service.api.batch_lines import JOBS, written
-from service.api.batch_results import Result, results
+from service.api.batch_lines import JOBS
 from service.api.body import NDJSON, media_type, read_json
 from service.api.context import FRONT, Front
 from service.api.ndjson import lines_of
 from service.api.problems import Problem, Refused
 from service.api.wishes import idempotency_name, refuse_unknown, sdk_retry
 from service.batch_views import shown_batch
-from service.batches import Batch, BatchKind, NewBatch
+from service.batches import Batch, BatchKind, BatchState, NewBatch
 from service.core.errors import InvalidRequest, NotFinished
-from service.core.jobs import JobState
-from service.files import FileKind, Line
+from service.files import FileKind
 from service.intake.fields import read_fields
 from service.webhooks.wishes import webhook_of
 
@@ -31,10 +29,17 @@ routes = web.RouteTableDef()
 _PURPOSE = "batch"
 _RETRIED_WITHIN = timedelta(minutes=10)
 _LOOKED_AT = 20
+_LOOKED_THROUGH = 1000
 _NOTHING = Problem(
     status=HTTPStatus.CONFLICT,
     code="nothing_failed",
-    message="every sound line of the batch has its images",
+    message="no sound line of the batch is without its images, "
+    "but for those whose jobs were deleted",
+)
+_UNREAD = Problem(
+    status=HTTPStatus.CONFLICT,
+    code="nothing_failed",
+    message="the lines of the batch never all came, so none is kept; send them again",
 )
 
 
@@ -57,27 +62,51 @@ async def retry_failed(request: web.Request) -> web.Response:
     batch = await front.backends.batches.get(batch_id, account=key.account)
     if not batch.state.is_final:
         raise NotFinished("the batch goes on; wait for its end, or cancel it")
-    if batch.completed + batch.bad >= batch.total:
-        raise Refused(_NOTHING)
     new = NewBatch(
         account=key.account,
         key_id=key.id,
-        kind=BatchKind.NATIVE,
         endpoint=batch.endpoint,
         expires_after=duration_of(batch.completion_window),
         completion_window=batch.completion_window,
         metadata=batch.metadata,
         webhook=batch.webhook,
         output_life=batch.output_life,
-        retry_of=batch.id,
         name=idempotency_name(request),
         content_hash=hash_of("retry", batch.id),
+        **await _source(front, batch, key),
     )
     retry, joined = await front.backends.batches.begin(new)
-    if not joined:
-        lines = _failed_lines(front, batch)
-        retry = await front.acceptance.take(retry, lines, key=key, model=None)
     return _answered(front, retry, joined=joined, status=HTTPStatus.ACCEPTED)
+
+
+async def _source(front: Front, batch: Batch, key: ApiKey) -> dict[str, Any]:
+    """Return where the lines of a batch that repeats this one are.
+
+    Raises:
+        Refused: There are none.
+    """
+    if not batch.digest and batch.state is not BatchState.FAILED:  # nobody read them
+        if batch.input_file_id is not None:
+            await _check_file(front, batch.input_file_id, key)
+            file = {"input_file_id": batch.input_file_id}
+            return {"kind": BatchKind.OPENAI, "retry_of": batch.id, **file}
+        if batch.kind is BatchKind.RETRY:
+            return {"kind": BatchKind.RETRY, "retry_of": batch.retry_of}
+        raise Refused(_UNREAD)
+    if not await _may_have_failed(front, batch):
+        raise Refused(_NOTHING)
+    return {"kind": BatchKind.RETRY, "retry_of": batch.id}
+
+
+async def _may_have_failed(front: Front, batch: Batch) -> bool:
+    """Whether lines are to be repeated; of many, whoever reads them finds it out."""
+    if batch.completed + batch.bad >= batch.total:
+        return False
+    if batch.total > _LOOKED_THROUGH:
+        return True
+    async for _ in front.acceptance.left_undone(batch):
+        return True
+    return False
 
 
 async def _from_file(request: web.Request, key: ApiKey) -> web.Response:
@@ -159,24 +188,6 @@ async def _earlier(front: Front, new: NewBatch) -> Batch | None:
         if all(getattr(batch, name) == getattr(new, name) for name in said):
             return batch if batch.created_at > since else None
     return None
-
-
-async def _failed_lines(front: Front, batch: Batch) -> AsyncIterator[Line]:
-    number = 0
-    async for found in results(front, batch):
-        for result in found:
-            if _is_to_repeat(result):
-                number += 1
-                stored = result.stored
-                body = stored.body or {}
-                data = written(stored.custom_id, body, endpoint=batch.endpoint)
-                yield Line(number, data)
-
-
-def _is_to_repeat(result: Result) -> bool:
-    if result.stored.body is None or result.was_deleted:
-        return False
-    return result.job is None or result.job.state is not JobState.SUCCEEDED
 
 
 def _answered(

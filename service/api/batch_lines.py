@@ -99,6 +99,16 @@ class BatchLines:
             body["model"] = model or self._default_model
         return ReadLine(custom_id, body)
 
+    def write(
+        self, custom_id: str | None, body: dict[str, Any], *, endpoint: str
+    ) -> bytes:
+        """Return a line that reads as `body` under that name."""
+        if endpoint == JOBS:
+            named = {} if custom_id is None else {"custom_id": custom_id}
+            return orjson.dumps({**named, **body})
+        call = {"custom_id": custom_id, "method": "POST", "url": endpoint, "body": body}
+        return orjson.dumps(call)
+
     async def draft(
         self, body: dict[str, Any], *, endpoint: str, spool: Spool
     ) -> Drafted:
@@ -142,15 +152,6 @@ class BatchLines:
 def wants_bytes(body: dict[str, Any]) -> bool:
     """Whether the images of such a line are to stand in its result."""
     return body.get("response_format") == "b64_json"
-
-
-def written(custom_id: str | None, body: dict[str, Any], *, endpoint: str) -> bytes:
-    """Return a line that reads as `body` under that name."""
-    if endpoint == JOBS:
-        named = {} if custom_id is None else {"custom_id": custom_id}
-        return orjson.dumps({**named, **body})
-    call = {"custom_id": custom_id, "method": "POST", "url": endpoint, "body": body}
-    return orjson.dumps(call)
 
 
 def _shown_id(fields: dict[str, Any]) -> str | None:

@@ -54,11 +54,6 @@ class Result(NamedTuple):
         """Whether the images are to stand in the result."""
         return self.stored.body is not None and wants_bytes(self.stored.body)
 
-    @property
-    def was_deleted(self) -> bool:
-        """Whether there was a job, and nobody knows any more what it came to."""
-        return self.error is DELETED
-
     def without_job(self, error: Mapping[str, Any]) -> "Result":
         """Return it as that of a line of which no job is left to tell."""
         return self._replace(job=None, error=error)

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from service.accounts import Accounts, ApiKey
-from service.batches import BadLine, Batch, Batches, Reading, StoredLine
+from service.batches import (
+    BadLine,
+    Batch,
+    Batches,
+    BatchKind,
+    Reading,
+    StoredLine,
+)
 from service.batches.batch import MOST_ERRORS
 from service.catalog_file import LiveCatalog
 from service.core.errors import (
@@ -31,12 +38,18 @@ from service.intake.compose import compose
 from service.intake.holding import while_held
 from service.intake.lines import LineReader
 from service.intake.names import Names
+from service.intake.retrying import failed_lines
 from service.intake.spool import Spool
 from service.intake.words import check_metadata
+from service.job_store import JobStore
 
 _TURN_S = 0.002
 """For so long lines are looked at, and then for as long others have their turn."""
 _KINDS = (FileKind.OUTPUT, FileKind.ERROR)
+_NO_LINES = BadLine("empty_file", "there are no lines", None, None)
+_NOTHING_FAILED = BadLine(
+    "nothing_failed", "no sound line is without its images", None, None
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +64,7 @@ class Acceptance:
     live: LiveCatalog
     accounts: Accounts
     batches: Batches
+    jobs: JobStore
     files: Files
     reader: LineReader
     most_lines: int
@@ -106,18 +120,17 @@ class Acceptance:
             )
 
     async def read_file(self, batch: Batch, *, holder: str) -> None:
-        """Read the lines of a batch that are in a file; it begins then, or fails.
+        """Read the lines of a batch that did not come with it; it begins, or fails.
+
+        They are in a file, or what another batch left undone.
 
         Raises:
             BatchOver: It was called off, or somebody else reads it.
             Unavailable: Redis or the store is away; it is as it was.
         """
         try:
-            file = await self.files.get(
-                batch.input_file_id or "", account=batch.account
-            )
             key = await self.accounts.find(batch.key_id)
-            lines = self.files.lines(file)
+            lines = await self._lines(batch)
             reading = await self._prepared(batch, lines, key=key, model=None)
             await self.batches.feeds.opened(batch.id, reading, holder=holder)
         except BatchOver:
@@ -126,6 +139,17 @@ class Acceptance:
             fault = _bad_line(exc, exc.line if isinstance(exc, LineTooLong) else None)
             reading = Reading(errors=[fault])
             await self.batches.feeds.opened(batch.id, reading, holder=holder)
+
+    def left_undone(self, batch: Batch) -> AsyncIterator[Line]:
+        """Yield those lines of an ended batch that are worth another try."""
+        return failed_lines(self.batches, self.jobs, self.reader, batch)
+
+    async def _lines(self, batch: Batch) -> AsyncIterator[Line]:
+        if batch.kind is BatchKind.RETRY:
+            source = await self.batches.get(batch.retry_of or "", account=batch.account)
+            return self.left_undone(source)
+        file = await self.files.get(batch.input_file_id or "", account=batch.account)
+        return self.files.lines(file)
 
     async def _prepared(
         self,
@@ -179,7 +203,8 @@ class Acceptance:
                 turn_ends = time.monotonic() + _TURN_S
         await writer.finish()
         if not writer.total:
-            errors.append(BadLine("empty_file", "there are no lines", None, None))
+            is_retry = batch.kind is BatchKind.RETRY
+            errors.append(_NOTHING_FAILED if is_retry else _NO_LINES)
         return Reading(writer.total, writer.firsts, errors, bad, digest.hexdigest())
 
     async def _checked(

@@ -43,6 +43,12 @@ class LineReader(Protocol):
         """
         ...
 
+    def write(
+        self, custom_id: str | None, body: dict[str, Any], *, endpoint: str
+    ) -> bytes:
+        """Return a line that reads as `body` under that name."""
+        ...
+
     async def draft(
         self, body: dict[str, Any], *, endpoint: str, spool: Spool
     ) -> Drafted:

@@ -124,6 +124,7 @@ async def batch_stand(
                 live=live,
                 accounts=backends.accounts,
                 batches=backends.batches,
+                jobs=backends.jobs,
                 files=backends.files,
                 reader=BatchLines(wanted.limits, default_model=None),
                 most_lines=wanted.limits.batch_lines,

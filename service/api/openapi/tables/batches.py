@@ -182,14 +182,17 @@ OPERATIONS = (
         tag=TAG,
         summary="Repeat what failed",
         text="Makes a new batch of those lines of an ended one that are sound and made "
-        "no image: they failed, were called off, or had no time.",
+        "no image: they failed, were called off, or had no time. It is answered at "
+        "once; the lines are looked for behind the answer, so the batch is "
+        "`validating` at first. Where a batch ended before the lines of its file were "
+        "read, all of them are.",
         parameters=(BATCH_ID, IDEMPOTENCY_KEY),
         answers={202: Answer(text="The new batch.", shape=Batch, headers=_NEW)},
         refuses=(
             *codes.KEY,
             "not_found",
             "deleted",
-            "batch_over",
+            "incompatible_options",
             "not_finished",
             "nothing_failed",
             "idempotency_mismatch",
