@@ -16,7 +16,7 @@ from service.batches.batch import BadLine
 from service.batches.scripting import script
 from service.core.errors import BatchOver
 from service.core.jobs import JobId
-from service.job_store.answers import within
+from service.job_store.answers import ANSWER_BUDGET_S, within
 from service.job_store.times import ms
 
 READ_AGAIN = timedelta(minutes=10)
@@ -75,6 +75,7 @@ class Feeds:
     """
 
     def __init__(self, redis: Redis) -> None:
+        self._redis = redis
         self._take = script(redis, "take")
         self._beat = script(redis, "beat")
         self._open = script(redis, "open")
@@ -112,9 +113,15 @@ class Feeds:
         }
         sound = reading.total - reading.bad
         args = [batch_id, holder, reading.total, sound]
+        args.append("" if holder else await self._until())
         args += [part for pair in fields.items() for part in pair]
         if not await within(self._open(args)):
             raise _over()
+
+    async def _until(self) -> int:
+        """Return when nobody waits for an answer any more, in Redis's time."""
+        seconds, micros = await within(self._redis.time())
+        return int(seconds * 1000 + micros // 1000 + ANSWER_BUDGET_S * 1000)
 
     async def advance(
         self, batch_id: str, lines: range, unfit: Sequence[Unfit], *, holder: str

@@ -89,8 +89,9 @@ class BatchSteps(JobStoreSteps):
         line += ["account", account, *told]
 
         assert self.run_batch("begin", *line) == ["made", batch_id]
-        assert self.run_batch("open", batch_id, "", total, total, "bad", 0) == 1
-        assert self.run_batch("open", batch_id, "", total, total, "bad", 0) == 0
+        for accept_until, answer in ((1, 0), (FAR_MS, 1), (FAR_MS, 0)):
+            line = [batch_id, "", total, total, accept_until, "bad", 0]
+            assert self.run_batch("open", *line) == answer
 
         self.seen_batches[batch_id] = SeenBatch(account, total)
         return batch_id
