@@ -187,3 +187,32 @@ async def test_a_job_that_waits_for_a_provider_is_counted_told_and_ended_like_ot
     assert await redis.exists(keys.job(ids[1])) == 0
     assert [job_id.decode() for job_id in expired] == [late]
     assert await script(redis, "audit")([]) == 0
+
+
+async def test_an_account_that_makes_many_lanes_has_the_rest_in_one(
+    redis, store, fleet
+):
+    worker = await fleet(dear=Gate(max_in_flight=1), cheap=Gate(max_in_flight=1))
+    await submitted(store, "dear/busy", "cheap/busy", count=2, key_id="key_2")
+    busy = await claimed(worker)
+    ids = [(await submitted(store, f"dear/fox{n}"))[0] for n in range(50)]
+    [other] = await submitted(store, "cheap/fox")
+    await claimed(worker)
+
+    lanes = {name.decode() for name in await redis.smembers(keys.WAITS)}
+    waiting = (await store.gates(["dear/fox1", "cheap/fox"])).providers
+    await store.cancel(ids.pop(40), account="ada")
+    for lease in busy:
+        await succeed(worker, lease)
+    order = []
+    while leases := await claimed(worker):
+        order += [lease.job_id for lease in leases]
+        for lease in leases:
+            await succeed(worker, lease)
+
+    assert len(lanes) == 34
+    assert {"mixed:dear/ada", "mixed:cheap/ada"} <= lanes
+    assert (waiting["dear"].waiting, waiting["cheap"].waiting) == (50, 1)
+    assert [job_id for job_id in order if job_id != other] == ids
+    assert order.index(other) <= 1
+    assert await script(redis, "audit")([]) == 0
