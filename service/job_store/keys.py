@@ -22,7 +22,8 @@
                                               (by a worker), closed_ms (takes no calls
                                               until), next_ms (GCRA)
     darkroom:route:{route}            hash    breaker: failures in a row, opened_ms
-                                              (until), probe_ms (one is trying, until)
+                                              (until), probe_ms (one is trying, until),
+                                              prober (which)
     darkroom:speed:{route}            ms      what its successful attempts took, the
                                               latest counting most; kept a day
     darkroom:queue:broken             zset    entries without a record, and batches

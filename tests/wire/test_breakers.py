@@ -78,6 +78,23 @@ async def test_a_try_that_was_canceled_leaves_the_next_to_another(redis, store, 
     assert len(await claimed(worker)) == 1
 
 
+async def test_a_call_from_before_the_breaker_opened_ends_no_try(redis, store, fleet):
+    worker = await fleet(dear=Gate())
+    await submitted(store, "dear/fox", count=2)
+    early, hasty = await claimed(worker)
+    await break_down(store, worker, "dear/fox")
+    await forget_the_wait(redis, "dear/fox")
+    [probe] = await claimed(worker)
+
+    await store.cancel(early.job_id, account="ada")
+    await worker.release(hasty)
+    beside = await claimed(worker)
+    await store.cancel(probe.job_id, account="ada")
+
+    assert beside == ()
+    assert len(await claimed(worker)) == 1
+
+
 async def test_a_missing_credit_shuts_the_route_at_once(store, fleet):
     worker = await fleet(dear=Gate())
     await submitted(store, "dear/fox", count=2)

@@ -10,7 +10,7 @@ from service.core.jobs import JobState
 from service.job_store import JobStore, keys
 from service.job_store.gates import Gate
 from service.job_store.leases import Leases
-from service.job_store.records import Webhook
+from service.job_store.records import Place, Webhook
 from service.job_store.scripting import script
 from tests.fakes.store_jobs import DONE, job
 
@@ -67,6 +67,38 @@ async def test_a_job_that_was_written_but_not_queued_is_queued_by_its_repeat(
 
     assert await redis.zcard(keys.QUEUE) == 1
     assert await redis.zcard(keys.jobs_of("ada")) == 1
+
+
+async def test_what_a_torn_record_held_goes_back_and_its_line_ends(
+    redis, store, worker
+):
+    batch = keys.batch("batch_1")
+    told = {"state": "in_progress", "account": "ada", "total": 1, "window": 10}
+    await redis.hset(batch, mapping=told)
+    new = job(units=7, quota=9, place=Place(batch_id="batch_1", line=0))
+    await store.submit(new)
+    await redis.hset(batch, "cursor", 1)
+    await redis.hset(keys.job(new.id), "tag", "torn")
+
+    claim = await worker.claim(5, held={})
+
+    use = await redis.hgetall(keys.use("key_1"))
+    assert claim.leases == ()
+    assert (int(use[b"open"]), int(use[b"reserved"])) == (0, 0)
+    assert await redis.hmget(batch, "state", "failed") == [b"completed", b"1"]
+    assert (await numbers(redis))["unaccounted"] == 0
+
+
+async def test_a_final_job_without_its_time_is_forgotten_like_others(redis, store):
+    jobs = [job() for _ in range(2)]
+    for new in jobs:
+        await store.submit(new)
+        await store.cancel(new.id, account="ada")
+    await redis.hdel(keys.job(jobs[0].id), "completed_ms")
+
+    await script(redis, "forget")([60_000, *(new.id for new in jobs)])
+
+    assert not await redis.exists(*(keys.job(new.id) for new in jobs))
 
 
 @pytest.mark.parametrize("torn", [keys.events, keys.endpoints, keys.deliveries])

@@ -167,7 +167,7 @@ local function take(from, id)
   end
   if (route or false) ~= job[VIA] then
     if job[VIA] then leave_route(job, job[VIA]) end
-    if route then enter(route, images_of(job)) call('HSET', key, 'via', route) else call('HDEL', key, 'via') end
+    if route then enter(route, job) call('HSET', key, 'via', route) else call('HDEL', key, 'via') end
   end
   if job[DEADLINE] and not job[STARTED] then add(removed, 'darkroom:deadlines', id) end
   if from ~= queue then add(removed, from, id) end

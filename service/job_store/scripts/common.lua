@@ -66,6 +66,8 @@ local function read(id, ...)
   local job = redis.pcall('HMGET', job_key(id), 'state', 'account', 'key_id', 'priority', 'cost', 'tag', 'fence', 'interruptions',
     'attempts', 'units', 'created_ms', 'deadline_ms', 'started_ms', 'notify', 'shown', 'via', 'batch', 'images',
     'via2', ...)
-  return not job.err and job[STATE] and is_sound(job) and job or nil
+  if job.err or not job[STATE] or not is_sound(job) then return nil end
+  job.id = id
+  return job
 end
 

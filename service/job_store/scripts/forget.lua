@@ -15,7 +15,7 @@ for at = 2, #ARGV do
       call('ZREM', 'darkroom:jobs:' .. job[ACCOUNT], id)
       if job[SHOWN] then call('ZREM', EPHEMERAL, id) end
       if job[ALSO + 1] then call('PEXPIRE', alias_key(job[ACCOUNT], job[ALSO + 1]), ARGV[1]) end
-      if now - job[ALSO] < LATE_MS then call('ZADD', 'darkroom:retention', whole(now + LATE_MS), id) end
+      if now - (tonumber(job[ALSO] or 0) or 0) < LATE_MS then call('ZADD', 'darkroom:retention', whole(now + LATE_MS), id) end
     end
     call('DEL', job_key(id))
     answers[#answers + 1] = 1

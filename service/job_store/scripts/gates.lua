@@ -68,9 +68,9 @@ do
   local FAILURES, FIRST_MS, LONGEST_MS, PROBE_MS, HEALTH_TTL_MS = 5, 5000, 60000, 60000, '86400000'
   local function health(route)
     if not healths[route] then
-      local seen = call('HMGET', 'darkroom:route:' .. route, 'failures', 'opened_ms', 'probe_ms')
+      local seen = call('HMGET', 'darkroom:route:' .. route, 'failures', 'opened_ms', 'probe_ms', 'prober')
       healths[route] = { failures = tonumber(seen[1] or 0), opened = tonumber(seen[2] or 0), probe = tonumber(seen[3] or 0),
-        woken = 0 }
+        prober = seen[4], woken = 0 }
     end
     return healths[route]
   end
@@ -146,14 +146,14 @@ do
   end
 
   -- A call begins; its job's end, or its return to the queue, is where it ends.
-  function enter(route, images)
+  function enter(route, job)
     local g, h = gate(provider_of(route)), health(route)
-    g.change, g.drawn = g.change + 1, g.drawn + images
+    g.change, g.drawn = g.change + 1, g.drawn + images_of(job)
     if g.per_minute then
       local _, step = pace(g)
       g.next, g.paced = math.max(g.next, now) + step, true
     end
-    if h.failures >= FAILURES then h.probe, h.changed = now + PROBE_MS, true end
+    if h.failures >= FAILURES then h.probe, h.prober, h.changed = now + PROBE_MS, job.id, true end
   end
 
   -- One that waited is on its way to the next claim: nobody else is sent after it.
@@ -163,12 +163,13 @@ do
     health(route).woken = 1
   end
 
-  -- One that tried its route and came to nothing that speaks of it (a cancellation, a drain) lets the next one try.
+  -- One that tried its route and came to nothing that speaks of it (a cancellation, a drain) lets the next one try; those that
+  -- began before it broke say nothing.
   function leave_route(job, route)
     local name = provider_of(route)
     local g, h = gate(name), health(route)
     g.change, g.drawn = g.change - 1, g.drawn - images_of(job)
-    if h.probe > now then h.probe, h.changed = 0, true end
+    if h.probe > now and (h.prober or job.id) == job.id then h.probe, h.changed = 0, true end
     freed[name] = true
   end
 
@@ -196,7 +197,8 @@ do
       if h.changed and h.failures == 0 then
         call('DEL', key)
       elseif h.changed then
-        call('HSET', key, 'failures', whole(h.failures), 'opened_ms', whole(h.opened), 'probe_ms', whole(h.probe))
+        call('HSET', key, 'failures', whole(h.failures), 'opened_ms', whole(h.opened), 'probe_ms', whole(h.probe),
+          'prober', h.prober or '')
         call('PEXPIRE', key, HEALTH_TTL_MS)
       end
       h.changed = false

@@ -98,24 +98,3 @@ local function may_run(job)
   running[key_id] = running[key_id] or tonumber(call('HGET', use_key(key_id), 'running') or 0)
   return running[key_id] + (use(key_id).running or 0) < most
 end
-
--- An entry without a record, or with one that is none, is set aside and reported. Returns whose it was, where that can be read.
-local function discard(from, id)
-  call('ZREM', from, id)
-  call('ZADD', queue .. ':broken', now_text, id)
-  if call('EXISTS', job_key(id)) == 0 then return end
-  call('DECR', queue .. ':open')
-  local seen = redis.pcall('HMGET', job_key(id), 'state', 'key_id', 'images', 'via', 'via2')
-  if seen.err or not seen[2] then return end
-  call('HINCRBY', use_key(seen[2]), 'open', -1)
-  if seen[1] == 'running' then
-    call('HINCRBY', use_key(seen[2]), 'running', -1)
-    for at = 4, 5 do
-      if seen[at] then
-        call('HINCRBY', gate_key(provider_of(seen[at])), 'running', -1)
-        call('HINCRBY', gate_key(provider_of(seen[at])), 'images', -(tonumber(seen[3]) or 1))
-      end
-    end
-  end
-  return seen[2]
-end

@@ -9,7 +9,7 @@ for name in string.gmatch(ARGV[4], '%S+') do served[name] = true end
 wake_called(served)
 local route = choose(ARGV[3], served, { images = images_of(job), tag = 0 })
 if route then
-  enter(route, images_of(job))
+  enter(route, job)
   call('HSET', job_key(ARGV[1]), 'via2', route)
 end
 flush()

@@ -7,6 +7,35 @@
 local function is_of_key(name) return string.sub(name, 1, 4) == 'key:' end
 local function is_of_routes(name) return string.find(name, '^routes:') or string.find(name, '^tasks:') or string.find(name, '^mixed:') end
 
+-- An entry without a record, or with one that is none, is set aside and reported; what it held goes back, as far as that can be
+-- read. Returns whose it was.
+local function discard(from, id)
+  call('ZREM', from, id)
+  call('ZADD', queue .. ':broken', now_text, id)
+  if call('EXISTS', job_key(id)) == 0 then return end
+  call('DECR', queue .. ':open')
+  local seen = redis.pcall('HMGET', job_key(id), 'state', 'key_id', 'images', 'via', 'via2', 'units', 'batch')
+  if seen.err or not seen[2] then return end
+  call('HINCRBY', use_key(seen[2]), 'open', -1)
+  local units = tonumber(seen[6] or 0) or 0
+  if units > 0 then call('HINCRBY', use_key(seen[2]), 'reserved', whole(-units)) end
+  if seen[1] == 'running' then
+    call('HINCRBY', use_key(seen[2]), 'running', -1)
+    for at = 4, 5 do
+      if seen[at] then
+        call('HINCRBY', gate_key(provider_of(seen[at])), 'running', -1)
+        call('HINCRBY', gate_key(provider_of(seen[at])), 'images', -(tonumber(seen[3]) or 1))
+      end
+    end
+  end
+  local batch, line = string.match(seen[7] or '', '^(%S+) (%d+)$')
+  if batch and call('SISMEMBER', batch_key(batch) .. ':open', line) == 1 then
+    end_line(batch, line, 'failed')
+    write_batches()
+  end
+  return seen[2]
+end
+
 local function send_on(from, id, job)
   call('ZREM', from, id)
   call('ZADD', lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0)), job[TAG], id)
