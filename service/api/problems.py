@@ -200,6 +200,8 @@ def _headers(error: errors.ServiceError) -> Mapping[str, str]:
             return {"WWW-Authenticate": "Bearer"}
         case errors.TooMuch() | errors.Unavailable():
             return _retry_after(error.retry_after)
+        case errors.BatchBegunAnew():
+            return {"x-should-retry": "true", **_retry_after(_SOON)}
         case errors.AlreadyFinished():
             return _NO_RETRY
         case _:

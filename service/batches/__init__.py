@@ -29,7 +29,12 @@ from service.batches.feeds import READ_AGAIN, Feeds, Obstacle, Reading, Unfit
 from service.batches.records import read_batch, to_record
 from service.batches.scripting import script
 from service.batches.segments import Segments, SegmentWriter, StoredLine
-from service.core.errors import AlreadyFinished, BatchDeleted, BatchNotFound
+from service.core.errors import (
+    AlreadyFinished,
+    BatchBegunAnew,
+    BatchDeleted,
+    BatchNotFound,
+)
 from service.image_store import ImageStore
 from service.job_store import keys
 from service.job_store.answers import told, within
@@ -115,6 +120,7 @@ class Batches:
         begun before, whose reader then gets a BatchOver.
 
         Raises:
+            BatchBegunAnew: That has happened to this one by now.
             IdempotencyMismatch: The name was used for a batch with other content.
         """
         fields = to_record(new)
@@ -125,7 +131,10 @@ class Batches:
         code, found = await within(self._begin(args))
         if code == b"mismatch":
             raise mismatch()
-        batch = await self.get(found.decode(), account=new.account)
+        try:
+            batch = await self.get(found.decode(), account=new.account)
+        except BatchNotFound as exc:
+            raise BatchBegunAnew("this batch was begun anew meanwhile") from exc
         return Begun(batch, joined=code == b"joined")
 
     async def get(self, batch_id: str, *, account: str | None) -> Batch:

@@ -185,6 +185,10 @@ class BatchOver(RequestError):
     code = "batch_over"
 
 
+class BatchBegunAnew(BatchOver):
+    """Another call of the same name took over; once that is through, both find it."""
+
+
 class EndpointDisabled(RequestError):
     """The endpoint is to hear of nothing; what was asked would tell it something."""
 

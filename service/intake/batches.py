@@ -24,6 +24,7 @@ from service.batches import (
 from service.batches.batch import MOST_ERRORS
 from service.catalog_file import LiveCatalog
 from service.core.errors import (
+    BatchBegunAnew,
     BatchOver,
     Deleted,
     IdempotencyMismatch,
@@ -90,7 +91,8 @@ class Acceptance:
 
         Raises:
             RequestError: What `lines` raised; there are too many (`too_many_lines`).
-            BatchOver: It was called off, or begun anew.
+            BatchBegunAnew: Under the same name, by another call.
+            BatchOver: It was called off.
             Unavailable: Redis or the store is away.
         """
         work = self._prepared(batch, lines, key=key, model=model)
@@ -98,9 +100,11 @@ class Acceptance:
             # No beat goes beside `open`: one that came behind it would call it over.
             reading = await while_held(work, self.batches.feeds, batch.id)
             await self._open(batch, reading)
-        except BaseException:
+        except BaseException as exc:
             with contextlib.suppress(QueueUnavailable):  # the sweep does it, then
                 await self.batches.drop(batch.id)
+            if isinstance(exc, BatchOver) and await self._is_dropped(batch):
+                raise BatchBegunAnew("this batch was begun anew meanwhile") from exc
             raise
         return await self.batches.get(batch.id, account=batch.account)
 
@@ -150,6 +154,14 @@ class Acceptance:
             return self.left_undone(source)
         file = await self.files.get(batch.input_file_id or "", account=batch.account)
         return self.files.lines(file)
+
+    async def _is_dropped(self, batch: Batch) -> bool:
+        """Whether nothing is left of it, as is of one that was called off."""
+        try:
+            await self.batches.get(batch.id, account=batch.account)
+        except NotFound:
+            return True
+        return False
 
     async def _prepared(
         self,
