@@ -136,9 +136,4 @@ def _secret(given: str | None) -> str | None:
 
 
 def _with_secret(endpoint: Endpoint) -> dict[str, Any]:
-    old_until = endpoint.old_until
-    return {
-        **endpoint_object(endpoint),
-        "secret": endpoint.secret,
-        "old_secret_until": None if old_until is None else int(old_until.timestamp()),
-    }
+    return {**endpoint_object(endpoint), "secret": endpoint.secret}

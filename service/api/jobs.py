@@ -5,11 +5,12 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from service.api import limits
 from service.api.answers import answer
 from service.api.auth import authorized
+from service.api.body import read_json
 from service.api.context import FRONT, TRACE
 from service.api.listing import bad_cursor, page_of, read_query
 from service.api.references import job_id_of
@@ -24,7 +25,8 @@ from service.core.errors import AlreadyFinished, InvalidRequest, JobNotFound
 from service.core.jobs import Job, JobState, is_alias
 from service.core.requests import Priority
 from service.intake import Terms
-from service.intake.draft import Draft, Metadata
+from service.intake.draft import DRAFT_CONFIG, Draft, Metadata
+from service.intake.fields import read_fields
 from service.intake.preview import preview
 from service.views import etag_of
 from service.webhooks.wishes import WebhookDraft, webhook_of
@@ -50,6 +52,12 @@ class JobDraft(Draft):
     start; nothing is made."""
     webhook: WebhookDraft | None = None
     """Who is to be told of this job, beside the account's endpoints."""
+
+
+class JobRetry(BaseModel):
+    """The body of `POST /v1/jobs/{job_id}/retry`: nothing can be said differently."""
+
+    model_config = DRAFT_CONFIG
 
 
 @routes.post("/v1/jobs")
@@ -161,6 +169,12 @@ async def retry_job(request: web.Request) -> web.Response:
     front, trace = request.app[FRONT], request[TRACE]
     job_id = await job_id_of(request, key)
     job = await front.backends.jobs.get(job_id, account=key.account)
+    if request.can_read_body:
+        own = front.settings.limits
+        read_fields(
+            JobRetry,
+            await read_json(request, most_bytes=own.json_bytes, within_s=own.body_s),
+        )
     name = idempotency_name(request)
     accepted = await front.intake.retry(job, key=key, name=name)
     await limits.tell_quota(request, key)

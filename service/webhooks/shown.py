@@ -4,7 +4,7 @@ All times are whole seconds since 1970, as in a job.
 """
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from service.webhooks.deliveries import Delivery, LoggedAttempt
@@ -23,6 +23,7 @@ def endpoint_object(endpoint: Endpoint) -> dict[str, Any]:
         "disabled_reason": endpoint.reason or None,
         "disabled_at": _seconds(endpoint.disabled_at),
         "failing_since": _seconds(endpoint.failing_since),
+        "old_secret_until": _seconds(_ahead(endpoint.old_until)),
         "created_at": _seconds(endpoint.created_at),
     }
 
@@ -55,6 +56,10 @@ def log_lines(delivery: Delivery) -> list[dict[str, Any]]:
 
 def _line(attempt: LoggedAttempt) -> dict[str, Any]:
     return asdict(attempt) | {"at": _seconds(attempt.at)}
+
+
+def _ahead(at: datetime | None) -> datetime | None:
+    return at if at is not None and at > datetime.now(UTC) else None
 
 
 def _seconds(at: datetime | None) -> int | None:

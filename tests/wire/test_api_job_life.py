@@ -108,12 +108,14 @@ async def test_retries_under_one_key_are_one_job(door):
 
     headers = {"Idempotency_Key": "once"}
     retries = [await door.post(f"{job}/retry", **headers) for _ in range(2)]
-    another = await door.post(f"{job}/retry")
+    another = await door.post(f"{job}/retry", {})
+    changed = await door.post(f"{job}/retry", {"prompt": "an owl"})
 
     assert retries[0].status == 202, retries[0].raw
     assert retries[0].body["metadata"] == {"page": "1"}
     assert retries[0].body["id"] == retries[1].body["id"] != another.body["id"]
     assert retries[1].headers["Idempotent-Replayed"] == "true"
+    assert (changed.status, changed.code) == (400, "unknown_field")
 
 
 async def test_an_edit_made_anew_outlives_what_it_began_with(door):

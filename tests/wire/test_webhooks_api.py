@@ -174,12 +174,14 @@ async def test_a_rotation_needs_no_body(door: FrontDoor):
     made = (await door.post("/v1/endpoints", {"url": URL})).body
 
     rotated = await door.post(f"/v1/endpoints/{made['id']}/rotate")
+    read = await door.get(f"/v1/endpoints/{made['id']}")
     unknown = await door.post("/v1/endpoints/ep_nope/rotate")
     garbled = await door.post(f"/v1/endpoints/{made['id']}/rotate", data=b"a=b")
 
     assert rotated.status == 200
     assert rotated.body["secret"] != made["secret"]
     assert rotated.body["old_secret_until"] > made["created_at"] + 86_000
+    assert read.body == {n: v for n, v in rotated.body.items() if n != "secret"}
     assert (unknown.status, unknown.code) == (404, "not_found")
     assert (garbled.status, garbled.code) == (415, "unsupported_media_type")
 

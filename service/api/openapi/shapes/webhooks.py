@@ -24,6 +24,8 @@ class Endpoint(Shape):
     disabled_at: int | None
     failing_since: int | None
     """When it began to fail, where nothing has arrived since."""
+    old_secret_until: int | None
+    """Until then, the secret before the last rotation signs as well."""
     created_at: int
 
 
@@ -32,8 +34,6 @@ class EndpointWithSecret(Endpoint):
 
     secret: str
     """Signs what is sent, as Standard Webhooks says."""
-    old_secret_until: int | None
-    """Until then, the secret before it signs as well."""
 
 
 class EndpointList(Shape):

@@ -151,13 +151,13 @@ ENDPOINT: dict[str, Any] = {
     "disabled_reason": None,
     "disabled_at": None,
     "failing_since": None,
+    "old_secret_until": None,
     "created_at": 1795270460,
 }
 
 ENDPOINT_WITH_SECRET = {
     **ENDPOINT,
     "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
-    "old_secret_until": None,
 }
 
 DELIVERY: dict[str, Any] = {

@@ -1,6 +1,6 @@
 """The native resource: jobs."""
 
-from service.api.jobs import JobDraft
+from service.api.jobs import JobDraft, JobRetry
 from service.api.openapi import codes
 from service.api.openapi.headers import (
     IDEMPOTENCY_KEY,
@@ -168,7 +168,8 @@ OPERATIONS = (
         summary="Submit a job under an id of your own",
         text="Sent again, it is the same job, however often; with other content it is "
         "refused. Wherever a job's id stands in a path, yours may stand as well; the "
-        "job has one of ours besides.",
+        "job has one of ours besides. Once the job is deleted, the id is free: sent "
+        "again, it is a new job.",
         parameters=(_OWN_ID, IDEMPOTENCY_KEY),
         body=_DRAFT,
         answers=_ANSWERS,
@@ -181,8 +182,15 @@ OPERATIONS = (
         tag=TAG,
         summary="Make a job anew",
         text="A new job with the request, the metadata and the webhook of one that is "
-        "final; `retry_of` names that one. It is priced and routed as things are now.",
+        "final; `retry_of` names that one. It is priced and routed as things are now. "
+        "Another prompt is another job: the body has no fields, and may be left out.",
         parameters=(JOB_ID, IDEMPOTENCY_KEY),
+        body=Body(
+            name="JobRetry",
+            model=JobRetry,
+            needed=False,
+            examples={"As it was": {}},
+        ),
         answers={
             202: Answer(
                 text="The new job.", shape=Job, headers=OF_A_SUBMISSION, example=QUEUED
@@ -191,6 +199,8 @@ OPERATIONS = (
         refuses=(
             *_FIND,
             *codes.SUBMISSION,
+            *codes.JSON_BODY,
+            "unknown_field",
             "not_finished",
             "request_gone",
             "unknown_model",
