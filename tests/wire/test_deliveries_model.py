@@ -26,7 +26,9 @@ RULES = Webhooks(
     slots=12,
 )
 OURS = b"account:ada"
-ENDINGS: tuple[Ending, ...] = ("delivered", "again", "again", "exhausted", "gone")
+ENDINGS: tuple[Ending, ...] = (
+    *("delivered", "again", "again", "exhausted", "gone", "crashed"),
+)
 FINAL = {b"delivered", b"failed"}
 
 

@@ -1,6 +1,5 @@
--- Prolong leases on deliveries, lapsed ones too that nobody took over. ARGV 1 lease ms, 2 stale ms, then id and
--- fence of each.
--- Returns per delivery 1 renewed, 0 fenced off, 3 settled under this very fence.
+-- Prolong leases on deliveries, lapsed ones too that nobody took over. ARGV 1 lease ms, 2 stale ms, then id and fence
+-- of each. Returns per delivery 1 renewed, 0 fenced off, 3 settled under this very fence.
 local answers, lease_end = {}, whole(now + tonumber(ARGV[1]))
 beat(tonumber(ARGV[2]), tonumber(ARGV[1]))
 for at = 3, #ARGV, 2 do

@@ -1,6 +1,6 @@
 -- Write down what attempts came to. ARGV 1 retention ms, 2 most at once per target, 3 longest that a breaker is open (ms), 4 after
--- how long of nothing but failures an endpoint is disabled (ms), 5 the longest that an unsuccessful
--- delivery is tried (ms), 6 slots of a worker; then per delivery:
+-- how long of nothing but failures an endpoint is disabled (ms), 5 the longest that an unsuccessful delivery is tried (ms),
+-- 6 slots of a worker; then per delivery:
 --   id, fence, what is next (delivered | again | exhausted | gone | crashed | back), the wait before the next attempt (ms), the
 --   log's line
 -- `back` gives a delivery back as if it had not been claimed; `crashed` is a bug of ours, for which no receiver is blamed.

@@ -25,8 +25,9 @@ _REFUSES = (*codes.KEY, *codes.QUERY, "invalid_event_id", "too_many_streams")
 _MANNERS = (
     "\n\nA comment comes every 15 seconds where nothing happens. A stream may end at "
     "any time, when the front door closes or after an hour: come again with "
-    "`Last-Event-ID`. The newest 10,000 events of an account can be told; whoever "
-    "asks for older ones gets an event `snapshot` first. One who reads too slowly is "
+    "`Last-Event-ID`. The newest 10,000 events of an account can be told, until "
+    "nothing has happened for a week; whoever asks for older ones, or knows one that "
+    "was lost, gets an event `snapshot` first. One who reads too slowly is "
     "told later, and one who takes nothing for `DARKROOM_LIMITS__WRITE_S` is cut off."
 )
 
