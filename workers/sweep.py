@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 _SOME = 100
 _SCAN = 1000
+_MOST_COUNTED = 3000
+"""Entries, in one step: some 20 ms of Redis, once a minute."""
 _TICK_S = 1.0
 _GONE_FOR = timedelta(days=30)
 _SILENCE = timedelta(minutes=15)
@@ -52,12 +54,14 @@ class Sweep:
         self._expire = script(redis, "expire")
         self._audit = script(redis, "audit")
         self._repair = script(redis, "repair")
+        self._recount = script(redis, "recount")
         self._due = script(redis, "due")
         self._forget = script(redis, "forget")
         self._purge = script(redis, "purge")
         self._chores = (
             _Chore("expire", timedelta(seconds=1), self.expire),
             _Chore("repair", timedelta(seconds=5), self.repair),
+            _Chore("recount", timedelta(seconds=60), self.recount),
             _Chore("retain", timedelta(seconds=60), self.forget_old),
             _Chore("batches", timedelta(seconds=1), self.end_batches),
             _Chore("segments", timedelta(seconds=60), self.forget_batches),
@@ -105,8 +109,22 @@ class Sweep:
             ids = [key.decode().removeprefix(prefix) for key in found]
             healed += len(await self._repair(ids)) if ids else 0
             if cursor == 0:
+                await self._uncount(missing - healed)
                 break
         log.error("entries.restored", entries=healed, missing=missing)
+
+    async def _uncount(self, unfound: int) -> None:
+        """Count no more jobs than there are, now that all records were looked at."""
+        if unfound > 0 and await self._audit([]) == unfound:
+            await self._redis.decrby(f"{keys.QUEUE}:open", unfound)
+
+    async def recount(self) -> None:
+        """Put right what steps that broke off left in the numbers of keys and gates."""
+        key_ids = await self._redis.hkeys(keys.API_KEYS)  # type: ignore[misc]
+        for at in range(0, max(1, len(key_ids)), _SCAN):
+            wrong = await self._recount([_MOST_COUNTED, *key_ids[at : at + _SCAN]])
+            if wrong > 0:
+                log.error("numbers.corrected", numbers=wrong)
 
     async def forget_old(self) -> None:
         """Delete images, then records, of jobs whose retention is over.

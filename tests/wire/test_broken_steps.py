@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
@@ -13,6 +14,7 @@ from service.job_store.leases import Leases
 from service.job_store.records import Place, Webhook
 from service.job_store.scripting import script
 from tests.fakes.store_jobs import DONE, job
+from workers.sweep import Sweep
 
 
 @pytest.fixture
@@ -99,6 +101,36 @@ async def test_a_final_job_without_its_time_is_forgotten_like_others(redis, stor
     await script(redis, "forget")([60_000, *(new.id for new in jobs)])
 
     assert not await redis.exists(*(keys.job(new.id) for new in jobs))
+
+
+async def test_numbers_that_have_drifted_are_counted_anew(redis, store, worker):
+    await redis.hset(keys.API_KEYS, mapping={"key_1": "hash", "key_2": "hash"})
+    jobs = [job(routes=("dear/fox",), units=7, quota=99) for _ in range(3)]
+    for new in jobs:
+        await store.submit(new)
+    await worker.claim(1, held={})
+    right = await numbers(redis)
+    drift = {"open": 5, "running": 2, "reserved": 70}
+    for key_id in ("key_1", "key_2"):
+        for field, by in drift.items():
+            await redis.hincrby(keys.use(key_id), field, by)
+    await redis.hincrby(keys.gate("dear"), "running", 9)
+    await redis.hincrby(keys.gate("dear"), "images", -1)
+    await redis.decrby(f"{keys.QUEUE}:open", 2)
+    parked = await worker.claim(5, held={})
+    sweep = Sweep(redis, None, retention=timedelta(days=1))
+
+    await sweep.recount()
+
+    assert parked.leases == ()
+    assert await numbers(redis) == right
+    assert await redis.hget(keys.use("key_1"), "reserved") == b"21"
+    assert await redis.hmget(keys.use("key_2"), *drift) == [b"0"] * 3
+    assert await redis.hget(keys.gate("dear"), "images") == b"1"
+    assert len((await worker.claim(5, held={})).leases) == 2
+    await redis.incrby(f"{keys.QUEUE}:open", 3)
+    await sweep.repair()
+    assert (await numbers(redis))["unaccounted"] == 0
 
 
 @pytest.mark.parametrize("torn", [keys.events, keys.endpoints, keys.deliveries])

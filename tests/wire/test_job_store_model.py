@@ -131,6 +131,10 @@ class JobStoreMachine(BatchSteps):
                         route, now_ms, looks=kind == "tasks", job_id=head
                     )
 
+    @rule()
+    def no_number_has_to_be_corrected(self):
+        assert self.run("recount", 1_000, *KEYS.values()) == 0
+
     def tag(self, job_id: str) -> int:
         return int(self.record(job_id)["tag"])
 
