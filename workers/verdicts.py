@@ -181,7 +181,8 @@ def failed(
 def unroutable(request: GenerationRequest, started: datetime) -> Outcome:
     """Return the end of a job that nobody here can call a provider for."""
     error = ProviderRefused(
-        f"no provider that draws {request.model} is set up here: its key is missing",
+        f"no worker can call a provider of {request.model}: the key is missing there, "
+        "or the model is in no worker's catalog",
         code="no_route",
     )
     attempt = Attempt(

@@ -17,6 +17,8 @@ _CODES = {
     "less_than": "out_of_range",
     "string_too_long": "out_of_range",
     "string_too_short": "out_of_range",
+    "too_long": "out_of_range",
+    "too_short": "out_of_range",
     "finite_number": "out_of_range",
 }
 """From what pydantic calls it; everything else is `wrong_type`."""
@@ -39,6 +41,11 @@ _SENTENCES = {
     "invalid_metadata": "metadata must be at most 16 pairs of text, "
     "of 64 and 512 characters",
 }
+_COUNTED = {
+    "too_short": "{param} must name at least {min_length}, or be left out",
+    "too_long": "{param} may name at most {max_length}",
+}
+"""What is said of lists in place of that."""
 _NAME_LIMIT = 64
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -66,8 +73,10 @@ def read_fields(model: type[_M], fields: object, *, text: bool = False) -> _M:
 def _first(error: Mapping[str, Any]) -> InvalidRequest:
     param = ".".join(str(part) for part in error["loc"])[:_NAME_LIMIT]
     code = _code(error, str(error["loc"][0]))
-    expected = error.get("ctx", {}).get("expected", "")
-    sentence = _SENTENCES[code].format(param=param, expected=expected)
+    about = error.get("ctx", {})
+    sentence = _SENTENCES[code].format(param=param, expected=about.get("expected", ""))
+    if code == "out_of_range" and error["type"] in _COUNTED:
+        sentence = _COUNTED[error["type"]].format(param=param, **about)
     return InvalidRequest(sentence, code=code, param=param)
 
 

@@ -336,6 +336,7 @@ async def test_a_model_without_a_provider_fails_with_a_hint(context):
     assert isinstance(done, Outcome)
     assert done.error is not None
     assert done.error["code"] == "no_route"
+    assert "the key is missing there, or the model is in no" in done.error["message"]
 
 
 async def test_a_job_outlives_its_model_on_the_routes_it_has(context):

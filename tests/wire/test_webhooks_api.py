@@ -190,7 +190,7 @@ async def test_fields_that_are_wrong_are_named(door: FrontDoor):
     wrong: list[tuple[dict[str, Any], str]] = [
         ({}, "missing_field"),
         ({"url": 1}, "wrong_type"),
-        ({"url": URL, "events": []}, "wrong_type"),
+        ({"url": URL, "events": []}, "out_of_range"),
         ({"url": URL, "events": ["job.done"]}, "invalid_enum"),
         ({"url": URL, "events": "*"}, "wrong_type"),
         ({"url": URL, "description": "x" * 257}, "out_of_range"),
@@ -200,6 +200,8 @@ async def test_fields_that_are_wrong_are_named(door: FrontDoor):
     refused = [await door.post("/v1/endpoints", fields) for fields, _ in wrong]
 
     assert [(a.status, a.code) for a in refused] == [(400, code) for _, code in wrong]
+    said = [answer.body["error"]["message"] for answer in refused]
+    assert said[2] == "events must name at least 1, or be left out"
 
 
 async def test_a_webhook_names_only_what_may_happen_to_its_own(door: FrontDoor):
