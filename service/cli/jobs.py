@@ -6,8 +6,16 @@ import typer
 
 from service.cli.asking import ask
 from service.cli.context import AsJson, DataDir
-from service.cli.output import emit, print_facts, print_status, print_table, when
+from service.cli.output import (
+    emit,
+    newest,
+    print_facts,
+    print_status,
+    print_table,
+    when,
+)
 from service.cli.target import Url
+from service.core.jobs import JobState
 
 if TYPE_CHECKING:
     from service.client import AsyncDarkroom, Attempt, Job
@@ -25,7 +33,8 @@ JobId = Annotated[str, typer.Argument(metavar="ID", help="job_...")]
 def list_jobs(
     *,
     status: Annotated[
-        str | None, typer.Option(help="Only these: queued, running, failed ...")
+        JobState | None,
+        typer.Option(help="Only those that stand so.", show_default=False),
     ] = None,
     held: Annotated[
         bool, typer.Option("--held", help="Only those that wait to be released.")
@@ -36,9 +45,12 @@ def list_jobs(
     json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    jobs = ask(
-        url, data_dir, lambda client: _listed(client, status, held=held, limit=limit)
+    found = ask(
+        url,
+        data_dir,
+        lambda client: _listed(client, status, held=held, limit=limit + 1),
     )
+    jobs = newest(found, limit)
     if json:
         emit([job.raw for job in jobs])
         return
@@ -110,7 +122,7 @@ def release(
 
 
 async def _listed(
-    client: "AsyncDarkroom", status: str | None, *, held: bool, limit: int
+    client: "AsyncDarkroom", status: JobState | None, *, held: bool, limit: int
 ) -> list["Job"]:
     found = client.jobs(status=status, held=True if held else None, limit=limit)
     return [job async for job in found]

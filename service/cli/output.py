@@ -5,10 +5,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from service.client import Batch, Delivery, Endpoint, Job
+
+_T = TypeVar("_T")
 
 
 def emit(result: Any) -> None:
@@ -30,6 +32,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for row in (columns, *texts):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
+
+
+def newest(found: Sequence[_T], limit: int) -> Sequence[_T]:
+    """Return the first `limit` of a listing, and say so where it has more."""
+    if len(found) > limit:
+        say(f"these are the newest {limit:,}; --limit shows more")
+    return found[:limit]
 
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:

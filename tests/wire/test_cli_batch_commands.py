@@ -76,9 +76,12 @@ async def test_a_batch_goes_its_way_without_a_folder(
 
     assert again.json["id"] == batch_id
     [head, row] = rows(listed.out)
-    assert " ".join(head) == "ID STATUS CREATED LINES COMPLETED FAILED COST"
+    assert " ".join(head) == (
+        "ID STATUS CREATED LINES COMPLETED FAILED CANCELED EXPIRED COST"
+    )
     assert row[:2] == [batch_id, "in_progress"]
-    assert row[4:] == ["3", "0", "0", "$0.00"]
+    assert row[4:] == ["3", "0", "0", "0", "0", "$0.00"]
+    assert "p50, p95:   -, -" in status.out
     assert "status:     in_progress" in status.out
     assert (watched.code, watched.out) == (0, f"{batch_id} is completed\n")
     assert "3 of 3" in watched.said
@@ -122,7 +125,10 @@ async def test_a_batch_is_called_off_and_made_anew(
     retry = await terminal.types("batch", "retry-failed", batch_id, "--json")
     again = await terminal.types("batch", "retry-failed", batch_id, "--json")
     canceled = await terminal.types("batch", "cancel", retry.json["id"])
+    told = await terminal.types("batch", "retry-failed", batch_id)
+    listed = await terminal.types("batch", "list", "--limit", "1")
     unknown = await terminal.types("batch", "status", "batch_" + "0" * 26)
+    misspelt = await terminal.types("jobs", "list", "--status", "zz")
 
     assert json.loads(watched.out.splitlines()[-1])["request_counts"]["failed"] == 3
     assert watched.failure == (
@@ -132,6 +138,10 @@ async def test_a_batch_is_called_off_and_made_anew(
     assert retry.json["retry_of"] == batch_id
     assert again.json["id"] == retry.json["id"]
     assert canceled.out.startswith(f"{retry.json['id']} is cancel")
+    assert told.out.startswith(f"{retry.json['id']} is cancel")
+    assert f"`darkroom batch retry-failed {retry.json['id']}` tries" in told.said
+    assert listed.said == "these are the newest 1; --limit shows more\n"
+    assert misspelt.code == 2
     assert (unknown.code, unknown.failure) == (1, "not_found: no such batch")
 
 
@@ -140,15 +150,19 @@ async def test_lines_that_are_no_prompts_are_left_out_of_what_is_sent(
 ):
     file = tmp_path / "prompts.jsonl"
     file.write_text('"a fox"\n{\n')
-    alone = tmp_path / "alone.jsonl"
+    alone, out = tmp_path / "alone.jsonl", tmp_path / "out"
     alone.write_text("{\n")
 
     made = await terminal.types("batch", "submit", str(file), "--no-wait", "--json")
     nothing = await terminal.types("batch", "submit", str(alone), "--no-wait")
     neither = await terminal.types("batch", "submit", str(file))
+    kept = await terminal.types("batch", "submit", str(file), "--out", str(out))
 
     assert made.json["request_counts"]["total"] == 1
     assert made.said.startswith("line 2 is left out: it is not JSON")
+    assert kept.failure == (
+        "1 failed: none of them is a prompt; put them right in a file of their own"
+    )
     assert (nothing.code, nothing.failure) == (2, "no line is a prompt")
     assert (neither.code, neither.failure) == (2, "say either --out or --no-wait")
 

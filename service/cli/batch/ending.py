@@ -48,5 +48,10 @@ def conclude(
         emit({**summary, **more})
     else:
         print(f"{succeeded:,} of {total:,} prompts have their images: {manifest.path}")
+    if missing and all((e.error or {}).get("code") == "bad_line" for e in failed):
+        raise Failure(
+            f"{missing:,} failed",
+            remedy="none of them is a prompt; put them right in a file of their own",
+        )
     if missing:
         raise Failure(f"{missing:,} failed", remedy=remedy)

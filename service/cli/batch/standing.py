@@ -9,7 +9,15 @@ import typer
 from service.cli.asking import ask, staying
 from service.cli.context import AsJson, DataDir
 from service.cli.failure import Failure
-from service.cli.output import emit, print_facts, print_status, print_table, when
+from service.cli.output import (
+    emit,
+    newest,
+    print_facts,
+    print_status,
+    print_table,
+    say,
+    when,
+)
 from service.cli.target import Target, Url, find_target
 
 if TYPE_CHECKING:
@@ -29,12 +37,14 @@ def list_batches(
     json: AsJson = False,
 ) -> None:
     """List batches, newest first."""
-    batches = ask(url, data_dir, lambda client: _listed(client, limit))
+    found = ask(url, data_dir, lambda client: _listed(client, limit + 1))
+    batches = newest(found, limit)
     if json:
         emit([batch.raw for batch in batches])
         return
+    counts = ["LINES", "COMPLETED", "FAILED", "CANCELED", "EXPIRED"]
     print_table(
-        ["ID", "STATUS", "CREATED", "LINES", "COMPLETED", "FAILED", "COST"],
+        ["ID", "STATUS", "CREATED", *counts, "COST"],
         [
             (
                 batch.id,
@@ -43,6 +53,8 @@ def list_batches(
                 batch.request_counts.total,
                 batch.request_counts.completed,
                 batch.request_counts.failed,
+                batch.request_counts.canceled,
+                batch.request_counts.expired,
                 f"${batch.summary.cost:.2f}",
             )
             for batch in batches
@@ -72,7 +84,7 @@ def status(
         ("expired", f"{counts.expired:,}"),
         ("images", f"{summary.images:,}"),
         ("cost", f"${summary.cost:,.4f}"),
-        ("p50, p95", f"{summary.p50_ms} ms, {summary.p95_ms} ms"),
+        ("p50, p95", f"{_ms(summary.p50_ms)}, {_ms(summary.p95_ms)}"),
         *([("retry of", batch.retry_of)] if batch.retry_of else []),
         *((f"line {e.line}", f"{e.code}: {e.message}") for e in errors),
     ]
@@ -119,14 +131,21 @@ def retry_failed(
     Said again, it is the same batch for a day.
     """
     name = f"retry-failed {batch_id}"
-    print_status(
-        ask(
-            url,
-            data_dir,
-            lambda client: client.retry_failed(batch_id, idempotency_key=name),
-        ),
-        json=json,
+    batch = ask(
+        url,
+        data_dir,
+        lambda client: client.retry_failed(batch_id, idempotency_key=name),
     )
+    print_status(batch, json=json)
+    if batch.is_final or batch.status == "cancelling":
+        say(
+            f"it was made before, at {when(batch.created_at)}; what it leaves, "
+            f"`darkroom batch retry-failed {batch.id}` tries"
+        )
+
+
+def _ms(took: int | None) -> str:
+    return "-" if took is None else f"{took} ms"
 
 
 async def _listed(client: "AsyncDarkroom", limit: int) -> list["Batch"]:
