@@ -12,7 +12,7 @@ from service.api.answers import answer
 from service.api.auth import authorized
 from service.api.batch_drafts import BatchDraft, duration_of, hash_of, read_options
 from service.api.batch_lines import JOBS
-from service.api.body import NDJSON, media_type, read_json
+from service.api.body import JSON, NDJSON, media_type, read_json
 from service.api.context import FRONT, Front
 from service.api.ndjson import lines_of
 from service.api.problems import Problem, Refused
@@ -48,8 +48,15 @@ async def create_batch(request: web.Request) -> web.Response:
     """Create a batch of the lines of a file, or of those in the body."""
     key = await authorized(request)
     await limits.count(request, key)
-    if media_type(request) in NDJSON:
+    given = media_type(request)
+    if given in NDJSON:
         return await _from_lines(request, key)
+    if given != JSON:
+        raise InvalidRequest(
+            f"Content-Type must be {JSON}, or application/x-ndjson where the body "
+            "holds the lines",
+            code="unsupported_media_type",
+        )
     return await _from_file(request, key)
 
 

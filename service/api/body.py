@@ -209,8 +209,13 @@ def _why_not(data: bytes, what: str) -> InvalidRequest:
         text = data.decode()
     except UnicodeDecodeError:
         return _not_utf8(what)
-    if data.startswith(_MARKS) or b"\0" in data[:_HEAD]:
+    if data.startswith(_MARKS):
         return _not_utf8(what)
+    if b"\0" in data[:_HEAD]:
+        return InvalidRequest(
+            f"{what} begins with NUL bytes, as UTF-16 has them; it must be UTF-8",
+            code="invalid_encoding",
+        )
     try:
         json.loads(text, parse_int=_finite, parse_float=_finite, parse_constant=_finite)
     except RecursionError:

@@ -40,6 +40,10 @@ async def lines_in(pieces: AsyncIterable[bytes]) -> AsyncIterator[Line]:
         yield line
 
 
+_MARK = b"\xef\xbb\xbf"
+"""What some editors write before the first line; it is no part of that."""
+
+
 class _Splitter:
     def __init__(self) -> None:
         self._begun: list[bytes] = []
@@ -65,6 +69,8 @@ class _Splitter:
 
     def _take(self) -> Iterator[Line]:
         data = b"".join(self._begun).removesuffix(b"\r")
+        if self._number == 1:
+            data = data.removeprefix(_MARK)
         self._begun, self._begun_bytes = [], 0
         if len(data) > LONGEST_LINE:
             raise self._too_long()

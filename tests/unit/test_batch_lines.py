@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from service.api.batch_lines import EDITS, JOBS, BatchLines, written
+from service.api.batch_lines import EDITS, JOBS, BatchLines
 from service.core.errors import InvalidRequest
 from service.intake.spool import Spool
 from service.settings import Limits
@@ -69,7 +69,7 @@ def test_a_line_without_a_model_has_the_batchs_or_the_usual_one():
 def test_a_line_is_written_as_it_is_read(endpoint: str):
     body = {"model": "m", "prompt": "a fox"}
 
-    seen = read(written("x", body, endpoint=endpoint), endpoint=endpoint)
+    seen = read(LINES.write("x", body, endpoint=endpoint), endpoint=endpoint)
 
     assert (seen.custom_id, seen.body) == ("x", body)
 

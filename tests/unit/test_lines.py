@@ -30,6 +30,16 @@ async def test_where_a_text_is_cut_does_not_matter(text: str, cuts: list[int]):
     assert await lines(*pieces) == [(n, d) for n, d in whole if d.strip()]
 
 
+async def test_a_mark_before_the_first_line_is_no_part_of_it():
+    mark = b"\xef\xbb\xbf"
+
+    assert await lines(mark[:2], mark[2:] + b"{}\n", mark + b"{}") == [
+        (1, b"{}"),
+        (2, mark + b"{}"),
+    ]
+    assert await lines(mark + b"\r\n", b"a") == [(2, b"a")]
+
+
 async def test_line_may_be_as_long_as_allowed_and_no_longer():
     longest = b"x" * LONGEST_LINE
 
