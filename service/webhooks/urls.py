@@ -27,6 +27,8 @@ _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]{0,5}))?")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _PORTS = {"https": 443, "http": 80}
 _MOST_PORT = 65_535
+_LEAST_OF_ONES_OWN = 1024
+"""Below it listens what an operator set up as root, and next to none of it is HTTP."""
 _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
 """What IDNA takes for dots besides."""
 
@@ -42,7 +44,10 @@ class Urls:
     def __init__(self, rules: Outbound, *, base_url: str) -> None:
         self._networks = tuple(rules.allowed_networks)
         self._allow_http = rules.allow_http
-        self._own = urlsplit(base_url)
+        own = urlsplit(base_url)
+        named = own.hostname or ""
+        self._own_host = f"[{named}]" if ":" in named else named
+        self._own_port = own.port or _PORTS[own.scheme]
 
     def checked(self, url: str, *, param: str) -> str:
         """Return the URL as it is called: its host in ASCII and lower case.
@@ -65,12 +70,14 @@ class Urls:
         if parts is None or not parts["host"]:
             _refuse("has a host that cannot be read", param)
         port = int(parts["port"] or _PORTS[scheme])
-        host = self._host(parts["host"], port, param)
+        host = self._host(parts["host"], param)
         self._check_port(port, host, param)
+        if self._is_ours(host, port):
+            _refuse_target(param)
         shown = "" if port == _PORTS[scheme] else f":{port}"
         return f"{scheme}://{host}{shown}{rest if rest.startswith('/') else f'/{rest}'}"
 
-    def _host(self, text: str, port: int, param: str) -> str:
+    def _host(self, text: str, param: str) -> str:
         host = unicodedata.normalize("NFKC", text).translate(_DOTS).lower()
         address = _address(host.rstrip("."))
         if address is not None:
@@ -83,27 +90,42 @@ class Urls:
         bare = name.rstrip(".")
         if not all(map(_LABEL.fullmatch, bare.split("."))) or _ends_in_a_number(bare):
             _refuse("has a host that cannot be read", param)
-        is_here = bare == "localhost" or bare.endswith(".localhost")
-        if (is_here and not self._networks) or self._is_ours(bare, port):
+        if _is_here(bare) and not self._networks:
             _refuse_target(param)
         return name
 
     def _check_address(self, address: Address, param: str) -> None:
-        real = unwrapped(address)
-        named = any(real in network for network in self._networks)
+        real, named = unwrapped(address), self._is_let_in(address)
         scoped = isinstance(real, IPv6Address) and real.scope_id is not None
         if scoped or not (named or is_public(real)):
             _refuse_target(param)
 
+    def _is_let_in(self, address: Address) -> bool:
+        return any(unwrapped(address) in network for network in self._networks)
+
     def _is_ours(self, host: str, port: int) -> bool:
-        own_port = self._own.port or _PORTS[self._own.scheme]
-        return host == self._own.hostname and (port == own_port or not self._networks)
+        bare, own = host.rstrip("."), self._own_host
+        same = bare == own or (_is_here(bare) and _is_here(own))
+        return same and (port == self._own_port or not self._networks)
 
     def _check_port(self, port: int, host: str, param: str) -> None:
-        # Where inner networks are let in, the guard alone knows which ports are theirs.
-        if 0 < port <= _MOST_PORT and (port in WEB_PORTS or self._networks):
+        if port in WEB_PORTS:
             return
-        _refuse(f"has a port that {host} is not called at", param, code="url_port")
+        address = _address(host)
+        if address is not None:
+            is_right = self._is_let_in(address)
+        else:
+            # A name may lead inside; the guard alone sees whether this one does.
+            is_right = bool(self._networks) and port >= _LEAST_OF_ONES_OWN
+        if not (is_right and 0 < port <= _MOST_PORT):
+            _refuse(f"has a port that {host} is not called at", param, code="url_port")
+
+
+def _is_here(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = _address(host)
+    return address is not None and unwrapped(address).is_loopback
 
 
 def _address(host: str) -> Address | None:

@@ -115,6 +115,31 @@ async def test_a_url_is_kept_as_it_will_be_called():
     assert kept == called
 
 
+@pytest.mark.parametrize(
+    "own", ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"]
+)
+def test_our_own_url_is_refused_where_its_network_is_let_in_too(own: str):
+    rules = Outbound(
+        allowed_networks=[ip_network("127.0.0.0/8"), ip_network("::1")], allow_http=True
+    )
+    urls = Urls(rules, base_url=own)
+
+    hosts = ("127.0.0.1", "localhost", "localhost.", "a.localhost", "[::1]", "127.1")
+    codes = {code_of(urls, f"http://{host}:8080/") for host in hosts}
+
+    assert codes == {"url_not_allowed"}
+    assert code_of(urls, "http://127.0.0.1:8081/") is None
+
+
+def code_of(urls: Urls, url: str) -> str | None:
+    """Return the code that a URL is refused with; None: it is taken."""
+    try:
+        urls.checked(url, param="url")
+    except InvalidRequest as exc:
+        return exc.code
+    return None
+
+
 async def test_inner_receivers_are_taken_where_the_operator_lets_them_in():
     rules = Outbound(allowed_networks=[ip_network("10.1.0.0/16")], allow_http=True)
     urls = Urls(rules, base_url="http://127.0.0.1:8080")
@@ -123,9 +148,15 @@ async def test_inner_receivers_are_taken_where_the_operator_lets_them_in():
         urls.checked(url, param="url")
         for url in ("http://10.1.2.3:9000/", "http://hooks:9000/", "http://localhost/")
     ]
-    with pytest.raises(InvalidRequest):
-        urls.checked("http://10.2.0.1/", param="url")
+    refused = {
+        "http://10.2.0.1/": "url_not_allowed",
+        "https://hooks.example.com:22/": "url_port",
+        "https://93.184.216.34:9000/": "url_port",
+        "http://10.1.2.3:65536/": "url_port",
+    }
+    codes = {url: code_of(urls, url) for url in refused}
 
+    assert codes == refused
     assert kept == ["http://10.1.2.3:9000/", "http://hooks:9000/", "http://localhost/"]
 
 
