@@ -186,7 +186,11 @@ def cancel_batch(batch: Batch | str) -> Flow[Batch]:
 def retry_failed(
     batch: Batch | str, *, idempotency_key: str | None = None
 ) -> Flow[Batch]:
-    """Submit the lines that failed as another batch."""
+    """Submit the lines that failed as another batch.
+
+    It is `validating` until they are found. Called again, it makes one more, unless
+    both have one `idempotency_key`.
+    """
     path = route("batches", _id_of(batch), "retry-failed")
     headers = named(idempotency_key)
     return asked(Batch, Request(method="POST", path=path, headers=headers))

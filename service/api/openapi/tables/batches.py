@@ -151,13 +151,14 @@ OPERATIONS = (
             Parameter(
                 name="after",
                 schema={"type": "integer", "minimum": 0, "default": 0},
-                text="How many results you have already.",
+                text="How many results you have already; behind the last there is "
+                "nothing, which is no error.",
             ),
             Parameter(
                 name="follow",
                 schema={"enum": ["true", "false"], "default": "false"},
                 text="`true` waits for more until the batch has ended; meanwhile "
-                "blank lines come, now and then.",
+                "blank lines come, now and then. It counts as a stream of events.",
             ),
         ),
         answers={
