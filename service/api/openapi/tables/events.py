@@ -19,7 +19,9 @@ _LAST_EVENT_ID = Parameter(
     name="Last-Event-ID",
     where="header",
     text="The last event that came. What came after it follows, each event once and "
-    "in order, whichever front door tells it. Browsers send it by themselves.",
+    "in order, whichever front door tells it. An `EventSource` sends it by itself, "
+    "but no `Authorization`: in a page, read the answer of `fetch`, or let a server of "
+    "yours stand between.",
 )
 _REFUSES = (*codes.KEY, *codes.QUERY, "invalid_event_id", "too_many_streams")
 _MANNERS = (
