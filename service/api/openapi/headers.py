@@ -58,6 +58,7 @@ OF_A_RATE = (
 OF_A_SUBMISSION = (*OF_A_JOB, "X-Cache", "Idempotent-Replayed", *OF_A_RATE)
 OF_STATUS: Mapping[int, tuple[str, ...]] = {
     401: ("WWW-Authenticate",),
+    409: ("x-should-retry", "Retry-After", "retry-after-ms"),
     429: ("Retry-After", "retry-after-ms"),
     503: ("Retry-After", "retry-after-ms"),
     504: ("x-should-retry", *OF_A_JOB),
