@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.client.bodies import Json
+from service.client.fields import named
 from service.client.holdings import Delivery, Endpoint
 from service.client.steps import (
     Feed,
@@ -23,6 +24,7 @@ def add_endpoint(
     events: Sequence[str] | None = None,
     description: str | None = None,
     secret: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Flow[Endpoint]:
     """Have events sent to a URL; the answer, and it alone, holds the secret.
 
@@ -31,6 +33,8 @@ def add_endpoint(
         events: Types such as `job.succeeded`; None: all but those of progress.
         description: Your own note.
         secret: One that you have already; None: one is made.
+        idempotency_key: Your own name for the call, under which your own tries, too,
+            find the endpoint that the first one made; None: one is made for it.
     """
     body = _body(
         url=url,
@@ -38,8 +42,10 @@ def add_endpoint(
         description=description,
         secret=secret,
     )
-    path = route("endpoints")
-    return asked(Endpoint, Request(method="POST", path=path, body=body, is_once=True))
+    path, headers = route("endpoints"), named(idempotency_key)
+    return asked(
+        Endpoint, Request(method="POST", path=path, headers=headers, body=body)
+    )
 
 
 def endpoint(endpoint_id: str) -> Flow[Endpoint]:

@@ -175,6 +175,20 @@ async def test_a_batch_is_sent_again_under_the_same_name(kind: Any, tmp_path: Pa
     assert [call.body for call in door.calls] == [path.read_bytes()] * 2
 
 
+async def test_an_endpoint_whose_answer_was_lost_is_not_made_twice(kind: Any):
+    made = {"id": "ep_1", "url": "https://a.example/", "secret": "whsec_x"}
+
+    async with (
+        ScriptedDoor(LOST, answer(made, 201)) as door,
+        asker(kind, door.url, "sk_k") as client,
+    ):
+        endpoint = await client.ask("add_endpoint", "https://a.example/")
+
+    assert endpoint.secret == "whsec_x"
+    assert len(door.calls) == 2
+    assert len({call.headers["idempotency-key"] for call in door.calls}) == 1
+
+
 async def test_many_lines_are_on_their_way_a_few_at_a_time(kind: Any):
     prompts = [f"prompt {n}" for n in range(20_000)]
 
