@@ -147,9 +147,9 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else():
 
 
 async def test_batches_are_made_once_and_joined_to_their_prompts():
-    cast = Cast(workers=2, slots=10, latency_ms=50)
+    cast = Cast(workers=2, slots=10, latency_ms=150)
 
-    report = await batches.run(kills.read_prompts(kills.PROMPTS, 60), cast=cast)
+    report = await batches.run(kills.read_prompts(kills.PROMPTS, 160), cast=cast)
 
     assert report.is_good, report.as_table()
 

@@ -227,12 +227,14 @@ async def test_what_the_provider_refuses_is_the_callers_mistake(reselling):
     assert (answer.status, answer.code) == (400, "provider_invalid_request")
 
 
-async def test_a_connection_cut_twice_buys_one_edit(reselling, upstream):
+async def test_a_connection_cut_twice_buys_one_edit(reselling, upstream, redis):
     for count in range(2):
         _, writer = await asyncio.open_connection("127.0.0.1", reselling.port)
         writer.write(_retry(count))
         if count == 0:
             await upstream.called.wait()
+        while not await _has_joined(redis, count):
+            await asyncio.sleep(0.01)
         writer.close()
 
     answer = await _answer(reselling, _retry(2))
@@ -257,6 +259,12 @@ def _retry(count: int) -> bytes:
         "Connection: close",
     )
     return "\r\n".join((*lines, "", "")).encode() + body
+
+
+async def _has_joined(redis: Redis, count: int) -> bool:
+    """Whether a retry of that count is known to wait; an SDK sends none before."""
+    calls = [await redis.hvals(key) for key in await redis.keys("darkroom:calls:*")]
+    return any(call.endswith(f" {count}".encode()) for of in calls for call in of)
 
 
 async def _answer(door: FrontDoor, request: bytes) -> bytes:
