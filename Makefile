@@ -19,8 +19,9 @@ help: ## say what there is
 run: .venv/installed-run ## start everything (make run ARGS="--port 9000")
 	@exec $(BIN)/darkroom up $(ARGS)
 
+# As many files at a time as there are cores; one after the other with ARGS="-n 0".
 test: .venv/installed-test ## run the tests (make test ARGS="-k idempotency")
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/installed-dev ## check format, lint, types and imports
 	$(BIN)/ruff format --check --quiet .

@@ -85,7 +85,7 @@ def test_any_prompt_can_be_drawn(name: str, output_format: str):
     assert check(draw(request, 0)).width == 256
 
 
-@pytest.mark.parametrize("name", PROMPTS.keys() - {"lone surrogate"})
+@pytest.mark.parametrize("name", sorted(PROMPTS.keys() - {"lone surrogate"}))
 def test_a_png_carries_its_prompt_whole(name: str):
     request = replace(REQUEST, prompt=PROMPTS[name])
 
