@@ -77,7 +77,7 @@ async def test_calls_cut_off_twice_make_one_job_and_one_call_upstream():
 async def test_two_hundred_equal_embeds_make_one_call_and_hits_cost_nothing():
     cast = Cast(workers=1, slots=10, latency_ms=500)
 
-    report = await embeds.run(pages=3, visitors=200, later=100, cast=cast)
+    report = await embeds.run(pages=3, visitors=200, later=100, foreseen=60, cast=cast)
 
     assert report.is_good, report.as_table()
 
