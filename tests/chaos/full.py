@@ -21,6 +21,7 @@ from tests.chaos import (
     permits,
     poison,
     quota,
+    repeats,
     resume,
     stock_arq,
     webhooks,
@@ -106,6 +107,13 @@ async def _embeds(_: Wish) -> AsyncIterator[Report]:
 @_named("quota")
 async def _quota(wish: Wish) -> AsyncIterator[Report]:
     yield await quota.run(clients=50, images=1000, seed=wish.seed, cast=_USUAL)
+
+
+@_named("repeats")
+async def _repeats(_: Wish) -> AsyncIterator[Report]:
+    quick = Cast(workers=1, slots=20, latency_ms=50)
+    yield await repeats.crowd(rounds=50, callers=200, cast=quick)
+    yield await repeats.between(rounds=500, cast=quick)
 
 
 @_named("cut")
