@@ -11,7 +11,7 @@ from typing import Any, Self
 from openai import AsyncOpenAI
 
 from tests.chaos import books
-from tests.chaos.doors import Doors, two_doors
+from tests.chaos.doors import Doors, front_doors
 from tests.chaos.report import Report
 from tests.chaos.stage import MODEL, Cast
 from tests.fakes.cutter import Cutter
@@ -25,7 +25,10 @@ _PATIENCE_S = 10
 async def run(*, callers: int, cast: Cast) -> Report:
     """Let so many call at once, each cut off twice."""
     report = Report("cut connections")
-    async with two_doors(cast) as doors, AsyncOpenAI(api_key="each has its own") as sdk:
+    async with (
+        front_doors(cast) as doors,
+        AsyncOpenAI(api_key="each has its own") as sdk,
+    ):
         calls = [await _Call.by(number, doors, sdk) for number in range(callers)]
         begun = time.monotonic()
         urls = await asyncio.gather(*(call.made() for call in calls))

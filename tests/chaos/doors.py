@@ -1,8 +1,8 @@
-"""Two front doors on one Valkey: whoever comes again may come to the other one."""
+"""Front doors on one Valkey: whoever comes again may come to another one."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from service.accounts import Accounts, ApiKey, Grant, Scope
 from service.job_store.pool import redis_pool
 from service.settings import Limits
 from tests.chaos.client import Client
-from tests.chaos.program import reserved_port
+from tests.chaos.program import Program, reserved_port
 from tests.chaos.stage import SECRET, Cast, Stage, on_stage
 
 _START_S = 60
@@ -25,12 +25,12 @@ class Doors:
     """What runs, and a look behind it.
 
     Attributes:
-        urls: Base URLs of both front doors.
+        urls: Base URLs of the front doors; the first is the stage's own.
         accounts: The keys, the ledger and the balances, straight from Valkey.
     """
 
     stage: Stage
-    urls: tuple[str, str]
+    urls: Sequence[str]
     session: aiohttp.ClientSession
     redis: Redis
     accounts: Accounts
@@ -42,8 +42,8 @@ class Doors:
 
 
 @contextlib.asynccontextmanager
-async def two_doors(cast: Cast) -> AsyncIterator[Doors]:
-    """Start everything and a second front door."""
+async def front_doors(cast: Cast, *, count: int = 2) -> AsyncIterator[Doors]:
+    """Start everything, and front doors until there are so many."""
     async with contextlib.AsyncExitStack() as stack:
         stage = await stack.enter_async_context(on_stage(cast))
         session = await stack.enter_async_context(
@@ -54,17 +54,32 @@ async def two_doors(cast: Cast) -> AsyncIterator[Doors]:
         )
         redis = Redis(connection_pool=redis_pool(stage.valkey.url, timeout_s=10))
         stack.push_async_callback(redis.aclose, close_connection_pool=True)
-        port = stack.enter_context(reserved_port())
-        door = stage.program("door2", "service", DARKROOM_PORT=str(port))
-        door.start()
-        second = Client(session, f"http://127.0.0.1:{port}", secret=SECRET)
-        async with asyncio.timeout(_START_S):
-            while (await second.readiness()).status != 200:
-                await asyncio.sleep(_LOOK_S)
+        others = [door(stage, stack, f"door{number}") for number in range(2, count + 1)]
+        for program, _ in others:
+            program.start()
+        urls = (stage.base_url, *(url for _, url in others))
+        await asyncio.gather(*(until_open(session, url) for url in urls))
         yield Doors(
             stage=stage,
-            urls=(stage.base_url, f"http://127.0.0.1:{port}"),
+            urls=urls,
             session=session,
             redis=redis,
             accounts=Accounts(redis, Limits()),
         )
+
+
+def door(
+    stage: Stage, stack: contextlib.AsyncExitStack, name: str, **variables: str
+) -> tuple[Program, str]:
+    """Return another front door, which is not started yet, and its URL."""
+    port = stack.enter_context(reserved_port())
+    made = stage.program(name, "service", DARKROOM_PORT=str(port), **variables)
+    return made, f"http://127.0.0.1:{port}"
+
+
+async def until_open(session: aiohttp.ClientSession, url: str) -> None:
+    """Return when the front door takes jobs."""
+    client = Client(session, url, secret=SECRET)
+    async with asyncio.timeout(_START_S):
+        while (await client.readiness()).status != 200:
+            await asyncio.sleep(_LOOK_S)

@@ -12,7 +12,7 @@ from itertools import cycle, pairwise
 
 import aiohttp
 
-from tests.chaos.doors import Doors, two_doors
+from tests.chaos.doors import Doors, front_doors
 from tests.chaos.report import Report
 from tests.chaos.stage import MODEL, SECRET, Cast
 from tests.fakes.listener import Frame, Heard, listening
@@ -28,14 +28,14 @@ _ACCOUNT = "/v1/events?after=0-0"
 async def run(*, jobs: int, cast: Cast) -> Report:
     """Let as many follow as there are jobs; kill both doors and Valkey on the way."""
     report = Report("followers")
-    async with two_doors(cast) as doors:
+    async with front_doors(cast) as doors:
         secrets = [(await doors.knows("default"))[1] for _ in range(jobs // _EACH + 1)]
         ids = await asyncio.gather(*(_submitted(doors, n) for n in range(jobs)))
         followers = [
-            _Follower(f"/v1/jobs/{job_id}/events", doors, secrets[n // _EACH])
+            Follower(f"/v1/jobs/{job_id}/events", doors, secrets[n // _EACH])
             for n, job_id in enumerate(ids)
         ]
-        whole = _Follower(_ACCOUNT, doors, SECRET)
+        whole = Follower(_ACCOUNT, doors, SECRET)
         async with asyncio.timeout(_PATIENCE_S), asyncio.TaskGroup() as group:
             for follower in followers:
                 group.create_task(follower.follow(lambda ends: ends == 1))
@@ -60,7 +60,7 @@ async def _submitted(doors: Doors, number: int) -> str:
     return await client.submit(f"fox {number}", name=f"fox {number}", model=MODEL)
 
 
-async def _kill(doors: Doors, whole: "_Follower", jobs: int) -> None:
+async def _kill(doors: Doors, whole: "Follower", jobs: int) -> None:
     """Kill one after the other, each when another quarter of the jobs is done."""
     stage = doors.stage
     await whole.heard(jobs // 4)
@@ -76,7 +76,7 @@ def _is_end(frame: Frame) -> bool:
     return frame.data["status"] in {"succeeded", "failed", "canceled", "expired"}
 
 
-class _Follower:
+class Follower:
     """One who follows, and what he was told.
 
     Attributes:

@@ -44,10 +44,15 @@ class Program:
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
     def memory_bytes(self) -> int:
         """Return what it has in memory just now."""
-        assert self._process is not None
-        command = ("ps", "-o", "rss=", "-p", str(self._process.pid))
+        command = ("ps", "-o", "rss=", "-p", str(self.pid))
         return int(subprocess.check_output(command)) * 1024
 
     def kill(self) -> None:

@@ -1,4 +1,4 @@
-"""Everybody spends one quota at once, through two front doors, until it is gone.
+"""Everybody spends one quota at once, through three front doors, until it is gone.
 
 Between the jobs that succeed there are some that fail, some that make fewer images
 than they were asked for, and some that are canceled; of what those give back nothing
@@ -19,7 +19,7 @@ from typing import Any
 from service.accounts import ApiKey
 from service.accounts.usage import Balance
 from tests.chaos import books
-from tests.chaos.doors import Doors, two_doors
+from tests.chaos.doors import Doors, front_doors
 from tests.chaos.program import first_line
 from tests.chaos.report import Report
 from tests.chaos.stage import MODEL, Cast
@@ -110,7 +110,7 @@ class _Spending:
     async def _ask(
         self, turn: int, method: str, path: str, json: Any = None
     ) -> tuple[int, Any, int]:
-        url = f"{self.doors.urls[turn % 2]}{path}"
+        url = f"{self.doors.urls[turn % len(self.doors.urls)]}{path}"
         headers = {"Authorization": f"Bearer {self.secret}"}
         async with self.doors.session.request(
             method, url, json=json, headers=headers
@@ -122,7 +122,7 @@ class _Spending:
 async def run(*, clients: int, images: int, seed: int, cast: Cast) -> Report:
     """Let so many clients share a quota of so many images."""
     report = Report(f"quota, seed {seed}")
-    async with two_doors(cast) as doors:
+    async with front_doors(cast, count=3) as doors:
         key, secret = await doors.knows("default", quota_units=images * _UNITS)
         spending = _Spending(doors, key, secret)
         begun = time.monotonic()

@@ -162,6 +162,7 @@ async def on_stage(
     others: Mapping[str, Sequence[str]] = MappingProxyType({}),
     catalog: str = "",
     settings: Mapping[str, str] = MappingProxyType({}),
+    through: Sequence[str] = (),
 ) -> AsyncIterator[Stage]:
     """Start everything, yield it ready, and leave no process behind.
 
@@ -173,13 +174,14 @@ async def on_stage(
         catalog: What is written behind the usual one; `{name}` stands for an
             upstream's URL.
         settings: Variables of front door and workers, beside the usual ones.
+        through: A program that runs front door and workers, as its arguments say.
     """
     async with contextlib.AsyncExitStack() as stack:
         if folder is None:
             name = tempfile.TemporaryDirectory(prefix="chaos-")
             folder = Path(stack.enter_context(name))
         folder.mkdir(parents=True, exist_ok=True)
-        stage = await _built(stack, cast, folder, settings)
+        stage = await _built(stack, cast, folder, settings, through)
         stage.valkey.start()
         stage.upstream.start()
         urls = await _opened(stage.program, others, folder)
@@ -196,6 +198,7 @@ async def _built(
     cast: Cast,
     folder: Path,
     settings: Mapping[str, str],
+    through: Sequence[str],
 ) -> Stage:
     """Return the stage with nothing on it running; `stack` ends what will."""
     port = stack.enter_context(reserved_port())
@@ -212,8 +215,10 @@ async def _built(
         base_url=base_url,
         valkey=valkey,
         upstream=program("upstream", *_upstream(cast, folder)),
-        door=program("door", "service"),
-        workers=[program(f"worker{i}", "workers") for i in range(cast.workers)],
+        door=program("door", *through, "service"),
+        workers=[
+            program(f"worker{i}", *through, "workers") for i in range(cast.workers)
+        ],
         client=Client(await _session(stack), base_url, secret=SECRET),
         redis=redis,
         program=program,

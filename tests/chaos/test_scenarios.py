@@ -15,6 +15,7 @@ from tests.chaos import (
     permits,
     poison,
     quota,
+    repeats,
     resume,
     stock_arq,
     webhooks,
@@ -77,7 +78,23 @@ async def test_calls_cut_off_twice_make_one_job_and_one_call_upstream():
 async def test_two_hundred_equal_embeds_make_one_call_and_hits_cost_nothing():
     cast = Cast(workers=1, slots=10, latency_ms=500)
 
-    report = await embeds.run(pages=3, visitors=200, later=100, cast=cast)
+    report = await embeds.run(pages=3, visitors=200, later=100, foreseen=60, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_two_hundred_equal_submissions_are_one_job():
+    cast = Cast(workers=1, slots=10, latency_ms=50)
+
+    report = await repeats.crowd(rounds=3, callers=200, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_submission_repeated_behind_the_back_of_a_dead_door_is_the_same_job():
+    cast = Cast(workers=1, slots=10, latency_ms=50)
+
+    report = await repeats.between(rounds=3, cast=cast)
 
     assert report.is_good, report.as_table()
 

@@ -1,0 +1,168 @@
+"""Every scenario at its full size, by the name it is run under.
+
+The tests play the same ones smaller: what holds for forty jobs in a minute is shown
+there, and here for as many as the promise speaks of.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos import (
+    batches,
+    cut,
+    embeds,
+    failover,
+    fairness,
+    followers,
+    freeze,
+    kills,
+    outage,
+    permits,
+    poison,
+    quota,
+    repeats,
+    resume,
+    stock_arq,
+    webhooks,
+)
+from tests.chaos.report import Report
+from tests.chaos.stage import Cast
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the command line says of a run.
+
+    Attributes:
+        folder: Keeps data, ledger and logs; None: a temporary one.
+    """
+
+    seed: int
+    jobs: int
+    prompts: Path
+    folder: Path | None
+
+
+Scenario = Callable[[Wish], AsyncIterator[Report]]
+
+SCENARIOS: dict[str, Scenario] = {}
+
+_USUAL = Cast(workers=2, slots=10, lease_s=15, latency_ms=500)
+
+
+def _named(name: str) -> Callable[[Scenario], Scenario]:
+    def enter(scenario: Scenario) -> Scenario:
+        SCENARIOS[name] = scenario
+        return scenario
+
+    return enter
+
+
+@_named("kills")
+async def _kills(wish: Wish) -> AsyncIterator[Report]:
+    yield await kills.run(
+        kills.read_prompts(wish.prompts, wish.jobs),
+        seed=wish.seed,
+        cast=Cast(workers=4, slots=8, lease_s=15, latency_ms=600),
+        folder=wish.folder,
+    )
+
+
+@_named("fairness")
+async def _fairness(_: Wish) -> AsyncIterator[Report]:
+    for retries in (False, True):
+        yield await fairness.run(crowd=5000, runs=20, retries=retries, cast=_USUAL)
+
+
+@_named("poison")
+async def _poison(_: Wish) -> AsyncIterator[Report]:
+    yield await poison.run(jobs=100, cast=_USUAL)
+
+
+@_named("outage")
+async def _outage(_: Wish) -> AsyncIterator[Report]:
+    busy = Cast(workers=2, slots=25, lease_s=15, latency_ms=3000)
+    yield await outage.run(jobs=200, away_s=60, by="freezing", cast=busy)
+    yield await outage.run(jobs=200, away_s=60, by="killing", cast=busy)
+
+
+@_named("stock-arq")
+async def _stock_arq(_: Wish) -> AsyncIterator[Report]:
+    yield await stock_arq.run(jobs=300, cast=_USUAL)
+
+
+@_named("freeze")
+async def _freeze(_: Wish) -> AsyncIterator[Report]:
+    yield await freeze.run(rounds=3, cast=_USUAL)
+
+
+@_named("embeds")
+async def _embeds(_: Wish) -> AsyncIterator[Report]:
+    yield await embeds.run(
+        pages=20, visitors=200, later=2000, foreseen=2000, hit_p99_ms=10, cast=_USUAL
+    )
+
+
+@_named("quota")
+async def _quota(wish: Wish) -> AsyncIterator[Report]:
+    yield await quota.run(clients=50, images=1000, seed=wish.seed, cast=_USUAL)
+
+
+@_named("repeats")
+async def _repeats(_: Wish) -> AsyncIterator[Report]:
+    quick = Cast(workers=1, slots=20, latency_ms=50)
+    yield await repeats.crowd(rounds=50, callers=200, cast=quick)
+    yield await repeats.between(rounds=500, cast=quick)
+
+
+@_named("cut")
+async def _cut(_: Wish) -> AsyncIterator[Report]:
+    slow = Cast(workers=2, slots=25, latency_ms=3000)
+    yield await cut.run(callers=50, cast=slow)
+
+
+@_named("resume")
+async def _resume(wish: Wish) -> AsyncIterator[Report]:
+    yield await resume.run(
+        jobs=300,
+        every_s=2,
+        takes_ms=(1000, 5000),
+        seed=wish.seed,
+        cast=Cast(workers=4, slots=10, lease_s=4),
+    )
+
+
+@_named("failover")
+async def _failover(_: Wish) -> AsyncIterator[Report]:
+    pair = Cast(workers=2, slots=25, latency_ms=500)
+    yield await failover.run(jobs=600, down_s=60, cast=pair)
+
+
+@_named("permits")
+async def _permits(_: Wish) -> AsyncIterator[Report]:
+    wide = Cast(workers=5, slots=100, latency_ms=200)
+    yield await permits.run(jobs=500, narrow_ms=400, cast=wide)
+
+
+@_named("batches")
+async def _batches(wish: Wish) -> AsyncIterator[Report]:
+    wide = Cast(workers=2, slots=50, latency_ms=200)
+    prompts = kills.read_prompts(wish.prompts, wish.jobs)
+    yield await batches.run(prompts, cast=wide)
+    yield await batches.many(lines=100_000, runs=40, start_ms=100, cast=wide)
+
+
+@_named("followers")
+async def _followers(_: Wish) -> AsyncIterator[Report]:
+    yield await followers.run(jobs=200, cast=_USUAL)
+
+
+@_named("webhooks")
+async def _webhooks(wish: Wish) -> AsyncIterator[Report]:
+    two = Cast(workers=2, slots=10, lease_s=2)
+    yield await webhooks.outage(events=1000, hour_s=20, seed=wish.seed, cast=two)
+    yield await webhooks.between(jobs=5, cast=Cast(workers=1, lease_s=2))
+    yield await webhooks.hanging(
+        good=99, jobs=10, rounds=15, most=1.2, cast=Cast(workers=2)
+    )
