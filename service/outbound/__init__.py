@@ -59,24 +59,34 @@ class Outbound:
 
     Neither cookies nor proxies of the environment are used, and the number of
     connections is left to the callers, who count their calls themselves.
+
+    Args:
+        rules: What strangers' URLs may lead to.
+        resolver: Finds addresses for the names in them; None: the system's.
     """
 
-    def __init__(self, rules: settings.Outbound) -> None:
-        self._rules = rules
+    def __init__(
+        self,
+        rules: settings.Outbound,
+        *,
+        resolver: aiohttp.abc.AbstractResolver | None = None,
+    ) -> None:
+        self._rules, self._resolver = rules, resolver
         self._trusted: aiohttp.ClientSession
         self._guarded: aiohttp.ClientSession
         self._telling: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
         self._trusted = open_session(aiohttp.TCPConnector(limit=0))
-        guard = Guard(tuple(self._rules.allowed_networks))
-        self._guarded = open_session(
-            aiohttp.TCPConnector(limit=0, socket_factory=guard)
-        )
-        self._telling = open_session(
-            aiohttp.TCPConnector(limit=0, socket_factory=guard), traced=False
-        )
+        self._guarded = open_session(self._guarded_connector())
+        self._telling = open_session(self._guarded_connector(), traced=False)
         return self
+
+    def _guarded_connector(self) -> aiohttp.TCPConnector:
+        guard = Guard(tuple(self._rules.allowed_networks))
+        return aiohttp.TCPConnector(
+            limit=0, socket_factory=guard, resolver=self._resolver
+        )
 
     async def __aexit__(
         self,
