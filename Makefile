@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
-.PHONY: help run test check fix bench chaos fuzz clean
+.PHONY: help run test check fix bench chaos soak fuzz clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -38,6 +38,10 @@ bench: .venv/installed-test ## measure side by side with others (make bench ROW=
 
 chaos: .venv/installed-test ## 1,632 prompts while all is being killed (ARGS="--seed 7")
 	@$(BIN)/python -m tests.chaos.drive $(ARGS)
+
+soak: .venv/installed-test ## an hour of calls, and what must not grow (ARGS="--minutes 15")
+	@MODEL_EXAMPLES=2000 $(BIN)/pytest --timeout=0 tests/wire/test_job_store_model.py
+	@$(BIN)/python -m tests.chaos.drive --scenario soak $(ARGS)
 
 fuzz: .venv/installed-test ## send what a document's reader might (ARGS="--examples 500")
 	@$(BIN)/python -m tests.fuzz $(ARGS)

@@ -39,6 +39,7 @@ def main() -> None:
     )
     parser.add_argument("--scenario", choices=SCENARIOS, default="kills")
     parser.add_argument("--jobs", type=int, default=1632)
+    parser.add_argument("--minutes", type=float, default=60, help="of a soak")
     parser.add_argument("--prompts", type=Path, default=kills.PROMPTS)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--folder", type=Path, help="keep data, ledger and logs here")
@@ -47,6 +48,7 @@ def main() -> None:
     wish = Wish(
         seed=arguments.seed,
         jobs=arguments.jobs,
+        minutes=arguments.minutes,
         prompts=arguments.prompts,
         folder=arguments.folder,
     )

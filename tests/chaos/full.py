@@ -23,6 +23,7 @@ from tests.chaos import (
     quota,
     repeats,
     resume,
+    soak,
     stock_arq,
     webhooks,
 )
@@ -35,11 +36,13 @@ class Wish:
     """What the command line says of a run.
 
     Attributes:
+        minutes: How long those take that take as long as one likes.
         folder: Keeps data, ledger and logs; None: a temporary one.
     """
 
     seed: int
     jobs: int
+    minutes: float
     prompts: Path
     folder: Path | None
 
@@ -165,4 +168,16 @@ async def _webhooks(wish: Wish) -> AsyncIterator[Report]:
     yield await webhooks.between(jobs=5, cast=Cast(workers=1, lease_s=2))
     yield await webhooks.hanging(
         good=99, jobs=10, rounds=15, most=1.2, cast=Cast(workers=2)
+    )
+
+
+@_named("soak")
+async def _soak(wish: Wish) -> AsyncIterator[Report]:
+    yield await soak.run(
+        per_s=14,
+        seconds=60 * wish.minutes,
+        forgets=True,
+        seed=wish.seed,
+        cast=Cast(workers=2, slots=20, latency_ms=200),
+        folder=wish.folder,
     )

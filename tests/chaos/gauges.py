@@ -1,0 +1,70 @@
+"""What must not grow, read again and again: of each process, of Redis, of the disk."""
+
+import asyncio
+import json
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from tests.chaos.counted import counts_of
+from tests.chaos.program import Program
+from tests.chaos.stage import Stage
+
+RUNS = ("tests.chaos.counted",)
+"""What front door and workers are run through, so that they count."""
+MARK = "gone"
+"""Kind of the keys by which an owner is told for thirty days that a job was deleted."""
+_LOOK_S = 0.1
+_SCAN = 5000
+_MB = 2**20
+
+Sample = Mapping[str, float]
+
+
+async def keys_by_kind(stage: Stage) -> Counter[str]:
+    """Count all keys by the word behind `darkroom:`."""
+    kinds: Counter[str] = Counter()
+    async for key in stage.redis.scan_iter(count=_SCAN):
+        kinds[key.decode().split(":")[1]] += 1
+    return kinds
+
+
+async def read(stage: Stage) -> Sample:
+    """Read every gauge once; a process that has not counted yet is waited for."""
+    kinds = await keys_by_kind(stage)
+    stored = [path for path in stage.images.rglob("*") if path.is_file()]
+    memory = await stage.redis.info("memory")
+    sample = {
+        "keys": kinds.total() - kinds[MARK],
+        "redis_mb": memory["used_memory"] / _MB,
+        "stored_files": len(stored),
+    }
+    for name, program in _programs(stage):
+        counts = await _counts(stage, program)
+        sample |= {f"{name}_{what}": count for what, count in counts.items()}
+        sample[f"{name}_rss_mb"] = program.memory_bytes() / _MB
+    return sample
+
+
+def _programs(stage: Stage) -> list[tuple[str, Program]]:
+    workers = [(f"worker{n}", worker) for n, worker in enumerate(stage.workers)]
+    return [("door", stage.door), *workers]
+
+
+async def _counts(stage: Stage, program: Program) -> dict[str, int]:
+    file = counts_of(stage.folder, program.pid)
+    async with asyncio.timeout(10):
+        while not file.exists():
+            await asyncio.sleep(_LOOK_S)
+    counts: dict[str, int] = json.loads(file.read_text())
+    return counts
+
+
+def halves(samples: Sequence[Sample], name: str) -> tuple[float, float]:
+    """Return the medians of a gauge over the two halves of all but the first quarter.
+
+    The first quarter is for warming up: connections, caches, arenas of memory.
+    """
+    steady = [sample[name] for sample in samples[len(samples) // 4 :]]
+    middle = len(steady) // 2
+    return statistics.median(steady[:middle]), statistics.median(steady[middle:])
