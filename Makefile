@@ -23,11 +23,12 @@ run: .venv/installed-run ## start everything (make run ARGS="--port 9000")
 test: .venv/installed-test ## run the tests (make test ARGS="-k idempotency")
 	@$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: .venv/installed-dev ## check format, lint, types and imports
+check: .venv/installed-dev ## check format, lint, types, imports and known vulnerabilities
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python .ci/audit.py
 
 fix: .venv/installed-dev ## format, and repair what can be repaired
 	$(BIN)/ruff format .
