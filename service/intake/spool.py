@@ -55,22 +55,23 @@ class Spool:
         return await asyncio.to_thread(self._from_file, start, size)
 
     def close(self) -> None:
-        """Forget everything; again is fine."""
+        """Forget everything, be it on its way to the disk; again is fine."""
         self._closed = True
-        self._buffer.clear()
+        self._buffer = bytearray()  # the old one may be in a thread's hands
         if self._file is not None:
             self._file.close()
 
     def _flush(self) -> None:
+        flushed = self._buffer
         try:
             if self._file is None:
                 self._file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - closed by `close`
-            self._file.write(self._buffer)
+            self._file.write(flushed)
             self._file.flush()
         except OSError as exc:
             raise Unavailable("there is no room for what was sent") from exc
-        self._flushed += len(self._buffer)
-        self._buffer.clear()
+        self._flushed += len(flushed)
+        self._buffer = bytearray()
         if self._closed:  # by somebody who did not wait for this thread
             self._file.close()
 

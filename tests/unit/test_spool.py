@@ -112,3 +112,19 @@ async def test_closing_gives_the_file_back():
     spool.close()
 
     assert open_files() == before
+
+
+@LINUX
+async def test_closing_harms_nothing_that_is_on_its_way_to_the_disk():
+    before, spool = open_files(), Spool()
+    adding = asyncio.create_task(spool.add(bytes(64 * MEGABYTE)))
+    while spool._file is None:
+        await asyncio.sleep(0)
+    adding.cancel()
+
+    spool.close()
+
+    assert spool.size == 0
+    async with asyncio.timeout(10):
+        while open_files() != before:
+            await asyncio.sleep(0.01)
