@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tests.chaos.counted import counts_of
 from tests.chaos.program import Program
@@ -29,15 +31,23 @@ async def keys_by_kind(stage: Stage) -> Counter[str]:
     return kinds
 
 
+def stored_files(stage: Stage) -> int:
+    """Count what lies in the store: files, and folders of single jobs."""
+    found = 0
+    for folder, folders, files in os.walk(stage.images):
+        is_shared = Path(folder) == stage.images
+        found += len(files) + (0 if is_shared else len(folders))
+    return found
+
+
 async def read(stage: Stage) -> Sample:
     """Read every gauge once; a process that has not counted yet is waited for."""
     kinds = await keys_by_kind(stage)
-    stored = [path for path in stage.images.rglob("*") if path.is_file()]
     memory = await stage.redis.info("memory")
     sample = {
         "keys": kinds.total() - kinds[MARK],
         "redis_mb": memory["used_memory"] / _MB,
-        "stored_files": len(stored),
+        "stored_files": stored_files(stage),
     }
     for name, program in _programs(stage):
         counts = await _counts(stage, program)

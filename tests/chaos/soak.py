@@ -153,5 +153,4 @@ async def _until_forgotten(report: Report, stage: Stage) -> None:
 async def _left(stage: Stage) -> Counter[str]:
     kinds = await gauges.keys_by_kind(stage)
     left = Counter({kind: kinds[kind] for kind in _OF_JOBS if kinds[kind]})
-    stored = sum(path.is_file() for path in stage.images.rglob("*"))
-    return left + Counter({"stored files": stored})
+    return left + Counter({"stored files": gauges.stored_files(stage)})
