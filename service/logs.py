@@ -45,7 +45,11 @@ _SECRETS = re.compile(
 _SUSPICIOUS = re.compile(rb"sk_|://|Bearer|sig=|X-Amz-")
 _FIELD_LIMIT = 1_000
 _TRACEBACK_LIMIT = 8_000
-_CONTROL = {c: f"\\x{c:02x}" for c in (*range(32), 127)}
+_CONTROL = {
+    **{c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160))},
+    **{c: f"\\u{c:04x}" for c in (*range(0x2028, 0x202F), *range(0x2066, 0x206A))},
+}
+"""What a terminal obeys, or shows in another order than it stands."""
 _QUIET = ("arq", "asyncio", "aiohttp", "botocore", "boto3", "urllib3", "redis")
 
 

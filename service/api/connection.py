@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.payload import Payload
 
 from service.api.context import TRACE
-from service.api.gate import SERVER, request_id_of
+from service.api.gate import mark, request_id_of
 from service.api.problems import INTERNAL, MALFORMED, Problem
 from service.sockets import cut_off
 
@@ -124,8 +124,7 @@ class Connection(web.RequestHandler):
         request_id = request_id_of(request)
         log.info("request.malformed", request_id=request_id, error=type(exc).__name__)
         response = problem.response(request_id)
-        response.headers["x-request-id"] = request_id
-        response.headers["Server"] = SERVER
+        mark(response, request_id)
         response.force_close()
         return response
 

@@ -143,11 +143,24 @@ class Gate:
         write("request.finished", **fields)
 
 
+def mark(response: web.StreamResponse, request_id: str) -> None:
+    """Write into the headers what even an answer to no request has.
+
+    A browser takes it for nothing but what it says that it is, and nobody on the way
+    keeps it who was not told to.
+    """
+    headers = response.headers
+    headers["x-request-id"] = request_id
+    headers["Server"] = SERVER
+    headers["X-Content-Type-Options"] = "nosniff"
+    if "Cache-Control" not in headers:
+        headers["Cache-Control"] = "no-store"
+
+
 def sign(response: web.StreamResponse, trace: Trace, front: Front) -> None:
     """Write into the headers what every answer has in common."""
     headers = response.headers
-    headers["x-request-id"] = trace.request_id
-    headers["Server"] = SERVER
+    mark(response, trace.request_id)
     if trace.job_id is not None:
         headers["x-job-id"] = trace.job_id
         if "Location" not in headers:

@@ -56,7 +56,7 @@ async def map_models_v2(request: web.Request) -> web.Response:
     return await _mapped(request, read_query(request), described_v2)
 
 
-@routes.get("/v1/models/{name:.+}")
+@routes.get(r"/v1/models/{name:[\s\S]+}")
 async def get_model(request: web.Request) -> web.Response:
     """Show one model by any of its names; a slash may come as %2F."""
     key = await authorized(request)

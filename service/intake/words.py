@@ -8,7 +8,9 @@ from service.core.errors import InvalidRequest
 PROMPT_LIMIT = 32_000
 _USER_LIMIT = 512
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""All but tabs and line ends; the second half begins escape sequences as well."""
+
 _VISIBLE = re.compile(r"[^\s\u00ad\u180e\u200b-\u200f\u2060\ufeff]")
 
 

@@ -1,6 +1,7 @@
 """Somebody who follows events, as a browser would, and notes all that comes."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
@@ -83,7 +84,8 @@ async def _paragraph(content: aiohttp.StreamReader) -> str:
 
 
 def _read(text: str) -> Frame:
-    fields = dict(line.split(": ", 1) for line in text.splitlines() if line[0] != ":")
+    lines = re.split(r"\r\n?|\n", text.rstrip("\n"))  # and nothing else ends a line
+    fields = dict(line.split(": ", 1) for line in lines if line[0] != ":")
     data = fields.get("data")
     return Frame(
         name=fields.get("event", ""),

@@ -49,7 +49,7 @@ class _Shown(NamedTuple):
     is_hit: bool
 
 
-@routes.get("/embed/image:{model:.+}")
+@routes.get(r"/embed/image:{model:[\s\S]+}")
 async def get_image(request: web.Request) -> web.Response:
     """Answer with the image itself, made now if nobody has asked for it before."""
     trace, front = request[TRACE], request.app[FRONT]
