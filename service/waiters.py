@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Self
 
 from redis.asyncio import Redis
@@ -103,12 +104,18 @@ class Waiters:
 
 
 class Pace:
-    """How many jobs become final per second, over about the last minute."""
+    """How many jobs become final per second, over about the last minute.
+
+    Args:
+        clock: Tells monotonic seconds.
+    """
 
     _HALF_LIFE_S = 30.0
 
-    def __init__(self) -> None:
-        self._weight, self._at = 0.0, time.monotonic()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._weight, self._begun = 0.0, clock()
+        self._at = self._begun
 
     def count(self) -> None:
         """Take in one final job."""
@@ -116,14 +123,21 @@ class Pace:
 
     def eta_s(self, position: int) -> int | None:
         """Whole seconds until `position` jobs are through; None: nobody can tell."""
-        per_second = self._weighed() * 0.6931 / self._HALF_LIFE_S
+        weight = self._weighed()
+        # Of a minute that has only begun there is no more than this part to go by.
+        seen = 1 - self._left(self._at - self._begun)
+        per_second = weight * 0.6931 / self._HALF_LIFE_S / max(seen, 0.01)
         # Less than one job in the half-life says nothing about the next.
         if self._weight < 1:
             return None
         return max(1, round(position / per_second))
 
     def _weighed(self) -> float:
-        now = time.monotonic()
+        now = self._clock()
         elapsed, self._at = now - self._at, now
-        self._weight *= 0.5 ** (elapsed / self._HALF_LIFE_S)
+        self._weight *= self._left(elapsed)
         return self._weight
+
+    def _left(self, elapsed_s: float) -> float:
+        """Return what part of its weight a job has after so long."""
+        return float(0.5 ** (elapsed_s / self._HALF_LIFE_S))
