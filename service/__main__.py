@@ -12,6 +12,7 @@ import uvloop
 
 from service import logs
 from service.api.server import open_door
+from service.boot import fit
 from service.catalog_file import LiveCatalog
 from service.core.errors import CatalogError
 from service.hangup import on_hangup
@@ -48,6 +49,9 @@ async def serve(settings: Settings, live: LiveCatalog, sock: socket.socket) -> N
     """Serve until SIGTERM, SIGINT or the death of the parent; then drain.
 
     A second signal ends it at once. SIGHUP reads the catalog anew.
+
+    Raises:
+        ConfigurationError: Redis or the store is not fit for it.
     """
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -61,7 +65,10 @@ async def serve(settings: Settings, live: LiveCatalog, sock: socket.socket) -> N
         loop.add_signal_handler(number, leave)
     on_hangup(reload=live.reload, leave=leave)
     with watch_parent(stop.set):
-        async with open_door(settings, live, sock) as door:
+        async with (
+            fit(settings, leave=stop.set),
+            open_door(settings, live, sock) as door,
+        ):
             await stop.wait()
             await door.drain(hurry=hurry)
 

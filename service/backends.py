@@ -14,6 +14,7 @@ from service.image_store import ImageStore
 from service.image_store.opening import open_image_store
 from service.job_store import JobStore
 from service.job_store.pool import redis_pool
+from service.job_store.replicated import ReplicatedRedis
 from service.settings import Settings
 
 
@@ -37,7 +38,9 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
     are away waits, red in `/readyz`, for them to come.
     """
     async with AsyncExitStack() as stack:
-        redis = Redis(connection_pool=redis_pool(settings.redis_url, timeout_s=2.5))
+        pool = redis_pool(settings.redis_url, timeout_s=2.5)
+        replicated = settings.durability == "replicated"
+        redis = (ReplicatedRedis if replicated else Redis)(connection_pool=pool)
         stack.push_async_callback(redis.aclose, close_connection_pool=True)
         jobs = JobStore(
             redis,

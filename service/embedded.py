@@ -4,8 +4,12 @@
 
 Valkey cannot watch a pipe, so a guardian does it for it. When `up` is gone, even by
 SIGKILL, the guardian waits until front door and workers have drained (they hold the
-write end of a second pipe, the family's) and only then ends the server. Standard
-library alone, because every start waits for this module.
+write end of a second pipe, the family's) and only then ends the server.
+
+The guardian also brings the file to the disk, once a second. Valkey's own `everysec`
+keeps back what it should write while a sync is under way, for up to two seconds and
+with the answers given: who kills it then takes answered jobs with it. Standard library
+alone, because every start waits for this module.
 """
 
 import ctypes
@@ -18,6 +22,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +32,9 @@ _SOCKET_LIMIT = 103 if sys.platform == "darwin" else 107
 """Bytes the kernel allows in the path of a unix socket."""
 _STOP_S = 20.0
 """How long a server may take to flush its append-only file and leave."""
+_SYNC_EVERY_S = 1.0
+"""What a machine that dies may take with it, beside what is being synced."""
+_sync = getattr(os, "fdatasync", os.fsync)  # which macOS has not
 
 
 class EmbeddedError(Exception):
@@ -83,6 +92,21 @@ def ask(path: Path, command: str, *, timeout_s: float = 2.0) -> str | None:
             return None
 
 
+def keeping(*, strict: bool) -> dict[str, str]:
+    """Return the options of a server that forgets nothing when it is killed.
+
+    Each answer follows the write to the file, and with `strict` the sync as well;
+    without, somebody else has to sync, see `stand_guard`.
+    """
+    return {
+        "appendonly": "yes",
+        "appendfsync": "always" if strict else "no",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "hash-max-listpack-value": "4096",
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
     """What a guardian is told; it travels as JSON on its command line.
@@ -93,6 +117,7 @@ class Guard:
         family_fd: Read end of the pipe that ends with the last front door or worker.
         lock_fd: The data folder's lock, which the server holds until it has left.
         grace_s: The family gets no longer than this to drain.
+        strict: Nothing is answered before it is on the disk.
     """
 
     binary: str
@@ -102,6 +127,7 @@ class Guard:
     family_fd: int
     lock_fd: int
     grace_s: float
+    strict: bool
 
     @property
     def command(self) -> list[str]:
@@ -116,19 +142,15 @@ class Guard:
 
     @property
     def server_command(self) -> list[str]:
-        """The command line of the server: no TCP port, everything in the AOF."""
+        """The command line of the server: no TCP port, everything in its file."""
         options = {
             "port": "0",
             "unixsocket": self.socket,
             "unixsocketperm": "700",
             "dir": self.folder,
-            "appendonly": "yes",
-            "appendfsync": "everysec",
-            "save": "",
-            "maxmemory-policy": "noeviction",
-            "hash-max-listpack-value": "4096",
             "daemonize": "no",
             "logfile": "",
+            **keeping(strict=self.strict),
         }
         pairs = ((f"--{name}", value) for name, value in options.items())
         return [self.binary, *(part for pair in pairs for part in pair)]
@@ -145,9 +167,11 @@ def stand_guard(guard: Guard) -> int:
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         pass_fds=(guard.lock_fd, held),
-        preexec_fn=_die_with_guardian,  # noqa: PLW1509 - this process has one thread
+        preexec_fn=_die_with_guardian,  # noqa: PLW1509 - there is one thread as yet
     )
     os.close(held)
+    if not guard.strict:
+        threading.Thread(target=_sync_on, args=(guard, server), daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     ended, _, _ = select.select([alive, guard.parent_fd], [], [])
     if alive not in ended:
@@ -159,6 +183,39 @@ def stand_guard(guard: Guard) -> int:
         server.kill()
         code = server.wait()
     return code if code >= 0 else 128 - code  # as a shell would say it
+
+
+def _sync_on(guard: Guard, server: subprocess.Popen[bytes]) -> None:
+    """Bring what the server wrote to the disk, again and again.
+
+    Where the disk fails, the server is ended: it would answer for what is not there.
+    """
+    while True:
+        time.sleep(_SYNC_EVERY_S)
+        try:
+            for file in Path(guard.folder).glob("appendonlydir/*.incr.aof"):
+                sync_file(file)
+        except OSError as exc:
+            text = f"the append-only file cannot be synced: {exc}"
+            print(text, file=sys.stderr, flush=True)  # noqa: T201 - its log
+            server.terminate()
+            return
+
+
+def sync_file(path: Path) -> None:
+    """Return when what was written to the file is on the disk; a lost file is fine.
+
+    Raises:
+        OSError: It is not.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # the server has rewritten it meanwhile
+        return
+    try:
+        _sync(fd)
+    finally:
+        os.close(fd)
 
 
 def _die_with_guardian() -> None:

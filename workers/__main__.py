@@ -17,6 +17,7 @@ import uvloop
 from arq.connections import ArqRedis
 
 from service import logs
+from service.boot import fit
 from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
 from service.core.errors import CatalogError
@@ -138,6 +139,9 @@ async def serve(settings: Settings, live: LiveCatalog) -> None:
     """Work until SIGTERM, SIGINT or the death of the parent, then drain.
 
     SIGHUP reads the catalog anew.
+
+    Raises:
+        ConfigurationError: Redis or the store is not fit for it.
     """
     async with (
         make_worker(settings, live) as worker,
@@ -153,7 +157,10 @@ async def serve(settings: Settings, live: LiveCatalog) -> None:
             asyncio.get_running_loop().add_signal_handler(signum, drain, signum)
         on_hangup(reload=live.reload, leave=lambda: drain(SIGHUP))
         with watch_parent(lambda: drain(SIGTERM)):
-            async with asyncio.TaskGroup() as group:
+            async with (
+                fit(settings, leave=lambda: drain(SIGTERM)),
+                asyncio.TaskGroup() as group,
+            ):
                 for one in crew:
                     group.create_task(one.async_run())
 

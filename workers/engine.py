@@ -4,9 +4,10 @@
                   --> (drain) --> release       queued again, as if never claimed
                   --> (fenced or canceled)      nothing more to say
 
-Beside the claiming loop run three others: one blocks on the bell, one renews the
-leases, one hears of canceled jobs. Redis may go away for as long as it likes: the
-worker keeps what it has in hand and goes on when Redis is back.
+Beside the claiming loop run four others: one blocks on the bell, one renews the
+leases, one says that the worker lives, one hears of canceled jobs. Redis may go away
+for as long as it likes: the worker keeps what it has in hand and goes on when Redis
+is back.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ _COHORTS = 3
 """Claims it takes to fill a worker: while Redis claims or commits one part of its
 jobs, Python is busy with another, where one large claim would let them take turns."""
 _LAST_WORDS_S = 10
+_PRESENCE_S = 3.0
 
 
 class LeaseWorker(Worker, Generic[E]):
@@ -117,7 +119,12 @@ class LeaseWorker(Worker, Generic[E]):
         async with asyncio.TaskGroup() as group:  # a loop that breaks ends them all
             loops = [
                 group.create_task(loop())
-                for loop in (self._listen, self._heartbeat, self._hear_cancels)
+                for loop in (
+                    self._listen,
+                    self._heartbeat,
+                    self._stay_known,
+                    self._hear_cancels,
+                )
             ]
             await self._claim_loop()
             await self._finish_running()
@@ -269,6 +276,13 @@ class LeaseWorker(Worker, Generic[E]):
                 ):
                     await self._behind.wait()
             self._behind.clear()
+
+    async def _stay_known(self) -> None:
+        """Say that this worker lives, however long its leases are."""
+        while True:
+            await asyncio.sleep(_PRESENCE_S)
+            with contextlib.suppress(RedisError, OSError):
+                await self.leases.announce()
 
     async def _renew(self) -> None:
         """Prolong what is in hand; let go of what is not ours any more."""

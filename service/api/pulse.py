@@ -21,7 +21,8 @@ from service.job_store.listening import end
 log = structlog.get_logger()
 
 _BEAT_S = 5.0
-_STORE_EVERY_S = 60.0
+_STORE_EVERY_S = 10.0
+_STORE_ANSWER_S = 4.0
 _ANSWER_S = 2.8
 
 
@@ -90,10 +91,11 @@ class Pulse:
     async def _look_after_store(self) -> None:
         while True:
             try:
-                await self._images.check()
-            except StoreUnavailable as exc:
+                async with asyncio.timeout(_STORE_ANSWER_S):
+                    await self._images.check()
+            except (StoreUnavailable, TimeoutError) as exc:
                 self._store = "unavailable"
-                log.warning("store.failed", reason=str(exc))
+                log.warning("store.failed", reason=str(exc) or "no answer in time")
             else:
                 self._store = "ok"
             await asyncio.sleep(_STORE_EVERY_S)

@@ -4,13 +4,15 @@ import asyncio
 import os
 import shutil
 import sys
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from redis.asyncio import Redis
 
+from service.boot.flaws import Flaw
+from service.boot.redis import flaws_of as redis_flaws
+from service.boot.redis import name_of as redis_name
+from service.boot.store import flaws_of as store_flaws
 from service.catalog_file import load_catalog
 from service.cli.context import with_redis
 from service.cli.failure import Failure
@@ -18,12 +20,10 @@ from service.cli.findings import Finding, Grade
 from service.cli.provider_checks import provider_findings
 from service.core.errors import CatalogError, StoreUnavailable
 from service.image_store.opening import open_image_store
-from service.job_store import keys
+from service.job_store.fleet import alive
 from service.settings import ConfigurationError, Settings
 
-_WORKER_SILENT_S = 30
 _FULL_MB, _TIGHT_MB = 64, 1024
-_OLDEST = {"redis": (7,), "valkey": (7, 2)}
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
@@ -70,9 +70,10 @@ def _catalog(path: Path) -> Iterator[Finding]:
 
 async def _redis(settings: Settings) -> list[Finding]:
     async def look(redis: Redis) -> list[Finding]:
-        since = time.time() * 1000 - _WORKER_SILENT_S * 1000
-        workers = await redis.zcount(keys.WORKERS, since, "+inf")
-        return [*_server(await redis.info()), _workers(workers)]
+        flaws = await redis_flaws(redis, settings)
+        name = redis_name(await redis.info())
+        well = Finding(Grade.OK, "redis", f"{name}, durability {settings.durability}")
+        return [*_graded(flaws), well, _workers(await alive(redis))]
 
     try:
         return await with_redis(settings, look)
@@ -80,26 +81,10 @@ async def _redis(settings: Settings) -> list[Finding]:
         return [Finding(Grade.FAILURE, "redis", exc.what, exc.remedy)]
 
 
-def _server(info: dict[str, Any]) -> Iterator[Finding]:
-    kind = "valkey" if "valkey_version" in info else "redis"
-    version = str(info[f"{kind}_version"])
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    name = f"{kind.capitalize()} {version}"
-    if numbers < _OLDEST[kind]:
-        remedy = "use Redis 7, Valkey 7.2 or newer"
-        yield Finding(Grade.FAILURE, "redis", f"{name} is too old", remedy)
-    if info.get("role") != "master":
-        remedy = "point DARKROOM_REDIS_URL at the primary"
-        yield Finding(Grade.FAILURE, "redis", "is a replica: no writes", remedy)
-    policy = info.get("maxmemory_policy")
-    if policy != "noeviction":
-        text = f"evicts under memory pressure ({policy}): jobs would be lost"
-        remedy = "set maxmemory-policy noeviction"
-        yield Finding(Grade.FAILURE, "redis", text, remedy)
-    if not info.get("aof_enabled"):
-        text = "keeps no append-only file: a crash loses jobs"
-        yield Finding(Grade.FAILURE, "redis", text, "set appendonly yes")
-    yield Finding(Grade.OK, "redis", name)
+def _graded(flaws: Iterable[Flaw]) -> Iterator[Finding]:
+    for flaw in flaws:
+        grade = Grade.FAILURE if flaw.breaks else Grade.WARNING
+        yield Finding(grade, flaw.subject, flaw.text, flaw.remedy)
 
 
 def _workers(alive: int) -> Finding:
@@ -119,10 +104,11 @@ async def _store(settings: Settings) -> Finding:
     except ConfigurationError as exc:
         return Finding(Grade.FAILURE, "store", str(exc), "set DARKROOM_STORAGE__*")
     try:
-        await images.check()
+        flaws = await store_flaws(images)
     except StoreUnavailable as exc:
         remedy = "mend it, or set DARKROOM_STORAGE__*"
         return Finding(Grade.FAILURE, "store", str(exc), remedy)
     finally:
         await images.close()
-    return Finding(Grade.OK, "store", f"{kind}: takes, returns and deletes")
+    well = Finding(Grade.OK, "store", f"{kind}: takes, returns and deletes")
+    return next(_graded(flaws), well)

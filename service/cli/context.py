@@ -120,10 +120,13 @@ def without_password(url: str) -> str:
     from urllib.parse import urlsplit
 
     parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{parts.username or ''}:***@{host}").geturl()
+    login, _, host = parts.netloc.rpartition("@")
+    user, colon, _ = login.partition(":")
+    if colon:
+        parts = parts._replace(netloc=f"{user}:***@{host}")
+    if "password=" in parts.query:
+        parts = parts._replace(query="***")
+    return url if parts == urlsplit(url) else parts.geturl()
 
 
 def shown_path(path: Path) -> str:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from service.up import Ready
 
 
+Unsafe = Annotated[
+    bool,
+    typer.Option("--unsafe", help="Start even on backends that break promises."),
+]
+
+
 def up(
     port: Annotated[
         int | None,
@@ -21,6 +27,7 @@ def up(
     ] = None,
     data_dir: DataDir = None,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    unsafe: Unsafe = False,
     json: AsJson = False,
 ) -> None:
     """Start everything on this machine: Valkey, the front door and workers.
@@ -32,7 +39,7 @@ def up(
     from service.up import CannotStart
     from service.up import up as run_up
 
-    settings = read_settings(data_dir, port=port)
+    settings = read_settings(data_dir, port=port, unsafe=unsafe or None)
     if "redis_url" in settings.model_fields_set:
         say("note: `up` runs its own Valkey; the Redis of your settings is not used")
     try:
@@ -47,17 +54,19 @@ def up(
         raise Failure("the embedded Valkey went away during the start") from exc
 
 
-def web() -> None:
+def web(unsafe: Unsafe = False) -> None:
     """Run one front-door process in the foreground (`python -m service`)."""
-    _become("service")
+    _become("service", unsafe=unsafe)
 
 
-def worker() -> None:
+def worker(unsafe: Unsafe = False) -> None:
     """Run one worker process in the foreground (`python -m workers`)."""
-    _become("workers")
+    _become("workers", unsafe=unsafe)
 
 
-def _become(module: str) -> None:
+def _become(module: str, *, unsafe: bool) -> None:
+    if unsafe:
+        os.environ["DARKROOM_UNSAFE"] = "true"
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", module])  # noqa: S606 - ours

@@ -29,6 +29,7 @@
   * Unavailable               our own fault; later may work
     * QueueUnavailable
     * StoreUnavailable
+      * StoreRefused          waiting does not help
     * NoRoute                 no worker can call a provider of the model
   * ProviderError             one attempt went wrong upstream
     * ProviderUnavailable     later may work
@@ -261,6 +262,10 @@ class StoreUnavailable(Unavailable):
     """The image store did not do what it was asked; the bytes are not there."""
 
     code = "store_unavailable"
+
+
+class StoreRefused(StoreUnavailable):
+    """It answered that it will not, which nobody but an operator can change."""
 
 
 class NoRoute(Unavailable):

@@ -70,6 +70,14 @@ class ImageStore(Protocol):
         """
         ...
 
+    async def is_public(self) -> bool:
+        """Whether anybody may list the images, or read one, without a signature.
+
+        Raises:
+            StoreUnavailable: The store did not answer.
+        """
+        ...
+
     async def close(self) -> None:
         """Close connections."""
         ...

@@ -95,6 +95,10 @@ class LocalImageStore:
         """See `ImageStore.check`."""
         await prove(self)
 
+    async def is_public(self) -> bool:
+        """See `ImageStore.is_public`; the folder is read by this machine's own."""
+        return False
+
     async def close(self) -> None:
         """Do nothing: no file stays open between calls."""
 

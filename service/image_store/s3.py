@@ -16,13 +16,14 @@ import aiohttp
 from yarl import URL
 
 from service.core.errors import StoreUnavailable
+from service.core.jobs import new_job_id
 from service.core.retries import RetryPolicy
 from service.image_store import SignedUrl
 from service.image_store.bucket import Bucket
 from service.image_store.credentials import CredentialSource
 from service.image_store.keys import checked, is_key, is_prefix
 from service.image_store.proof import prove
-from service.image_store.s3_faults import refused, unreachable
+from service.image_store.s3_faults import PASSING, refused, unreachable
 from service.image_store.s3_signing import signed_headers, signed_url
 
 _RETRIES = RetryPolicy(
@@ -30,7 +31,6 @@ _RETRIES = RetryPolicy(
 )
 _SLICE = 256 * 1024
 _SUCCESS = frozenset({HTTPStatus.OK, HTTPStatus.NO_CONTENT})
-_PASSING = frozenset({429, 500, 502, 503, 504})
 
 
 class _Answer(NamedTuple):
@@ -117,6 +117,17 @@ class S3ImageStore:
         """See `ImageStore.check`."""
         await prove(self)
 
+    async def is_public(self) -> bool:
+        """See `ImageStore.is_public`; asks for a list and for an image."""
+        if await self._reads_unsigned("?list-type=2&max-keys=1"):
+            return True
+        key = f"jobs/{new_job_id()}/0/0"
+        await self.put(key, b"private?", content_type="text/plain")
+        try:
+            return await self._reads_unsigned(key)
+        finally:
+            await self.delete(key)
+
     async def close(self) -> None:
         """Close the connections to the store."""
         await self._http.close()
@@ -169,9 +180,17 @@ class S3ImageStore:
                 answer = _Answer(response.status, await response.read())
         except (aiohttp.ClientError, OSError) as exc:  # its timeouts are OSErrors
             return unreachable(self._bucket, exc)
-        if answer.status in _PASSING:
+        if answer.status in PASSING:
             return refused(self._bucket, *answer)
         return answer
+
+    async def _reads_unsigned(self, target: str) -> bool:
+        url = URL(self._bucket.url + target, encoded=True)
+        try:
+            async with self._http.get(url, allow_redirects=False) as response:
+                return response.status == HTTPStatus.OK
+        except (aiohttp.ClientError, OSError) as exc:
+            raise unreachable(self._bucket, exc) from exc
 
     def _is_missing(self, answer: _Answer) -> bool:
         return (

@@ -5,8 +5,11 @@ The sentences are for operators: they name addresses and settings.
 
 from collections.abc import Mapping
 
-from service.core.errors import StoreUnavailable
+from service.core.errors import StoreRefused, StoreUnavailable
 from service.image_store.bucket import Bucket
+
+PASSING = frozenset({429, 500, 502, 503, 504})
+"""Statuses behind which the same call may succeed later."""
 
 _KEYS = "DARKROOM_STORAGE__ACCESS_KEY_ID and DARKROOM_STORAGE__SECRET_ACCESS_KEY"
 _REGION = (
@@ -41,7 +44,8 @@ def refused(bucket: Bucket, status: int, body: bytes) -> StoreUnavailable:
     """Name the fault behind an answer that is not a success."""
     code = bucket.fault_code(status, body)
     sentence = _SENTENCES.get(code, "the image store answered {status} ({code})")
-    return StoreUnavailable(
+    fault = StoreUnavailable if status in PASSING else StoreRefused
+    return fault(
         sentence.format(
             name=bucket.name,
             region=bucket.region,

@@ -1,16 +1,24 @@
 """Which workers are alive and whom they can call, as it was when last looked."""
 
-import time
 from collections.abc import Iterable
+from datetime import timedelta
 
 from redis.asyncio import Redis
 
 from service.core.catalog import Route
 from service.job_store import keys
 from service.job_store.gates import read_served
+from service.job_store.times import ms, redis_now_ms
 
-_SILENT_MS = 30_000
-"""A worker that has said nothing for so long is taken to be gone."""
+_SILENT = timedelta(seconds=9)
+"""A worker that has said nothing for so long, three times, is taken to be gone."""
+
+
+async def alive(redis: Redis) -> int:
+    """Return how many workers have spoken lately; may raise RedisError."""
+    spoke_since = await redis_now_ms(redis) - ms(_SILENT)
+    workers: int = await redis.zcount(keys.WORKERS, spoke_since, "+inf")
+    return workers
 
 
 class Fleet:
@@ -32,10 +40,9 @@ class Fleet:
         Raises:
             RedisError: Redis is away; what was seen before stays.
         """
-        spoke_since = time.time() * 1000 - _SILENT_MS
         # A worker tells of its providers before it counts itself, and here they are
         # read the other way around: none is seen without those it can call.
-        workers = await self._redis.zcount(keys.WORKERS, spoke_since, "+inf")
+        workers = await alive(self._redis)
         self.served = await read_served(self._redis, tuple(providers))
         self.workers = workers
 

@@ -21,7 +21,7 @@ from service.job_store.listening import end
 from service.job_store.outcomes import Aside, Later, Outcome, attempt_json
 from service.job_store.reports import aside_json, costs, told
 from service.job_store.scripting import Script, script
-from service.job_store.times import ms
+from service.job_store.times import ms, redis_now_ms
 
 log = structlog.get_logger()
 
@@ -79,7 +79,8 @@ class Leases:
     async def announce(self) -> None:
         """Say that this worker lives, and whom it can call."""
         await tell_gates(self._redis, self._gates)
-        await self._redis.zadd(keys.WORKERS, {self._worker: time.time() * 1000})
+        now_ms = await redis_now_ms(self._redis)
+        await self._redis.zadd(keys.WORKERS, {self._worker: now_ms})
 
     async def leave(self) -> None:
         """Strike this worker off."""

@@ -25,6 +25,7 @@ from service.settings.environment import (
     names_of,
     sentence,
 )
+from service.settings.redis_urls import check_redis_url
 from service.settings.sections import (
     TEN_YEARS_S,
     Limits,
@@ -62,7 +63,12 @@ class Settings(BaseSettings):
     )
 
     redis_url: str = "redis://127.0.0.1:6379/0"
-    """`redis://`, `rediss://` or `unix:///path`; Redis 7 or Valkey 7.2 and newer."""
+    """See `service.settings.redis_urls`; Redis 7 or Valkey 7.2 and newer."""
+    durability: Literal["default", "strict", "replicated"] = "default"
+    """What an answer promises: that the process of Redis may die, its whole machine
+    (`appendfsync always`), or its machine for good (a replica has it, too)."""
+    unsafe: bool = False
+    """Start even on a Redis or a bucket that breaks promises; see `service.boot`."""
     data_dir: Path = Path(".darkroom")
     catalog_file: Path = PACKAGED_CATALOG
     host: str = "127.0.0.1"
@@ -97,14 +103,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _names_a_redis(cls, url: str) -> str:
-        parts = urlsplit(url)
-        database = parts.path.strip("/")
-        if parts.scheme == "unix" and database:
-            return url
-        if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
-            raise ValueError("must be redis://host, rediss://host or unix:///path")
-        if parts.port == 0 or not (database or "0").isdecimal():
-            raise ValueError("needs a port and a database that are numbers")
+        check_redis_url(url)
         return url
 
     @field_validator("public_url")

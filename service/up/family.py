@@ -75,6 +75,7 @@ class Family:
             family_fd=family_read,
             lock_fd=lock_fd,
             grace_s=self._drain_s,
+            strict=self._settings.durability == "strict",
         )
         env = {
             **os.environ,
@@ -82,6 +83,7 @@ class Family:
             "DARKROOM_REDIS_URL": self.redis_url,
             "DARKROOM_DATA_DIR": os.fspath(self._folder),
             "DARKROOM_PORT": str(port),
+            "DARKROOM_UNSAFE": str(self._settings.unsafe).lower(),
         }
 
         def child(name: str, command: list[str], fds: tuple[int, ...]) -> Child:

