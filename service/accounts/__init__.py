@@ -5,7 +5,6 @@ takes the same time whatever of a guess is right. What a process has read of a k
 it believes for five seconds, a revocation included.
 """
 
-import asyncio
 import base64
 import hashlib
 import re
@@ -14,15 +13,16 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from service.accounts.apikey import ApiKey, Grant, Scope, read_record, to_record
 from service.accounts.links import link_secret
+from service.accounts.load import Loads
 from service.accounts.rate import Allowance, Rate, RateExceeded
 from service.accounts.usage import Balance, DayUsage, read_balance, read_usage
+from service.accounts.waiting import within
 from service.core.errors import QueueUnavailable, Unauthenticated
 from service.settings import ConfigurationError, Limits
 
@@ -44,7 +44,6 @@ _FORM = re.compile(r"[!-~]{1,256}")
 _TRUST_S = 5.0
 _MOST_KNOWN = 10_000
 _MOST_UNKNOWN = 1_000
-_ANSWER_BUDGET_S = 2.8
 
 _T = TypeVar("_T")
 
@@ -59,6 +58,7 @@ class Accounts:
     def __init__(self, redis: Redis, limits: Limits) -> None:
         self._redis, self._limits = redis, limits
         self._rate = Rate(redis)
+        self.loads = Loads(redis, self.list)
         self._write = redis.register_script(_WRITE)
         self._known: dict[str, tuple[ApiKey, float]] = {}
         self._unknown: dict[str, float] = {}
@@ -96,7 +96,7 @@ class Accounts:
         """
         digest = self._digests.get(key_id)
         if digest is None:
-            found = await _within(self._redis.hget(_ALL_KEYS, key_id))
+            found = await within(self._redis.hget(_ALL_KEYS, key_id))
             if found is None:
                 raise Unauthenticated("this API key is not known")
             digest = found.decode()
@@ -106,7 +106,7 @@ class Accounts:
     async def link_secret(self) -> bytes:
         """Return the secret that signs embed links, the same for all front doors."""
         if self._link_secret is None:
-            self._link_secret = await _within(link_secret(self._redis))
+            self._link_secret = await within(link_secret(self._redis))
         return self._link_secret
 
     async def take(self, key: ApiKey) -> Allowance | None:
@@ -117,7 +117,7 @@ class Accounts:
         """
         if key.requests_per_minute is None:
             return None
-        allowance: Allowance = await _within(
+        allowance: Allowance = await within(
             self._rate.take(key.id, per_minute=key.requests_per_minute)
         )
         return allowance
@@ -126,23 +126,23 @@ class Accounts:
         self, account: str, first_day: date, last_day: date
     ) -> Sequence[DayUsage]:
         """Return what the account's keys used, both days included, by day and key."""
-        rows: Sequence[DayUsage] = await _within(
+        rows: Sequence[DayUsage] = await within(
             read_usage(self._redis, account, first_day, last_day)
         )
         return rows
 
     async def balance(self, key: ApiKey) -> Balance:
         """Return what the key has reserved and used of this month's quota."""
-        balance: Balance = await _within(read_balance(self._redis, key))
+        balance: Balance = await within(read_balance(self._redis, key))
         return balance
 
     async def list(self) -> list[ApiKey]:
         """Return all keys, oldest first, revoked and expired ones too."""
-        digests = await _within(self._redis.hvals(_ALL_KEYS))
+        digests = await within(self._redis.hvals(_ALL_KEYS))
         async with self._redis.pipeline(transaction=False) as pipe:
             for digest in digests:
                 pipe.hgetall(_record(digest.decode()))
-            records = await _within(pipe.execute())
+            records = await within(pipe.execute())
         keys = [read_record(record, self._limits) for record in records]
         return sorted(keys, key=lambda key: (key.created_at, key.id))
 
@@ -151,12 +151,12 @@ class Accounts:
 
         Twice is the same as once.
         """
-        digest = await _within(self._redis.hget(_ALL_KEYS, key_id))
+        digest = await within(self._redis.hget(_ALL_KEYS, key_id))
         if digest is None:
             return None
         record = _record(digest.decode())
         now_ms = str(int(time.time() * 1000))
-        await _within(self._redis.hsetnx(record, "revoked_ms", now_ms))
+        await within(self._redis.hsetnx(record, "revoked_ms", now_ms))
         self._known.pop(digest.decode(), None)
         return await self._read(record)
 
@@ -164,7 +164,7 @@ class Accounts:
         digest, now = _digest(secret), datetime.now(UTC)
         key_id = "key_" + secrets.token_hex(8)
         fields = to_record(grant, key_id=key_id, created_at=now)
-        await _within(
+        await within(
             self._write(
                 keys=[_record(digest), _ALL_KEYS],
                 args=[digest, *(part for pair in fields.items() for part in pair)],
@@ -194,7 +194,7 @@ class Accounts:
         return key
 
     async def _read(self, record: str) -> ApiKey | None:
-        stored = await _within(self._redis.hgetall(record))
+        stored = await within(self._redis.hgetall(record))
         return read_record(stored, self._limits) if stored else None
 
 
@@ -236,11 +236,3 @@ def _digest(secret: str) -> str:
 
 def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-async def _within(work: Any) -> Any:
-    try:
-        async with asyncio.timeout(_ANSWER_BUDGET_S):
-            return await work
-    except (RedisError, OSError) as exc:
-        raise QueueUnavailable("the queue is not available") from exc

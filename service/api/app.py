@@ -13,6 +13,7 @@ from service.api import (
     around,
     batch_creation,
     batches,
+    dashboard,
     deliveries,
     endpoints,
     event_streams,
@@ -57,6 +58,7 @@ _PARTS = (
     endpoints,
     deliveries,
     documents,
+    dashboard,
 )
 """The modules that have routes."""
 
@@ -88,6 +90,7 @@ def make_app(
 
     app = web.Application()
     app[documents.DOCUMENTS] = documents.Documents(settings.base_url)
+    dashboard.prepare(app)
     app.cleanup_ctx.append(front)
     for part in _PARTS:
         app.add_routes(part.routes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from service.accounts import ApiKey
+from service.accounts.sessions import Sessions
 from service.api.derivatives import Derivatives
 from service.api.problems import Problem
 from service.api.pulse import Pulse
@@ -37,6 +38,7 @@ class Front:
     settings: Settings
     live: LiveCatalog
     backends: Backends
+    sessions: Sessions
     fleet: Fleet
     waiters: Waiters
     partials: Partials

@@ -79,7 +79,15 @@ async def follow_batch(request: web.Request) -> web.StreamResponse:
 @routes.get("/v1/events")
 async def follow_account(request: web.Request) -> web.StreamResponse:
     """Tell what happens to all jobs, batches and endpoints of the account."""
-    key = await authorized(request)
+    return await follow_all(request, await authorized(request))
+
+
+async def follow_all(request: web.Request, key: ApiKey) -> web.StreamResponse:
+    """Tell what happens in the key's account, wherever that was asked for.
+
+    Raises:
+        RequestError: What the query says is wrong, or the key follows enough already.
+    """
     refuse_unknown(request, "after", "types")
     interest = Interest(key.account, types=_types(request))
     front, place = request.app[FRONT], _place(request)

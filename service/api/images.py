@@ -3,10 +3,12 @@
 import functools
 import re
 import time
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import web
 
+from service.accounts import ApiKey
 from service.api import limits
 from service.api.auth import authorized
 from service.api.context import FRONT, TRACE
@@ -37,6 +39,23 @@ async def get_image(request: web.Request) -> web.Response:
     one that has to be made counts as a submission does.
     """
     key = await authorized(request)
+    count = functools.partial(limits.count, request, key)
+    return await show_image(request, key, before=count)
+
+
+async def show_image(
+    request: web.Request, key: ApiKey, *, before: Callable[[], Awaitable[None]]
+) -> web.Response:
+    """Serve the image that the path and query name.
+
+    Args:
+        request: As it came.
+        key: Whose it is.
+        before: Called before a copy is made, and may refuse it.
+
+    Raises:
+        ServiceError: See `Derivatives.get`; or there is no such image.
+    """
     shape = _shape(request)
     front = request.app[FRONT]
     backends = front.backends
@@ -44,8 +63,7 @@ async def get_image(request: web.Request) -> web.Response:
     job = await backends.jobs.get(job_id, account=key.account)
     request[TRACE].job_id = job.id
     image = _find(job, request.match_info["index"])
-    count = functools.partial(limits.count, request, key)
-    shown = await front.derivatives.get(job, image, shape, before=count)
+    shown = await front.derivatives.get(job, image, shape, before=before)
     request[TRACE].headers["x-image-width"] = str(shown.width)
     if isinstance(backends.images, LocalImageStore):
         headers = {"Cache-Control": _KEPT}

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+from service.accounts.sessions import Sessions
 from service.api import files
 from service.api.batch_lines import BatchLines
 from service.api.context import Front
@@ -59,6 +60,7 @@ async def open_front(
             settings=settings,
             live=live,
             backends=backends,
+            sessions=Sessions(backends.redis, backends.accounts),
             fleet=fleet,
             waiters=await opened(Waiters(backends.redis, backends.jobs)),
             partials=await opened(Partials(backends.redis)),

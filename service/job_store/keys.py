@@ -82,6 +82,7 @@
     darkroom:feed                     zset    batches whose lines are to be read, or
                                               some to be submitted, by when to look
     darkroom:key:{sha256}             hash    an API key; all: darkroom:keys
+    darkroom:session:{sha256}         text    key id; see service.accounts.sessions
     darkroom:secret:embed             bytes   what signs embed links
     darkroom:rate:{key id}            us      when its next submission is due (GCRA)
     darkroom:calls:{key id}:{content} hash    calls without an answer, for SDK retries

@@ -1,0 +1,35 @@
+"""The dashboard at `/ui`: pages that do what the API does, for who has signed in.
+
+To add a page: a module with `pages = Pages()`, a template, a line in `nav.py`, and a
+line here.
+"""
+
+from weakref import WeakValueDictionary
+
+from aiohttp import web
+
+from service.api.dashboard import (
+    job,
+    jobs,
+    live,
+    pictures,
+    session,
+    static_files,
+)
+from service.api.dashboard.activity import Activity
+from service.api.dashboard.live import ACTIVITY
+from service.api.dashboard.pictures import TURNS
+
+_PAGES = (session, live, pictures, jobs, job)
+
+routes = [
+    *static_files.routes,
+    *session.routes,
+    *(route for module in _PAGES for route in module.pages.routes),
+]
+
+
+def prepare(app: web.Application) -> None:
+    """Give the pages what they remember while the front door runs."""
+    app[ACTIVITY] = Activity()
+    app[TURNS] = WeakValueDictionary()
