@@ -16,7 +16,7 @@ from tests.chaos.client import Client
 from tests.chaos.program import Program, reserved_port
 from tests.chaos.stage import SECRET, Cast, Stage, on_stage
 
-_START_S = 60
+_START_S = 120
 _LOOK_S = 0.05
 
 

@@ -17,12 +17,15 @@ from tests.chaos import (
     followers,
     freeze,
     kills,
+    mixed,
     outage,
+    overload,
     permits,
     poison,
     quota,
     repeats,
     resume,
+    rush,
     soak,
     stock_arq,
     webhooks,
@@ -109,14 +112,22 @@ async def _embeds(_: Wish) -> AsyncIterator[Report]:
 
 @_named("quota")
 async def _quota(wish: Wish) -> AsyncIterator[Report]:
+    slow = Cast(workers=2, slots=10, latency_ms=1000)
+    yield await rush.run(images=1000, clients=50, each=100, cast=slow)
     yield await quota.run(clients=50, images=1000, seed=wish.seed, cast=_USUAL)
+    yield await mixed.run(
+        operations=10_000,
+        killed_every=100,
+        seed=wish.seed,
+        cast=Cast(workers=3, slots=20, lease_s=3, latency_ms=100),
+    )
 
 
 @_named("repeats")
 async def _repeats(_: Wish) -> AsyncIterator[Report]:
     quick = Cast(workers=1, slots=20, latency_ms=50)
     yield await repeats.crowd(rounds=50, callers=200, cast=quick)
-    yield await repeats.between(rounds=500, cast=quick)
+    yield await repeats.between(rounds=500, abreast=8, cast=quick)
 
 
 @_named("cut")
@@ -181,3 +192,9 @@ async def _soak(wish: Wish) -> AsyncIterator[Report]:
         cast=Cast(workers=2, slots=20, latency_ms=200),
         folder=wish.folder,
     )
+
+
+@_named("overload")
+async def _overload(_: Wish) -> AsyncIterator[Report]:
+    few = Cast(workers=2, slots=5, latency_ms=1000)
+    yield await overload.run(seconds=60, loud=100, others=4, most_queued=60, cast=few)

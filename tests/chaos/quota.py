@@ -126,7 +126,7 @@ async def run(*, clients: int, images: int, seed: int, cast: Cast) -> Report:
         key, secret = await doors.knows("default", quota_units=images * _UNITS)
         spending = _Spending(doors, key, secret)
         begun = time.monotonic()
-        async with _beside(spending.look(), _misbehave(doors)):
+        async with beside(spending.look(), misbehave(doors)):
             await asyncio.gather(
                 *(spending.spend(i, random.Random(seed + i)) for i in range(clients))
             )
@@ -180,7 +180,7 @@ async def _settle(report: Report, spending: _Spending, images: int) -> None:
     report.expect_none("told_to_wait_too_long", spending.too_patient)
 
 
-async def _misbehave(doors: Doors) -> None:
+async def misbehave(doors: Doors) -> None:
     """Let a call upstream go wrong now and then, until canceled."""
     log = doors.stage.folder / "upstream.log"
     origin = (await asyncio.to_thread(first_line, log)).removesuffix("/v1")
@@ -194,7 +194,7 @@ async def _misbehave(doors: Doors) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _beside(*endless: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def beside(*endless: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run coroutines while the context is open; whatever they raise is raised."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(coroutine) for coroutine in endless]

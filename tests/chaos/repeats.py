@@ -7,6 +7,7 @@ door has not been told yet. Whoever says it again, elsewhere, must get that very
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -80,40 +81,46 @@ async def _say(
         return _Answer(answer.status, await answer.json(), is_replay)
 
 
-async def between(*, rounds: int, cast: Cast) -> Report:
-    """Kill a door `rounds` times between Redis's answer and its own; say it again."""
+async def between(*, rounds: int, abreast: int, cast: Cast) -> Report:
+    """Kill doors between Redis's answer and their own; say everything again.
+
+    Args:
+        rounds: How many submissions are to be interrupted at that very moment.
+        abreast: How many are said at once; what they share is cut off with them.
+        cast: Who plays.
+    """
     report = Report("doors killed between the step and the answer")
     async with contextlib.AsyncExitStack() as stack:
         doors = await stack.enter_async_context(front_doors(cast, count=1))
         victims = [await _Victim.by(doors, stack, f"victim{n}") for n in range(2)]
         gone = [victim.open() for victim in victims]
-        answered, again = list[int](), list[_Answer]()
-        for number in range(rounds):
-            turn = number % len(victims)
-            await gone[turn]
-            prompt = f"brink {number}."
-            answered += await victims[turn].take_along(prompt)
-            gone[turn] = victims[turn].open()
-            again.append(await _say(doors.session, doors.stage.base_url, prompt))
+        taken, kills, names, again = 0, 0, list[str](), list[_Answer]()
+        while taken < rounds:
+            said = [f"brink {kills} {n}." for n in range(abreast)]
+            await gone[kills % 2]
+            taken += await victims[kills % 2].take_along(said)
+            gone[kills % 2] = victims[kills % 2].open()
+            for name in said:
+                again.append(await _say(doors.session, doors.stage.base_url, name))
+            names += said
+            kills += 1
         await asyncio.gather(*gone)
         ids = {answer.body.get("id") for answer in again}
         finals = [await doors.stage.client.final(job_id) for job_id in ids]
         listed = [job["id"] async for job in doors.stage.client.jobs()]
         calls = len(books.calls(doors.stage.ledger))
-    report.note(rounds=rounds, jobs=len(listed), calls=calls)
-    report.note(extra=len(listed) - rounds)
-    report.expect_none("answered_by_the_dead", answered)
+    report.note(rounds=taken, kills=kills, submissions=len(names), jobs=len(listed))
+    report.note(calls=calls, extra=len(listed) - len(names))
     report.expect_none(
         "made_anew", [answer for answer in again if not answer.is_replay]
     )
     report.expect_none(
         "not_made", [job["id"] for job in finals if job["status"] != "succeeded"]
     )
-    report.expect(
-        that=len(ids) == rounds and set(listed) == ids,
-        otherwise=f"{len(listed)} jobs, {len(ids)} ids of {rounds} submissions",
-    )
-    report.expect(that=calls == rounds, otherwise=f"{calls} calls for {rounds} jobs")
+    for what, count in (("ids", len(ids)), ("jobs", len(listed)), ("calls", calls)):
+        report.expect(
+            that=count == len(names), otherwise=f"{count} {what} for {len(names)} names"
+        )
     return report
 
 
@@ -140,14 +147,29 @@ class _Victim:
         self._program.start()
         return asyncio.create_task(until_open(self._session, self._url))
 
-    async def take_along(self, prompt: str) -> list[int]:
-        """Submit, and die as soon as Redis has it; return what was answered anyway."""
-        self._brink.stop(at=lambda step: prompt.encode() in step, behind=True)
-        saying = asyncio.create_task(_say(self._session, self._url, prompt))
+    async def take_along(self, names: Sequence[str]) -> int:
+        """Submit under these names, and die behind the step that holds the last.
+
+        Returns how many that step held.
+        """
+        sent, last = set[str](), set[str]()
+
+        def is_last(step: bytes) -> bool:
+            last.clear()
+            last.update(name for name in names if name.encode() in step)
+            sent.update(last)
+            return bool(last) and len(sent) == len(names)
+
+        self._brink.stop(at=is_last, behind=True)
+        said = [
+            asyncio.create_task(_say(self._session, self._url, name)) for name in names
+        ]
         async with asyncio.timeout(_PATIENCE_S):
             await self._brink.reached.wait()
         self._program.kill()
+        taken = len(last)
         self._brink.go_on()
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-            return [(await saying).status]
-        return []
+        answers = await asyncio.gather(*said, return_exceptions=True)
+        answered = [answer for answer in answers if isinstance(answer, _Answer)]
+        assert len(answered) <= len(names) - taken, answered
+        return taken

@@ -11,12 +11,14 @@ from tests.chaos import (
     followers,
     freeze,
     kills,
+    mixed,
     outage,
     permits,
     poison,
     quota,
     repeats,
     resume,
+    rush,
     stock_arq,
     webhooks,
 )
@@ -94,7 +96,7 @@ async def test_two_hundred_equal_submissions_are_one_job():
 async def test_a_submission_repeated_behind_the_back_of_a_dead_door_is_the_same_job():
     cast = Cast(workers=1, slots=10, latency_ms=50)
 
-    report = await repeats.between(rounds=3, cast=cast)
+    report = await repeats.between(rounds=10, abreast=4, cast=cast)
 
     assert report.is_good, report.as_table()
 
@@ -103,6 +105,22 @@ async def test_a_quota_shared_by_many_is_spent_to_the_last_unit_and_no_further()
     cast = Cast(workers=2, slots=10, latency_ms=100)
 
     report = await quota.run(clients=50, images=200, seed=7, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_a_rush_is_granted_exactly_what_there_is():
+    cast = Cast(workers=2, slots=20, latency_ms=1000)
+
+    report = await rush.run(images=80, clients=20, each=10, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_no_mixture_of_deeds_and_deaths_makes_a_quota_drift():
+    cast = Cast(workers=2, slots=20, lease_s=2, latency_ms=100)
+
+    report = await mixed.run(operations=250, killed_every=50, seed=7, cast=cast)
 
     assert report.is_good, report.as_table()
 
