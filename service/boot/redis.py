@@ -31,10 +31,11 @@ async def look_at_redis(settings: Settings) -> Sequence[Flaw] | None:
     async with Redis.from_pool(pool) as redis:
         try:
             return await flaws_of(redis, settings)
-        except AuthenticationError:
-            remedy = "check user and password in DARKROOM_REDIS_URL"
-            return [_flaw(text="does not let us in", remedy=remedy)]
         except (RedisError, OSError) as exc:
+            # While it connects, redis-py tells of a refusal as of a lost connection.
+            if AuthenticationError in {type(exc), type(exc.__cause__)}:
+                remedy = "check user and password in DARKROOM_REDIS_URL"
+                return [_flaw(text="does not let us in", remedy=remedy)]
             if is_away(exc):
                 return None
             remedy = "check DARKROOM_REDIS_URL, and what its user is allowed"
