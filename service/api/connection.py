@@ -17,7 +17,7 @@ from aiohttp.payload import Payload
 from service.api.context import TRACE
 from service.api.gate import mark, request_id_of
 from service.api.problems import INTERNAL, MALFORMED, Problem
-from service.sockets import cut_off
+from service.sockets import cut_off, hold_at_most
 
 log = structlog.get_logger()
 
@@ -32,6 +32,10 @@ _TOO_LONG = Problem(
 
 SLICE = 65_536
 """aiohttp waits for the caller to take what was written beyond so many bytes."""
+
+_KERNEL_BYTES = 262_144
+"""What the kernel takes from us for a caller who takes nothing; Linux doubles it. By
+itself it would grow to 4 MB, which hundreds who do not read could fill at once."""
 
 
 class Connection(web.RequestHandler):
@@ -52,6 +56,7 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         if self.transport is not None:
             self.transport.set_write_buffer_limits(high=0)
+            hold_at_most(self.transport, _KERNEL_BYTES)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell who wants to know; aiohttp tells only readers, and whoever drains.

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import select
 import socket
 from pathlib import Path
@@ -125,6 +126,21 @@ async def test_caller_who_takes_nothing_of_an_answer_is_cut_off(
         cut = await is_cut_off(sock, within_s=5)
 
     assert cut
+
+
+async def test_caller_who_takes_nothing_makes_the_kernel_hold_little(
+    hasty: FrontDoor,
+):
+    with await begun(hasty.port, PIPELINED) as sock:
+        await is_cut_off(sock, within_s=5)
+        async with (
+            aiohttp.ClientSession(hasty.url) as http,
+            http.get("/metrics", headers=KEY) as answer,
+        ):
+            page = await answer.text()
+
+    [count] = re.findall(r'_count{.*route="/openapi.json".*} ([0-9.]+)', page)
+    assert float(count) <= 3  # of sixty, with 0.4 MB each
 
 
 async def test_caller_who_takes_little_at_a_time_gets_all(hasty: FrontDoor):
