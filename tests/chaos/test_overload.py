@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos import overload
+from tests.chaos import overload, slow_clients
 from tests.chaos.stage import Cast
 
 pytestmark = pytest.mark.slow
@@ -15,3 +15,11 @@ async def test_ten_times_too_much_is_refused_at_once_and_shared_fairly():
 
     assert report.is_good, report.as_table()
     assert report.figures["asked_per_s"] > 10 * report.figures["capacity_per_s"]
+
+
+async def test_callers_who_take_their_time_are_not_felt_and_leave_nothing():
+    cast = Cast(workers=1, slots=2, latency_ms=50)
+
+    report = await slow_clients.run(each=60, seconds=2, most=4, cast=cast)
+
+    assert report.is_good, report.as_table()
