@@ -145,27 +145,6 @@ async def test_a_stream_can_be_taken_up_before_its_first_event(door: FrontDoor):
     assert missed.name == "job.queued"
 
 
-@pytest.mark.parametrize(
-    "last_id",
-    ["x", "1-2-3", "-1", "9" * 30 + "-0", None],
-    ids=["word", "three", "negative", "huge", "nobodys"],
-)
-async def test_what_is_no_event_of_the_account_is_refused(
-    door: FrontDoor, redis: Redis, last_id: str | None
-):
-    job = await door.submit()
-    [(first, _)] = await redis.xrange(STREAM, count=1)
-    nobodys = f"{int(first.split(b'-')[0]) - 1}-7"
-
-    refused = [
-        await door.get(path, Last_Event_ID=last_id or nobodys)
-        for path in (of(job), ALL)
-    ]
-
-    assert [answer.status for answer in refused] == [400, 400]
-    assert [answer.code for answer in refused] == ["invalid_event_id"] * 2
-
-
 async def test_an_event_of_another_account_is_refused(door: FrontDoor):
     _, other = await door.knows("other")
     await door.post("/v1/jobs", {"model": "test/test", "prompt": "a"}, secret=other)

@@ -4,10 +4,8 @@ import asyncio
 import hashlib
 import time
 
-import pytest
-
 from service.settings import Storage
-from tests.fakes.door import FrontDoor, front_door, raw
+from tests.fakes.door import FrontDoor, front_door
 from tests.fakes.worker import FakeWorker
 
 ROUTE = "/v1/images/generations"
@@ -117,23 +115,3 @@ async def test_signed_url_of_what_is_gone_is_not_found(
     looks = [await door.call(m, url, secret=None) for m in ("GET", "HEAD")]
 
     assert [look.status for look in looks] == [404, 404]
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "../secret",
-        "..%2fsecret",
-        "%252e%252e/secret",
-        "jobs/%00",
-        "a" * 5000,
-        ".hidden",
-    ],
-)
-async def test_image_path_leads_nowhere_else(door: FrontDoor, path: str):
-    request = f"GET /images/{path}?exp=1 HTTP/1.1\r\nHost: x\r\n\r\n"
-
-    status, body = await raw(door.port, request.encode())
-
-    assert status == 404
-    assert b'"code":"not_found"' in body

@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 
-import pytest
-
 from service.core.errors import JobDeleted
 from tests.fakes.door import FrontDoor
 from tests.fakes.worker import FakeWorker, failing, never
@@ -217,32 +215,3 @@ async def test_another_accounts_job_looks_like_none_at_all(
         assert len({a.raw for a in answers}) == 1
         assert answers[0].code == "not_found"
     assert (await door.get("/v1/jobs", secret=stranger)).body["data"] == []
-
-
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
-        ("limit=0", "invalid_pagination"),
-        ("limit=-1", "invalid_pagination"),
-        ("limit=1000000000", "invalid_pagination"),
-        ("limit=abc", "invalid_pagination"),
-        ("after=nonsense", "invalid_pagination"),
-        ("after=job_00000000000000000000000000", "invalid_pagination"),
-        ("status=done", "invalid_enum"),
-        ("colour=red", "unknown_param"),
-        ("limit=1&limit=2", "duplicate_param"),
-    ],
-)
-async def test_list_refuses_a_bad_query(door: FrontDoor, query: str, code: str):
-    answer = await door.get(f"/v1/jobs?{query}")
-
-    assert (answer.status, answer.code) == (400, code)
-
-
-@pytest.mark.parametrize("wait", ["0", "61", "-1", "1.5", "x", ""])
-async def test_wait_outside_its_bounds_is_refused(door: FrontDoor, wait: str):
-    job = await door.submit()
-
-    answer = await door.get(f"/v1/jobs/{job['id']}?wait={wait}")
-
-    assert (answer.status, answer.code) == (400, "out_of_range")

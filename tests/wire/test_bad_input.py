@@ -67,7 +67,8 @@ async def test_bad_input_is_answered_as_listed(row: Row, home: House):
 
     await asyncio.gather(*(home.holds(case, row) for case in cases))
 
-    assert {case.answer or row.answers[0] for case in cases} <= {*row.answers}
+    if not stories:
+        assert {case.answer or row.answers[0] for case in cases} == {*row.answers}
     if not any(answer.startswith("2") for answer in row.answers):
         assert await home.traces() == before
     for story in stories:

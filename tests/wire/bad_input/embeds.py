@@ -39,13 +39,17 @@ ROWS: Rows = {
     111: [
         look("prompt=" + "x" * 7168, answer="400 uri_too_long"),
         look("prompt=" + "x" * 9000, answer="400 uri_too_long closes"),
+        Case(request=get(f"/{'x' * 9000}"), answer="400 uri_too_long closes"),
     ],
     112: [
         look(f"prompt={prompt}")
         for prompt in ("%ff", "zebra%ff", "%zz", "100%", "%00", "%ed%a0%80")
     ],
     113: [
-        look(query) for query in ("prompt=a&prompt=b", "prompt[]=a", "prompt%5B%5D=a")
+        look("prompt=a&prompt=b"),
+        look("prompt[]=a"),
+        look("prompt%5B%5D=a"),
+        Case(request=get("/v1/jobs?limit=1&limit=2")),
     ],
     114: [
         look("prompt=a&utm_x=1"),

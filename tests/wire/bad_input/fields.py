@@ -12,12 +12,16 @@ from tests.wire.bad_input.cases import (
     OPENAI,
     Case,
     Rows,
+    edit,
     everywhere,
+    get,
     post,
     posted,
     with_fields,
 )
+from tests.wire.bad_input.forms import IMAGE, PNG, both, json_edit
 from tests.wire.bad_input.house import House
+from tests.wire.bad_input.references import data_url
 
 
 def wrong(name: str, *values: Any, **case: Any) -> list[Case]:
@@ -35,6 +39,21 @@ def native(name: str, *values: Any, param: str | None = None) -> list[Case]:
         Case(request=posted(with_fields(**{name: value})), param=param or name)
         for value in values
     ]
+
+
+def in_form(name: str, *values: str) -> list[Case]:
+    """Return edits that have the field wrong in a form."""
+    return [
+        case
+        for value in values
+        for case in both(edit(IMAGE, **{name: value}), param=name)
+    ]
+
+
+def shown(model: str, query: str = "prompt=a", **case: Any) -> Case:
+    """Return an embed link of a model."""
+    target = f"/embed/image:{model}?key={{embed}}&{query}"
+    return Case(request=get(target, key=None), **case)
 
 
 def called(*names: str, answer: str = "400 invalid_idempotency_key") -> Case:
@@ -81,7 +100,10 @@ def metadata(param: Any, value: Any) -> Case:
 
 ROWS: Rows = {
     34: wrong("prompt", ..., None),
-    35: wrong("prompt", "", " \t\n\u200b\ufeff"),
+    35: [
+        *wrong("prompt", "", " \t\n\u200b\ufeff"),
+        shown("test/test", "prompt=+%E2%80%8B"),
+    ],
     36: wrong("prompt", "x" * 32_001),
     37: [
         *wrong("prompt", 5, ["a"], {"a": 1}, True),
@@ -91,19 +113,23 @@ ROWS: Rows = {
         *wrong("max_cost", "1"),
         *native("dry_run", "yes"),
         *native("cache", 1),
+        *in_form("strict", "perhaps"),
+        *json_edit("image", image=1),
+        *json_edit("image", image={"file_id": "file-1"}),
+        *json_edit("images[1]", images=[data_url(PNG), []]),
     ],
     38: wrong("model", ...),
     39: wrong("model", "no/such", "test/slow-*"),
-    40: wrong(
-        "model",
-        *("../x", "..%2fx", "x" * 5000, "TEST/TEST"),
-        "test/tеst",  # noqa: RUF001 - a Cyrillic letter
-    ),
+    40: [
+        *wrong("model", "../x", "..%2fx", "x" * 5000, "TEST/TEST"),
+        *wrong("model", "test/tеst"),  # noqa: RUF001 - a Cyrillic letter
+        *(shown(name) for name in ("../admin", "%2e%2e", "te%00st", "x" * 5000)),
+    ],
     41: [
         Case(request=post(route, GOOD, key="{narrow}"), param="model")
         for route in (JOBS, GENERATIONS)
     ],
-    42: wrong("n", 0, -1, 1.5, "2", True, 10**9),
+    42: [*wrong("n", 0, -1, 1.5, "2", True, 10**9), *in_form("n", "two", "0", "1.5")],
     43: [*wrong("n", 11), Case(request=posted({**GOOD, "n": 11, "dry_run": True}))],
     44: [
         *wrong("size", "0x0", "-1x1", "1024", "1024X1024 ", "1e3x1e3", "99999x99999"),
@@ -122,6 +148,8 @@ ROWS: Rows = {
         *wrong("style", "baroque"),
         *wrong("output_format", "gif"),
         *native("operation", "paint"),
+        *in_form("quality", "best"),
+        Case(request=get("/v1/jobs?status=done"), param="status"),
     ],
     47: [
         *everywhere(
@@ -137,7 +165,7 @@ ROWS: Rows = {
         ),
     ],
     48: wrong("output_compression", 101, -1),
-    49: wrong("seed", 2**63, 2**64, -1, 1.0),
+    49: [*wrong("seed", 2**63, 2**64, -1, 1.0), *in_form("seed", str(2**63))],
     50: [
         *(
             one
@@ -172,6 +200,10 @@ ROWS: Rows = {
         *native("deadline_s", 0, -60, 400 * 86_400),
         *wrong("user", "x" * 513),
         *wrong("max_cost", -1),
+        *(
+            Case(request=get(f"/v1/jobs/{{queued}}?wait={wait}"))
+            for wait in ("0", "61", "-1", "1.5", "x", "")
+        ),
     ],
     53: [
         called(""),
@@ -183,4 +215,6 @@ ROWS: Rows = {
     54: [other_body_under_one_name],
     55: [one_name_at_once],
     56: [one_name_in_two_accounts],
+    136: both(edit(IMAGE, model="openai/dall-e-3"), param="model"),
+    137: [shown("openai/dall-e-2"), shown("no-such-model")],
 }

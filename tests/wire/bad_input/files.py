@@ -73,6 +73,7 @@ ROWS: Rows = {
         for secret in SECRETS
         for one in (
             post("/v1/endpoints", {"url": HOOK, "secret": secret}),
+            post("/v1/endpoints/{endpoint}/rotate", {"secret": secret}),
             posted(with_fields(webhook={"url": HOOK, "secret": secret})),
         )
     ],

@@ -2,14 +2,11 @@
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import orjson
-from multidict import CIMultiDict
 from redis.asyncio import Redis
 
 from service.accounts import Scope
@@ -19,6 +16,7 @@ from tests.fakes.picture_host import PictureHost
 from tests.fakes.valkey import Valkey
 from tests.fakes.worker import FakeWorker
 from tests.wire.bad_input.cases import GENERATIONS, GOOD, Case, Row
+from tests.wire.bad_input.said import Said, read, rest
 
 HOOK = "https://hooks.example.com/"
 ALIVE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -34,28 +32,14 @@ snap = false
 """
 """A model that draws one size, and does not take the next best for another."""
 
-_HEAD = re.compile(rb"HTTP/(\d\.\d) (\d{3}) [^\r]*\r\n")
 
-
-class Said(NamedTuple):
-    """An answer, and what became of the connection."""
-
-    status: int
-    headers: CIMultiDict[str]
-    raw: bytes
-    closes: bool
-
-    @property
-    def code(self) -> str | None:
-        if self.status < 400 or not self.raw:
-            return None
-        return orjson.loads(self.raw)["error"]["code"]
-
-    @property
-    def summary(self) -> str:
-        """The answer as the catalogue words it."""
-        words = [str(self.status), self.code, "closes" if self.closes else None]
-        return " ".join(word for word in words if word)
+_TOLD_WITH = {
+    401: "WWW-Authenticate",
+    405: "Allow",
+    429: "Retry-After",
+    503: "Retry-After",
+}
+"""What comes with a status."""
 
 
 class House:
@@ -76,12 +60,12 @@ class House:
         host: PictureHost,
     ) -> None:
         self.doors, self.valkey, self.redis = doors, valkey, redis
+        self.host, self.folder = host, folder
         self.door = doors["usual"]
         self.names = {"secret": SECRET, "host": host.url, "url": self.door.url}
         self.names["port"] = str(self.door.port)
         self.keys: dict[str, str] = {}
         """Ids of keys, by the names of their secrets."""
-        self.folder = folder
 
     async def furnish(self) -> None:
         """Make the keys, jobs and links that requests name."""
@@ -101,6 +85,7 @@ class House:
         made = await self.door.post(
             "/v1/endpoints", {"url": HOOK}, secret=self.names["stranger"]
         )
+        own = await self.door.post("/v1/endpoints", {"url": HOOK})
         test = f"/v1/endpoints/{made.body['id']}/test"
         sent = await self.door.post(test, secret=self.names["stranger"])
         await self._job("full")
@@ -113,6 +98,7 @@ class House:
             "canceled": canceled,
             "queued": running,
             "foreign": foreign,
+            "endpoint": own.body["id"],
             "foreign_event": event.decode(),
             "foreign_delivery": sent.body["id"],
             "image": data[0]["url"].removeprefix(self.door.url),
@@ -164,7 +150,7 @@ class House:
         files = {
             str(path): path.stat().st_size
             for path in self.folder.rglob("*")
-            if path.is_file()
+            if path.is_file() and path.parent.name != "checks"  # of the front door
         }
         return held | files
 
@@ -183,12 +169,12 @@ class House:
             with contextlib.closing(writer):
                 sent = self.spelled(request)
                 writer.write(sent)
-                said = await _read(reader, is_head=sent.startswith(b"HEAD "))
+                said = await read(reader, is_head=sent.startswith(b"HEAD "))
                 if said.closes:
-                    assert await _rest(reader) == b""
+                    assert await rest(reader) == b""
                 else:
                     writer.write(ALIVE)
-                    alive = await _read(reader)
+                    alive = await read(reader)
                     assert alive.status == 200, alive
         self._bear_witness(sent, said)
         return said
@@ -223,37 +209,6 @@ class House:
             assert self.spelled(text.encode()).decode() in shown, told
         for text in (*case.hides, *(self.names[name] for name in self.keys), SECRET):
             assert text not in shown, told
-
-
-_TOLD_WITH = {
-    401: "WWW-Authenticate",
-    405: "Allow",
-    429: "Retry-After",
-    503: "Retry-After",
-}
-"""What comes with a status."""
-
-
-async def _read(reader: asyncio.StreamReader, *, is_head: bool = False) -> Said:
-    head = await reader.readuntil(b"\r\n\r\n")
-    if head.startswith(b"HTTP/1.1 100 "):
-        head = await reader.readuntil(b"\r\n\r\n")
-    found = _HEAD.match(head)
-    assert found is not None, head
-    lines = head[found.end() :].decode("latin-1").split("\r\n")[:-2]
-    headers = CIMultiDict(line.split(": ", 1) for line in lines)
-    status = int(found[2])
-    closes = found[1] != b"1.1" or headers.get("Connection") == "close"
-    has_body = not is_head and status not in {204, 304}
-    length = int(headers.get("Content-Length", "0")) if has_body else 0
-    return Said(status, headers, await reader.readexactly(length), closes)
-
-
-async def _rest(reader: asyncio.StreamReader) -> bytes:
-    """Read to the end; whoever was cut off while sending had no more to hear."""
-    with contextlib.suppress(ConnectionError):
-        return await reader.read()
-    return b""
 
 
 @contextlib.asynccontextmanager

@@ -82,8 +82,8 @@ async def header_by_drips_after_an_answer(house: House) -> None:
     await _closed(house, f"{HEALTH}\r\n".encode(), *drips)
 
 
-def forged(*lines: str) -> Case:
-    return Case(request=posted(GOOD, *lines), shows=("'Location': '{url}",), hides=EVIL)
+def forged(sent: bytes) -> Case:
+    return Case(request=sent, shows=("'Location': '{url}",), hides=EVIL)
 
 
 ROWS: Rows = {
@@ -140,11 +140,15 @@ ROWS: Rows = {
         Case(request=post("http://evil.example/v1/jobs", orjson.dumps(GOOD))),
     ],
     133: [
+        forged(posted(GOOD).replace(b"Host: x", b"Host: evil.example")),
         forged(
-            "X-Forwarded-Host: evil.example",
-            "X-Forwarded-Proto: gopher",
-            "X-Forwarded-For: 10.0.0.1",
-            "Forwarded: for=10.0.0.1;host=evil.example;proto=gopher",
+            posted(
+                GOOD,
+                "X-Forwarded-Host: evil.example",
+                "X-Forwarded-Proto: gopher",
+                "X-Forwarded-For: 10.0.0.1",
+                "Forwarded: for=10.0.0.1;host=evil.example;proto=gopher",
+            )
         ),
     ],
     134: [
@@ -155,6 +159,11 @@ ROWS: Rows = {
                 hides=(name,),
             )
             for name in ("a b", '{"a":1}', "x" * 129, "x" * 8000, "ä")
+        ),
+        Case(
+            request=get(JOBS, f"X-Request-ID: {'x' * 100}"),
+            answer="200",
+            shows=("x" * 100,),
         ),
         Case(
             request=get(JOBS, "X-Request-ID: \x1b[31m"),

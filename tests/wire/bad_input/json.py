@@ -1,19 +1,30 @@
 """Rows 15 to 33: bodies that are no good JSON, or no good bodies."""
 
+import asyncio
 import gzip
+import zlib
 
 import orjson
 
+from tests.fakes.forms import Part
 from tests.wire.bad_input.cases import (
+    EDITS,
     GENERATIONS,
     GOOD,
     JOBS,
     JSON,
     Case,
     Rows,
+    edit,
     everywhere,
+    get,
     request,
+    uploaded,
 )
+from tests.wire.bad_input.forms import IMAGE
+from tests.wire.bad_input.house import House
+
+EMBED = "/embed/image:test/test?key={embed}"
 
 KIB = 1024
 
@@ -30,15 +41,35 @@ def declared(*lines: str, body: bytes = orjson.dumps(GOOD)) -> list[Case]:
     ]
 
 
-def begun(*lines: str, sent: bytes) -> Case:
+def begun(*lines: str, sent: bytes, route: str = JOBS) -> Case:
     """Return a case whose body has only begun, at the door that waits for little."""
-    head = request("POST", JOBS, JSON, *lines)
+    head = request("POST", route, JSON, *lines)
     return Case(request=head + sent, door="hasty")
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def padded(size: int) -> bytes:
     """A request of so many bytes."""
     return b'{"prompt":"' + b"x" * (size - 13) + b'"}'
+
+
+async def caller_who_hangs_up(house: House) -> None:
+    """In the middle of a body, which harms nobody."""
+    before = await house.traces()
+    _, writer = await asyncio.open_connection("127.0.0.1", house.door.port)
+    begun = request("POST", JOBS, JSON, "Content-Length: 100") + b'{"model"'
+    writer.write(house.spelled(begun))
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+    said = await house.hear(get("/healthz", key=None))
+
+    assert said.status == 200
+    assert await house.traces() == before
 
 
 SIXTEEN = '{"prompt":"x"}'
@@ -47,7 +78,10 @@ ROWS: Rows = {
     15: bodies(b""),
     16: bodies(b"null", b"[]", b'"x"', b"1", b"true"),
     17: bodies(b'{"model":"test/te', b"{", b'{"prompt":"a fox"'),
-    18: bodies(b'{"prompt":"\xff\xfe"}', b'{"prompt":"\xc0\x80"}', b"\x80"),
+    18: [
+        *bodies(b'{"prompt":"\xff\xfe"}', b'{"prompt":"\xc0\x80"}', b"\x80"),
+        Case(request=uploaded(edit(IMAGE, Part("user", b"\xff"))), param="user"),
+    ],
     19: bodies(
         b'\xef\xbb\xbf{"prompt":"x"}',
         *(SIXTEEN.encode(kind) for kind in ("utf-16", "utf-16-le", "utf-16-be")),
@@ -69,6 +103,8 @@ ROWS: Rows = {
     ),
     25: bodies(b'{"prompt":"\\ud800"}', b'{"prompt":"\\udc00\\ud800"}'),
     26: [
+        Case(request=uploaded(edit(IMAGE, prompt="a\0b")), param="prompt"),
+        Case(request=get(f"{EMBED}&prompt=%01", key=None)),
         *everywhere({**GOOD, "prompt": "a\0b"}, param="prompt"),
         *everywhere({**GOOD, "prompt": "a\x1b[31mb"}, param="prompt"),
         *everywhere({**GOOD, "negative_prompt": "\x07"}, param="negative_prompt"),
@@ -81,10 +117,17 @@ ROWS: Rows = {
             sent=b"10000\r\n" + b"x" * 65536 + b"\r\n40000\r\n" + b"x" * 262144,
         ),
         begun("Content-Length: 70000000", sent=b'{"prompt":"'),
+        begun("Transfer-Encoding: chunked", sent=chunk(padded(300_000)), route=EDITS),
     ],
     30: [
         begun("Content-Length: 100", sent=b"{"),
-        begun("Transfer-Encoding: chunked", sent=b"1\r\n{\r\n"),
+        begun("Transfer-Encoding: chunked", sent=chunk(b"{")),
+        begun(
+            "Transfer-Encoding: chunked",
+            sent=chunk(b'{"image":"data:image/png;base64,'),
+            route=EDITS,
+        ),
+        caller_who_hangs_up,
     ],
     31: [
         *declared("Content-Type: text/plain"),
@@ -102,5 +145,6 @@ ROWS: Rows = {
         *declared(JSON, "Content-Encoding: gzip"),
         *declared(JSON, "Content-Encoding: zzz"),
         *declared(JSON, "Content-Encoding: br"),
+        Case(request=uploaded(zlib.compress(edit(IMAGE)), "Content-Encoding: deflate")),
     ],
 }

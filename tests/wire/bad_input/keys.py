@@ -72,6 +72,7 @@ ROWS: Rows = {
     3: [
         Case(request=get(JOBS, key="{revoked}")),
         Case(request=posted(GOOD, key="{revoked}")),
+        Case(request=get(f"{EMBED}?key={{revoked}}&prompt=a", key=None)),
     ],
     4: [
         Case(request=get(JOBS, key="{expired}")),

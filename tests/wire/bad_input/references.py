@@ -3,7 +3,19 @@
 import base64
 from typing import Any
 
-from tests.wire.bad_input.cases import EDITS, Case, Rows, get, post, posted, with_fields
+from tests.fakes.forms import Part
+from tests.wire.bad_input.cases import (
+    EDITS,
+    Case,
+    Rows,
+    edit,
+    get,
+    post,
+    posted,
+    uploaded,
+    with_fields,
+)
+from tests.wire.bad_input.house import House
 
 LINK = "https://example.com/a.png"
 NO_LINKS = (
@@ -12,9 +24,9 @@ NO_LINKS = (
     *("https://example.com/ \0", f"https://example.com/{'x' * 2048}"),
 )
 INSIDE = (
-    *("http://127.0.0.1:{port}/fox.png", "https://127.0.0.1:{port}/fox.png"),
-    *("https://localhost:{port}/fox.png", "https://2130706433:{port}/fox.png"),
-    *("https://127.1/fox.png", "https://[::ffff:127.0.0.1]/", "https://10.0.0.1/"),
+    *("http://127.0.0.1:{port}/secret.png", "https://127.0.0.1:{port}/secret.png"),
+    *("https://localhost:{port}/secret.png", "https://2130706433:{port}/secret.png"),
+    *("https://127.1/secret.png", "https://[::ffff:127.0.0.1]/", "https://10.0.0.1/"),
     *("https://169.254.169.254/latest/", "https://[fd00:ec2::254]/", "https://["),
     *("https://10.0.0.1:22/", "https://no-such-host.invalid/", "https://"),
     *("https://a:b@127.0.0.1/", "https://example.com:99999/"),
@@ -76,6 +88,11 @@ def hopeless(name: str) -> Case:
     return Case(request=request, param="images[0]", shows=(SAID,), door="hasty")
 
 
+async def nobody_called(house: House) -> None:
+    """The door that may not go inside has knocked nowhere."""
+    assert "secret.png" not in house.host.seen
+
+
 def edited(image: object) -> list[Case]:
     wanted = with_fields(image=image)
     return [
@@ -97,7 +114,7 @@ ROWS: Rows = {
         shown("ftp://x/1"),
         *(native("images[0]", link) for link in NO_LINKS),
     ],
-    71: [*map(inside, INSIDE), *map(hopeless, UNREACHABLE)],
+    71: [*map(inside, INSIDE), *map(hopeless, UNREACHABLE), nobody_called],
     72: [*map(second, NO_IMAGES)],
     73: [*map(second, ("more.png", "endless"))],
     74: [
@@ -107,5 +124,9 @@ ROWS: Rows = {
         *edited("data:image/png,AAAA"),
         *edited(data_url(b"<html>", "text/html")),
         *edited(base64.b64encode(b"fox").decode()),
+        *(
+            Case(request=uploaded(edit(Part("image", link))), param="image")
+            for link in ("/etc/passwd", "file:///etc/passwd")
+        ),
     ],
 }
