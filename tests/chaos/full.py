@@ -17,6 +17,7 @@ from tests.chaos import (
     followers,
     freeze,
     kills,
+    links,
     mixed,
     outage,
     overload,
@@ -32,6 +33,8 @@ from tests.chaos import (
 )
 from tests.chaos.report import Report
 from tests.chaos.stage import Cast
+from tests.fakes import swift
+from tests.fakes.stands import swift_place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +124,18 @@ async def _quota(wish: Wish) -> AsyncIterator[Report]:
         seed=wish.seed,
         cast=Cast(workers=3, slots=20, lease_s=3, latency_ms=100),
     )
+
+
+@_named("links")
+async def _links(wish: Wish) -> AsyncIterator[Report]:
+    yield await links.expiry(links=1000, seed=wish.seed)
+    yield await links.changes(links=10_000, seed=wish.seed)
+    yield await links.retention(jobs=1000, seed=wish.seed)
+    if not swift.is_installed():
+        return
+    with swift_place() as place:
+        yield await links.changes(links=10_000, seed=wish.seed, place=place)
+        yield await links.retention(jobs=200, seed=wish.seed, place=place)
 
 
 @_named("repeats")

@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -20,6 +20,7 @@ from service.image_store import ImageStore
 from service.image_store.local import LocalImageStore, media_type
 from service.image_store.opening import open_image_store
 from service.settings import Settings, Storage
+from tests.fakes import swift
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,23 @@ class Stand:
             self.clock = moment
         else:
             await asyncio.sleep((moment - datetime.now(UTC)).total_seconds())
+
+
+@contextmanager
+def swift_place() -> Iterator[S3Place]:
+    """Run OpenStack Swift, which must be installed, while the context is open."""
+    server = swift.Swift().start()
+    place = S3Place(
+        url=server.url,
+        key_id=swift.ACCESS_KEY_ID,
+        secret=swift.SECRET_ACCESS_KEY,
+        checks_signatures=True,
+    )
+    try:
+        yield place
+    finally:
+        place.close()
+        server.close()
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from tests.fakes import swift as openstack
 from tests.fakes.door import FrontDoor, front_door
 from tests.fakes.embeds import EMBED
 from tests.fakes.fleet import Fleet, hiring
-from tests.fakes.stands import S3Place
+from tests.fakes.stands import S3Place, swift_place
 from tests.fakes.valkey import Valkey
 from tests.fakes.worker import FakeWorker
 
@@ -40,16 +40,8 @@ def swift() -> Iterator[S3Place]:
     if not openstack.is_installed():
         assert "CI" not in os.environ, "CI needs Debian's python3-swift"
         pytest.skip("OpenStack Swift (python3-swift) is not installed")
-    server = openstack.Swift().start()
-    place = S3Place(
-        url=server.url,
-        key_id=openstack.ACCESS_KEY_ID,
-        secret=openstack.SECRET_ACCESS_KEY,
-        checks_signatures=True,
-    )
-    yield place
-    place.close()
-    server.close()
+    with swift_place() as place:
+        yield place
 
 
 @pytest.fixture
