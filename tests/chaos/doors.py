@@ -26,11 +26,13 @@ class Doors:
 
     Attributes:
         urls: Base URLs of the front doors; the first is the stage's own.
+        programs: Their processes, in the same order.
         accounts: The keys, the ledger and the balances, straight from Valkey.
     """
 
     stage: Stage
     urls: Sequence[str]
+    programs: Sequence[Program]
     session: aiohttp.ClientSession
     redis: Redis
     accounts: Accounts
@@ -62,6 +64,7 @@ async def front_doors(cast: Cast, *, count: int = 2) -> AsyncIterator[Doors]:
         yield Doors(
             stage=stage,
             urls=urls,
+            programs=(stage.door, *(program for program, _ in others)),
             session=session,
             redis=redis,
             accounts=Accounts(redis, Limits()),
