@@ -99,7 +99,7 @@ def stand(*, jobs: int) -> Iterator[Stand]:
                 log=folder / f"{command}.log",
                 parent_fd=read_end,
             )
-            stack.callback(program.stop)
+            stack.callback(program.kill)  # a snail is drawn for half a minute
             program.start()
         base_url = f"http://127.0.0.1:{port}"
         headers = {"Authorization": f"Bearer {SECRET}"}
