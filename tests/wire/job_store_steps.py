@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis.stateful import (
@@ -113,13 +114,56 @@ class Held:
     answers: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True)
-class World:
-    """What lies in Redis: records by job, numbers by account, entries by lane."""
+LOOK = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+    local kind, value = redis.call('TYPE', key).ok, ''
+    if kind == 'hash' then
+        value = redis.call('HGETALL', key)
+    elseif kind == 'zset' then
+        value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+    elseif kind == 'set' then
+        value = redis.call('SMEMBERS', key)
+    elseif kind == 'list' then
+        value = redis.call('LRANGE', key, 0, -1)
+    elseif kind == 'string' then
+        value = redis.call('GET', key)
+    end
+    found[#found + 1] = {key, kind, value}
+end
+return found
+"""
+"""All that lies in Redis, in one answer: the model looks after every step."""
 
-    records: dict[str, dict[str, str]]
-    uses: dict[str, dict[str, str]]
-    entries: dict[str, dict[str, float]]
+
+class World:
+    """What lies in Redis, by the names of keys; what is not there is empty.
+
+    Attributes:
+        entries: Of the lanes of jobs, with their scores.
+    """
+
+    def __init__(self, found: list[tuple[str, str, Any]]) -> None:
+        self._found = {key: value for key, _, value in found}
+        self.entries = {
+            lane: self.scores(lane) for lane in LANES + WAITING + CALLED + HELD
+        }
+
+    def hash(self, key: str) -> dict[str, str]:
+        flat = self._found.get(key, [])
+        return dict(zip(flat[::2], flat[1::2], strict=True))
+
+    def scores(self, key: str) -> dict[str, float]:
+        return {name: float(score) for name, score in self.hash(key).items()}
+
+    def items(self, key: str) -> list[str]:
+        return self._found.get(key, [])
+
+    def number(self, key: str) -> int:
+        return int(self._found.get(key, 0))
+
+    def named(self, prefix: str) -> list[str]:
+        return [key for key in self._found if key.startswith(prefix)]
 
 
 @cache
@@ -393,6 +437,7 @@ class JobStoreSteps(RuleBasedStateMachine):
     @rule(ms=st.sampled_from([1, 4_000, 16_000, 61_000]))
     def time_passes(self, ms):
         self.redis.incrby("test:skew", ms)
+        self._world = None
         self.tell_gates()
 
     def tell_gates(self) -> None:
@@ -420,27 +465,11 @@ class JobStoreSteps(RuleBasedStateMachine):
     def world(self) -> World:
         """All there is, read once between two steps."""
         if self._world is None:
-            lanes = LANES + WAITING + CALLED + HELD
-            uses = [keys.use(key) for key in KEYS.values()]
-            with self.redis.pipeline(transaction=False) as pipe:
-                for name in [*(keys.job(job_id) for job_id in self.seen), *uses]:
-                    pipe.hgetall(name)
-                for lane in lanes:
-                    pipe.zrange(lane, 0, -1, withscores=True)
-                found = pipe.execute()
-            hashes, entries = found[: -len(lanes)], found[-len(lanes) :]
-            self._world = World(
-                records=dict(zip(self.seen, hashes, strict=False)),
-                uses=dict(zip(KEYS, hashes[-len(KEYS) :], strict=True)),
-                entries={
-                    lane: dict(pairs)
-                    for lane, pairs in zip(lanes, entries, strict=True)
-                },
-            )
+            self._world = World(self.redis.register_script(LOOK)())
         return self._world
 
     def record(self, job_id: str) -> dict[str, str]:
-        return self.world.records[job_id]
+        return self.world.hash(keys.job(job_id))
 
     def unfinished(self, account: str | None = None) -> list[str]:
         return self.in_states("queued", "running", account=account)
@@ -454,7 +483,7 @@ class JobStoreSteps(RuleBasedStateMachine):
         ]
 
     def use(self, account: str) -> Counter[str]:
-        stored = self.redis.hgetall(keys.use(KEYS[account]))
+        stored = self.world.hash(keys.use(KEYS[account]))
         return Counter({name: int(value) for name, value in stored.items()})
 
     def reserved(self, account: str) -> int:

@@ -53,7 +53,7 @@ class JobStoreMachine(BatchSteps):
             entry for lane in self.world.entries.values() for entry in lane
         )
         assert entries == Counter(self.unfinished())
-        assert int(self.redis.get(f"{keys.QUEUE}:open") or 0) == entries.total()
+        assert self.world.number(f"{keys.QUEUE}:open") == entries.total()
 
     @invariant()
     def an_entry_is_clock_valued_exactly_when_leased_or_in_backoff(self):
@@ -95,21 +95,22 @@ class JobStoreMachine(BatchSteps):
                 via[name] += 1
                 drawn[name] += self.seen[job_id].wish.images
         for name, most in PROVIDERS.items():
-            assert int(self.redis.hget(keys.gate(name), "running") or 0) == via[name]
+            gate = self.world.hash(keys.gate(name))
+            assert int(gate.get("running", 0)) == via[name]
             assert via[name] <= most
-            assert int(self.redis.hget(keys.gate(name), "images") or 0) == drawn[name]
+            assert int(gate.get("images", 0)) == drawn[name]
         assert drawn["cheap"] <= MOST_IMAGES or via["cheap"] == 1
         for lane in CALLED:
-            for job_id in self.redis.zrange(lane, 0, -1):
+            for job_id, score in self.world.entries[lane].items():
                 stored = self.record(job_id)
                 assert stored["state"] == "queued"
-                assert float(stored["tag"]) == self.redis.zscore(lane, job_id)
-                assert self.redis.sismember(keys.WAITS, lane[len(keys.wait("")) :])
+                assert float(stored["tag"]) == score
+                assert lane[len(keys.wait("")) :] in self.world.items(keys.WAITS)
 
     @rule()
     def nobody_waits_who_may_call(self):
         assert self.run("audit") == 0
-        skew = int(self.redis.get("test:skew") or 0)
+        skew = self.world.number("test:skew")
         seconds, micros = self.redis.time()
         now_ms = seconds * 1000 + micros // 1000 + skew
         heads = {
@@ -141,9 +142,9 @@ class JobStoreMachine(BatchSteps):
     def is_open(self, route: str, now_ms: int, *, looks: bool, job_id: str) -> bool:
         """Whether a call more would be allowed, with those who are ready counted."""
         name = route.partition("/")[0]
-        gate, health = self.redis.hgetall(keys.gate(name)), {}
+        gate, health = self.world.hash(keys.gate(name)), {}
         if not looks:
-            health = self.redis.hgetall(keys.route(route))
+            health = self.world.hash(keys.route(route))
         aside = WAITING + CALLED + HELD
         ready = [
             job_id
@@ -203,9 +204,9 @@ class JobStoreMachine(BatchSteps):
             for batch_id, seen in self.seen_batches.items()
             if self.batch(batch_id)["state"] in ENDED
         }
-        assert set(self.redis.zrange(keys.DELIVER, 0, -1)) == asked
+        assert self.world.scores(keys.DELIVER).keys() == asked
         for delivery in asked:
-            assert self.redis.hget(keys.delivery(delivery), "state") == "pending"
+            assert self.world.hash(keys.delivery(delivery))["state"] == "pending"
 
     @invariant()
     def no_unit_appears_or_disappears(self):
@@ -233,17 +234,17 @@ class JobStoreMachine(BatchSteps):
         stored = Counter(
             {
                 f"{key} {name}": int(value)
-                for key in self.redis.keys("darkroom:usage:*")
-                for name, value in self.redis.hgetall(key).items()
+                for key in self.world.named("darkroom:usage:")
+                for name, value in self.world.hash(key).items()
             }
         )
         assert stored == +expected
-        popular = self.redis.keys("darkroom:popular:*")
-        assert sum(self.redis.zscore(day, MODEL) for day in popular) == drawn
+        popular = self.world.named("darkroom:popular:")
+        assert sum(self.world.scores(day)[MODEL] for day in popular) == drawn
 
     @invariant()
     def of_an_ephemeral_job_that_is_final_no_word_is_left(self):
-        left = set(self.redis.zrange(keys.EPHEMERAL, 0, -1))
+        left = self.world.scores(keys.EPHEMERAL)
         for job_id, seen in self.seen.items():
             stored = self.record(job_id)
             gone = bool(seen.wish.shown) and seen.state.is_final
@@ -257,7 +258,7 @@ class JobStoreMachine(BatchSteps):
         for batch_id, seen in self.seen_batches.items():
             unfinished = set(self.unfinished())
             under_way = {n for n, job_id in seen.jobs.items() if job_id in unfinished}
-            stored = self.redis.smembers(keys.batch(batch_id, "open"))
+            stored = self.world.items(keys.batch(batch_id, "open"))
             assert {int(number) for number in stored} == under_way
             assert len(under_way) <= int(self.batch(batch_id)["window"])
 
@@ -288,7 +289,7 @@ class JobStoreMachine(BatchSteps):
         for batch_id, seen in self.seen_batches.items():
             stored = self.batch(batch_id)
             state, left = stored["state"], seen.total - int(stored["cursor"])
-            under_way = self.redis.scard(keys.batch(batch_id, "open"))
+            under_way = len(self.world.items(keys.batch(batch_id, "open")))
             if seen.state in ENDED:
                 assert state == seen.state
             seen.state = state
@@ -296,31 +297,29 @@ class JobStoreMachine(BatchSteps):
             assert (state in ENDED) or under_way or not nothing_to_come
             if state in ENDED:
                 assert not under_way
-            active = self.redis.sismember(
-                f"darkroom:batches:active:{seen.account}", batch_id
-            )
-            assert active == (state not in ENDED)
+            active = self.world.items(f"darkroom:batches:active:{seen.account}")
+            assert (batch_id in active) == (state not in ENDED)
 
     @invariant()
     def a_batch_with_room_and_lines_to_come_is_not_left_alone(self):
         for batch_id, seen in self.seen_batches.items():
             stored = self.batch(batch_id)
             left = seen.total - int(stored["cursor"])
-            under_way = self.redis.scard(keys.batch(batch_id, "open"))
+            under_way = len(self.world.items(keys.batch(batch_id, "open")))
             has_room = under_way <= int(stored["window"]) / 2
             if stored["state"] == "in_progress" and left and has_room:
-                assert self.redis.zscore(keys.FEED, batch_id) is not None
+                assert batch_id in self.world.scores(keys.FEED)
             if stored["state"] != "in_progress":
-                assert self.redis.zscore(keys.FEED, batch_id) is None
+                assert batch_id not in self.world.scores(keys.FEED)
 
     def state_of(self, job_id: str) -> JobState:
         return JobState(self.record(job_id).get("state", self.seen[job_id].state))
 
     def batch(self, batch_id: str) -> dict[str, str]:
-        return self.redis.hgetall(keys.batch(batch_id))
+        return self.world.hash(keys.batch(batch_id))
 
     def done(self, batch_id: str) -> list[str]:
-        return self.redis.lrange(keys.batch(batch_id, "done"), 0, -1)
+        return self.world.items(keys.batch(batch_id, "done"))
 
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "200"))
