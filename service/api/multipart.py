@@ -80,10 +80,12 @@ class _Reader:
         self._limits, self._spool = limits, spool
         self._name = ""
         self._file: Holding | None = None
+        self._is_named = False
 
     def begin(self, head: PartHead) -> None:
         self.fields.begin(head.name)
         self._name, self._file = head.name, None
+        self._is_named = bool(head.filename)
         if head.is_file and not self._is_image:
             raise takes_no_file(head.name)
         if head.is_file or (head.is_binary and self._is_image):
@@ -98,6 +100,8 @@ class _Reader:
         await self._file.add(data)
 
     def end(self) -> None:
+        if self._file is not None and not self._file.size and not self._is_named:
+            return  # a browser's form, in which no file was chosen
         if self._file is not None:
             self.images.add(self._name, self._file.held())
         elif self._is_image:

@@ -52,7 +52,7 @@ async def read_submission(request: web.Request, kind: type[_D]) -> Submission[_D
     is_form = media_type(request) == FORM
     if is_form:
         fields, uploads = await read_form(
-            request, limits=settings.limits, spool=_spool(request)
+            request, limits=settings.limits, spool=spool_of(request)
         )
     else:
         fields, images = await read_object(request), InputImages()
@@ -75,10 +75,11 @@ async def read_object(request: web.Request) -> dict[str, Any]:
             f"Content-Type must be {JSON}", code="unsupported_media_type"
         )
     own = request.app[FRONT].settings.limits
-    return await read_json_with_images(request, limits=own, spool=_spool(request))
+    return await read_json_with_images(request, limits=own, spool=spool_of(request))
 
 
-def _spool(request: web.Request) -> Spool:
+def spool_of(request: web.Request) -> Spool:
+    """Return where what comes along is held until the request is answered."""
     trace = request[TRACE]
     if trace.spool is None:
         trace.spool = Spool()

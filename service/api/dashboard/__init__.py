@@ -9,10 +9,12 @@ from weakref import WeakValueDictionary
 from aiohttp import web
 
 from service.api.dashboard import (
+    gallery,
     job,
     jobs,
     live,
     pictures,
+    playground,
     session,
     static_files,
 )
@@ -20,7 +22,7 @@ from service.api.dashboard.activity import Activity
 from service.api.dashboard.live import ACTIVITY
 from service.api.dashboard.pictures import TURNS
 
-_PAGES = (session, live, pictures, jobs, job)
+_PAGES = (session, live, pictures, playground, jobs, job, gallery)
 
 routes = [
     *static_files.routes,

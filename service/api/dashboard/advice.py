@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-_ADVICE: Mapping[str, str] = {
+ADVICE: Mapping[str, str] = {
     "content_policy": "The provider will not draw this. Say it differently, or let "
     "the next provider try (failover_on_refusal).",
     "provider_invalid_request": "The provider does not take this request. Compare "
@@ -29,4 +29,4 @@ _ELSE = "Retry it. If it fails again, its attempts tell where."
 
 def advice(code: str) -> str:
     """Return what to do about an error of that code."""
-    return _ADVICE.get(code, _ELSE)
+    return ADVICE.get(code, _ELSE)

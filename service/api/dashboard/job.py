@@ -1,11 +1,12 @@
 """One job: its images, its life as a picture, what it asked for, who was told."""
 
 import time
+from typing import Any
 
 import orjson
 from aiohttp import web
 
-from service.accounts import ApiKey
+from service.accounts import ApiKey, Scope
 from service.api import limits
 from service.api.context import FRONT, TRACE, Front
 from service.api.dashboard.advice import advice
@@ -15,7 +16,7 @@ from service.api.dashboard.timeline import timeline_of
 from service.api.references import job_id_of
 from service.core.jobs import Job, JobState
 
-pages = Pages()
+pages = Pages(scope=Scope.GENERATE)
 
 _DELIVERIES = 20
 
@@ -104,7 +105,7 @@ async def job_of(request: web.Request, key: ApiKey) -> Job:
     return job
 
 
-async def shown(front: Front, job: Job) -> dict[str, object]:
+async def shown(front: Front, job: Job) -> dict[str, Any]:
     """Return the job as the API shows it, with its place in the queue."""
     if job.state is not JobState.QUEUED:
         return front.views.job(job)

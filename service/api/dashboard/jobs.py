@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import structlog
 from aiohttp import web
 
-from service.accounts import ApiKey
+from service.accounts import ApiKey, Scope
 from service.api import limits
 from service.api.context import FRONT
 from service.api.dashboard.forms import read_form_pairs
@@ -18,7 +18,7 @@ from service.core.jobs import Job, JobState, is_alias, is_job_id
 
 log = structlog.get_logger()
 
-pages = Pages()
+pages = Pages(scope=Scope.GENERATE)
 
 _PER_PAGE = 30
 _MOST_AT_ONCE = 100

@@ -23,13 +23,13 @@ class Place(NamedTuple):
 
 
 PLACES = (
-    Place("/ui/playground", "Playground", "playground", "p"),
-    Place("/ui/jobs", "Jobs", "jobs", "j"),
-    Place("/ui/batches", "Batches", "batches", "b"),
-    Place("/ui/gallery", "Gallery", "gallery", "l"),
+    Place("/ui/playground", "Playground", "playground", "p", Scope.GENERATE),
+    Place("/ui/jobs", "Jobs", "jobs", "j", Scope.GENERATE),
+    Place("/ui/batches", "Batches", "batches", "b", Scope.GENERATE),
+    Place("/ui/gallery", "Gallery", "gallery", "l", Scope.GENERATE),
     Place("/ui/queue", "Queue", "queue", "q", Scope.ADMIN),
     Place("/ui/providers", "Providers", "providers", "r"),
-    Place("/ui/webhooks", "Webhooks", "webhooks", "w"),
+    Place("/ui/webhooks", "Webhooks", "webhooks", "w", Scope.GENERATE),
     Place("/ui/keys", "Keys & usage", "keys", "k"),
     Place("/ui/system", "System", "system", "s", Scope.ADMIN),
 )

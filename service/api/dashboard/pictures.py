@@ -5,11 +5,11 @@ from weakref import WeakValueDictionary
 
 from aiohttp import web
 
-from service.accounts import ApiKey
+from service.accounts import ApiKey, Scope
 from service.api.dashboard.frame import Pages
 from service.api.images import show_image
 
-pages = Pages()
+pages = Pages(scope=Scope.GENERATE)
 
 TURNS = web.AppKey("turns", WeakValueDictionary[str, asyncio.Semaphore])
 _AT_ONCE = 2

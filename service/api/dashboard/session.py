@@ -9,13 +9,13 @@ from service.api.context import FRONT, TRACE
 from service.api.dashboard import cookie
 from service.api.dashboard.forms import read_form_fields
 from service.api.dashboard.frame import Pages, framed, go
+from service.api.dashboard.nav import places_of
 from service.api.dashboard.rendering import page
 from service.core.errors import Unauthenticated
 
 routes = web.RouteTableDef()
 pages = Pages()
 
-_FIRST = "/ui/playground"
 _WHY = {
     "session_over": "You were signed out after twelve quiet hours.",
     "key_revoked": "The key you had signed in with was revoked.",
@@ -24,9 +24,9 @@ _WHY = {
 
 
 @pages.get("/ui")
-async def show_first(request: web.Request, _: ApiKey) -> web.StreamResponse:
+async def show_first(request: web.Request, key: ApiKey) -> web.StreamResponse:
     """Lead to where one begins."""
-    return go(request, _FIRST)
+    return go(request, places_of(key)[0].path)
 
 
 @routes.get("/ui/sign-in")
@@ -91,5 +91,6 @@ def _next(request: web.Request) -> str:
     """Return where to go now: a page of ours, whatever the address says."""
     wanted = request.query.get("next", "")
     parts = urlsplit(wanted)
-    is_ours = not parts.scheme and not parts.netloc and "\\" not in wanted
-    return wanted if is_ours and wanted.startswith("/ui/") else _FIRST
+    is_plain = wanted.isascii() and wanted.isprintable() and "\\" not in wanted
+    is_ours = is_plain and not parts.scheme and not parts.netloc
+    return wanted if is_ours and wanted.startswith("/ui/") else "/ui"

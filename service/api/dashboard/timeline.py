@@ -90,7 +90,9 @@ def _with_waits(tried: list[Bar], end_s: float, job: Job) -> Iterator[Bar]:
         if following - bar.end_s > _LEAST_S:
             yield Bar("queued", "Waited for its turn", "", bar.end_s, following)
     if tried and end_s - tried[-1].end_s > _LEAST_S and job.state.is_final:
-        yield Bar("accent", "Checked and stored", "", tried[-1].end_s, end_s)
+        is_made = job.state is JobState.SUCCEEDED
+        label = "Checked and stored" if is_made else "Written down"
+        yield Bar("accent", label, "", tried[-1].end_s, end_s)
 
 
 def _route(attempt: Attempt) -> str:
