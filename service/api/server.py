@@ -24,6 +24,8 @@ log = structlog.get_logger()
 _KEEP_ALIVE_S = 15.0
 _LINGER_S = 2.0
 _CANCEL_S = 1.0
+_NOTICE_S = 5.0
+"""A balancer that asks `/readyz` has noticed by then that nobody should come here."""
 
 
 class _Server(web.Server):
@@ -48,8 +50,16 @@ class _Runner(web.AppRunner):
 class Door:
     """A front door that is open."""
 
-    def __init__(self, runner: _Runner, settings: Settings) -> None:
-        self._runner, self._settings = runner, settings
+    def __init__(
+        self,
+        runner: _Runner,
+        site: web.SockSite,
+        settings: Settings,
+        *,
+        notice_s: float,
+    ) -> None:
+        self._runner, self._site, self._settings = runner, site, settings
+        self._notice_s = notice_s
 
     @property
     def front(self) -> Front:
@@ -59,8 +69,9 @@ class Door:
     async def drain(self, *, hurry: asyncio.Event) -> None:
         """Turn `/readyz` red, end streams of events, and let requests finish.
 
-        New ones are still served meanwhile, each on its connection's last turn, so
-        that a balancer that has not noticed yet does no harm.
+        New ones are still served for a moment, each on its connection's last turn, so
+        that a balancer that has not noticed yet does no harm. Then nobody gets in any
+        more: a door that is always busy would never be done.
 
         Args:
             hurry: Once set, nothing is waited for any longer.
@@ -71,13 +82,20 @@ class Door:
         self.front.hub.drain()
         log.info("door.draining")
         waits = [asyncio.create_task(self._idle()), asyncio.create_task(hurry.wait())]
+        shutting = asyncio.create_task(self._shut())
         await asyncio.wait(
             waits,
             timeout=self._settings.drain_s,
             return_when=asyncio.FIRST_COMPLETED,
         )
-        for wait in waits:
-            wait.cancel()
+        for task in (*waits, shutting):
+            task.cancel()
+
+    async def _shut(self) -> None:
+        """Listen no longer; who is in stays."""
+        await asyncio.sleep(self._notice_s)
+        await self._site.stop()
+        log.info("door.shut")
 
     async def _idle(self) -> None:
         await self._runner.gate.drained()
@@ -93,6 +111,7 @@ async def open_door(
     beat_s: float = BEAT_S,
     keep_alive_s: float = _KEEP_ALIVE_S,
     linger_s: float = _LINGER_S,
+    notice_s: float = _NOTICE_S,
 ) -> AsyncIterator[Door]:
     """Serve on `sock`, which is bound to `settings.port`, until left; closes it.
 
@@ -103,6 +122,7 @@ async def open_door(
         beat_s: See `make_app`.
         keep_alive_s: A connection that says nothing for so long is closed.
         linger_s: Who is refused in the middle of a body may send on for so long.
+        notice_s: A door that drains lets callers in for so long.
     """
     runner = _Runner(
         make_app(settings, live, beat_s=beat_s),
@@ -116,9 +136,10 @@ async def open_door(
     )
     await runner.setup()
     try:
-        await web.SockSite(runner, sock, backlog=1024).start()
+        site = web.SockSite(runner, sock, backlog=1024)
+        await site.start()
         log.info("door.opened", port=settings.port, links=settings.base_url)
-        yield Door(runner, settings)
+        yield Door(runner, site, settings, notice_s=notice_s)
     finally:
         await runner.cleanup()
         log.info("door.closed")

@@ -119,6 +119,7 @@ async def front_door(
     beat_s: float = 5.0,
     keep_alive_s: float = 15.0,
     linger_s: float = 0.1,
+    notice_s: float = 5.0,
     **settings: Any,
 ) -> AsyncIterator[FrontDoor]:
     """Open a front door; `settings` as `Settings` takes them."""
@@ -139,6 +140,7 @@ async def front_door(
         beat_s=beat_s,
         keep_alive_s=keep_alive_s,
         linger_s=linger_s,
+        notice_s=notice_s,
     ) as door:
         images = open_image_store(wanted)
         front = FrontDoor(wanted, door, images, door.front.backends.accounts)

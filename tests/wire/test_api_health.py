@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import aiohttp
 from redis.asyncio import Redis
 
 from service.core.jobs import Job
@@ -159,10 +160,48 @@ async def test_draining_door_is_red_and_finishes_what_it_began(
     assert answer.headers["Connection"] == "close"
 
 
+async def is_shut(door: FrontDoor) -> bool:
+    try:
+        await door.get("/healthz")
+    except aiohttp.ClientConnectorError:
+        return True
+    return False
+
+
 async def poll_first_job(door: FrontDoor):
     while not (jobs := (await door.get("/v1/jobs")).body["data"]):
         await asyncio.sleep(0.01)
     return await door.get(f"/v1/jobs/{jobs[0]['id']}?wait=30")
+
+
+async def test_busy_door_that_drains_lets_nobody_in_any_more_and_ends(
+    shared_valkey, redis, tmp_path
+):
+    async with (
+        front_door(shared_valkey.url, tmp_path, notice_s=0.2) as door,
+        FakeWorker(redis, door.images) as worker,
+    ):
+        release = asyncio.Event()
+
+        async def held(lease):
+            await release.wait()
+            return await worker.succeed(lease)
+
+        worker.verdict = held
+        call = asyncio.create_task(door.post("/v1/images/generations", ASK))
+        while not door.door.front.waiters.count:
+            await asyncio.sleep(0.01)
+
+        drain = asyncio.create_task(door.door.drain(hurry=asyncio.Event()))
+        late = await door.post("/v1/jobs", ASK)
+        async with asyncio.timeout(5):
+            while not await is_shut(door):
+                pass
+        release.set()
+        answer = await call
+        await drain
+
+    assert (late.status, answer.status) == (202, 200)
 
 
 async def test_drain_in_a_hurry_waits_for_nobody(shared_valkey, redis, tmp_path):
