@@ -20,7 +20,7 @@ from tests.fakes.listener import Frame, Heard, listening
 _AWAY_S = 0.5
 _AGAIN_S = 0.1
 _PATIENCE_S = 120
-_EACH = 50
+EACH = 50
 """Of them share a key, which may follow a hundred streams at a door."""
 _ACCOUNT = "/v1/events?after=0-0"
 
@@ -29,10 +29,10 @@ async def run(*, jobs: int, cast: Cast) -> Report:
     """Let as many follow as there are jobs; kill both doors and Valkey on the way."""
     report = Report("followers")
     async with front_doors(cast) as doors:
-        secrets = [(await doors.knows("default"))[1] for _ in range(jobs // _EACH + 1)]
-        ids = await asyncio.gather(*(_submitted(doors, n) for n in range(jobs)))
+        secrets = [(await doors.knows("default"))[1] for _ in range(jobs // EACH + 1)]
+        ids = await asyncio.gather(*(submitted(doors, n) for n in range(jobs)))
         followers = [
-            Follower(f"/v1/jobs/{job_id}/events", doors, secrets[n // _EACH])
+            Follower(f"/v1/jobs/{job_id}/events", doors, secrets[n // EACH])
             for n, job_id in enumerate(ids)
         ]
         whole = Follower(_ACCOUNT, doors, SECRET)
@@ -48,14 +48,14 @@ async def run(*, jobs: int, cast: Cast) -> Report:
     for follower in (*followers, whole):
         report.faults += follower.faults
     report.expect_none("not_told_the_end_once", [f for f in followers if f.ends != 1])
-    ended = Counter(frame.data["job_id"] for frame in whole.told if _is_end(frame))
+    ended = Counter(frame.data["job_id"] for frame in whole.told if is_end(frame))
     report.expect_none(
         "ends_the_account_heard_twice", [i for i in ids if ended[i] != 1]
     )
     return report
 
 
-async def _submitted(doors: Doors, number: int) -> str:
+async def submitted(doors: Doors, number: int) -> str:
     client = doors.stage.client
     return await client.submit(f"fox {number}", name=f"fox {number}", model=MODEL)
 
@@ -72,7 +72,7 @@ async def _kill(doors: Doors, whole: "Follower", jobs: int) -> None:
     stage.kill_door()
 
 
-def _is_end(frame: Frame) -> bool:
+def is_end(frame: Frame) -> bool:
     return frame.data["status"] in {"succeeded", "failed", "canceled", "expired"}
 
 
@@ -124,7 +124,7 @@ class Follower:
     async def _listen(self, heard: Heard, is_enough: Callable[[int], bool]) -> None:
         async for frame in heard.events():
             self.told.append(frame)
-            self.ends += _is_end(frame)
+            self.ends += is_end(frame)
             self._moved.set()
             if is_enough(self.ends):
                 return

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tests.chaos import (
     batches,
+    cancels,
+    crowd,
     cut,
     embeds,
     failover,
@@ -18,6 +20,7 @@ from tests.chaos import (
     freeze,
     kills,
     links,
+    matrix,
     mixed,
     outage,
     overload,
@@ -28,10 +31,12 @@ from tests.chaos import (
     resume,
     rush,
     soak,
+    stale,
     stock_arq,
     webhooks,
 )
 from tests.chaos.report import Report
+from tests.chaos.rough import Rough
 from tests.chaos.stage import Cast
 from tests.fakes import swift
 from tests.fakes.stands import swift_place
@@ -73,9 +78,49 @@ async def _kills(wish: Wish) -> AsyncIterator[Report]:
     yield await kills.run(
         kills.read_prompts(wish.prompts, wish.jobs),
         seed=wish.seed,
-        cast=Cast(workers=4, slots=8, lease_s=15, latency_ms=600),
+        cast=Cast(workers=4, slots=16, lease_s=15, latency_ms=600, patience_s=20),
         folder=wish.folder,
     )
+
+
+@_named("recovery")
+async def _recovery(wish: Wish) -> AsyncIterator[Report]:
+    yield await kills.run(
+        kills.read_prompts(wish.prompts, 1000),
+        seed=wish.seed,
+        cast=Cast(workers=4, slots=16, latency_ms=600, patience_s=600),
+        pace=kills.Pace(valkey_s=None, door_s=None),
+        rough=None,
+    )
+
+
+@_named("store")
+async def _store(wish: Wish) -> AsyncIterator[Report]:
+    yield await kills.run(
+        kills.read_prompts(wish.prompts, 2000),
+        seed=wish.seed,
+        cast=Cast(workers=2, slots=25, latency_ms=500),
+        pace=kills.Pace(worker_s=None, valkey_s=None, door_s=None),
+        rough=Rough(errors=0.3, hangs=0.05, seed=wish.seed),
+    )
+
+
+@_named("stale")
+async def _stale(_: Wish) -> AsyncIterator[Report]:
+    pair = Cast(workers=1, slots=100, lease_s=3, latency_ms=1500)
+    yield await stale.run(jobs=100, by="signal", cast=pair)
+    yield await stale.run(jobs=100, by="line", cast=pair)
+
+
+@_named("cancels")
+async def _cancels(wish: Wish) -> AsyncIterator[Report]:
+    yield await cancels.run(jobs=1000, seed=wish.seed, cast=_USUAL)
+
+
+@_named("misbehavior")
+async def _misbehavior(wish: Wish) -> AsyncIterator[Report]:
+    wide = Cast(workers=2, slots=100, latency_ms=100)
+    yield await matrix.run(jobs=200, seed=wish.seed, cast=wide)
 
 
 @_named("fairness")
@@ -86,7 +131,7 @@ async def _fairness(_: Wish) -> AsyncIterator[Report]:
 
 @_named("poison")
 async def _poison(_: Wish) -> AsyncIterator[Report]:
-    yield await poison.run(jobs=100, cast=_USUAL)
+    yield await poison.run(jobs=1000, poisons=5, cast=_USUAL)
 
 
 @_named("outage")
@@ -177,14 +222,16 @@ async def _permits(_: Wish) -> AsyncIterator[Report]:
 @_named("batches")
 async def _batches(wish: Wish) -> AsyncIterator[Report]:
     wide = Cast(workers=2, slots=50, latency_ms=200)
-    prompts = kills.read_prompts(wish.prompts, wish.jobs)
+    prompts = kills.read_prompts(wish.prompts, 1632)
     yield await batches.run(prompts, cast=wide)
     yield await batches.many(lines=100_000, runs=40, start_ms=100, cast=wide)
 
 
 @_named("followers")
-async def _followers(_: Wish) -> AsyncIterator[Report]:
+async def _followers(wish: Wish) -> AsyncIterator[Report]:
     yield await followers.run(jobs=200, cast=_USUAL)
+    wide = Cast(workers=2, slots=20, latency_ms=1000)
+    yield await crowd.run(clients=500, jobs=250, late_s=1, seed=wish.seed, cast=wide)
 
 
 @_named("webhooks")

@@ -20,7 +20,7 @@ from tests.chaos.stage import MODEL, SECRET, Cast
 from tests.fakes.brink import Brink
 
 _UNITS = 5_000
-_PATIENCE_S = 60
+_PATIENCE_S = 120
 
 
 class _Answer(NamedTuple):
@@ -94,32 +94,31 @@ async def between(*, rounds: int, abreast: int, cast: Cast) -> Report:
         doors = await stack.enter_async_context(front_doors(cast, count=1))
         victims = [await _Victim.by(doors, stack, f"victim{n}") for n in range(2)]
         gone = [victim.open() for victim in victims]
-        taken, kills, names, again = 0, 0, list[str](), list[_Answer]()
-        while taken < rounds:
+        taken, kills, again = set[str](), 0, dict[str, _Answer]()
+        while len(taken) < rounds:
             said = [f"brink {kills} {n}." for n in range(abreast)]
             await gone[kills % 2]
-            taken += await victims[kills % 2].take_along(said)
+            taken |= await victims[kills % 2].take_along(said)
             gone[kills % 2] = victims[kills % 2].open()
             for name in said:
-                again.append(await _say(doors.session, doors.stage.base_url, name))
-            names += said
+                again[name] = await _say(doors.session, doors.stage.base_url, name)
             kills += 1
         await asyncio.gather(*gone)
-        ids = {answer.body.get("id") for answer in again}
+        ids = {answer.body.get("id") for answer in again.values()}
         finals = [await doors.stage.client.final(job_id) for job_id in ids]
         listed = [job["id"] async for job in doors.stage.client.jobs()]
         calls = len(books.calls(doors.stage.ledger))
-    report.note(rounds=taken, kills=kills, submissions=len(names), jobs=len(listed))
-    report.note(calls=calls, extra=len(listed) - len(names))
+    report.note(rounds=len(taken), kills=kills, submissions=len(again))
+    report.note(jobs=len(listed), calls=calls, extra=len(listed) - len(again))
     report.expect_none(
-        "made_anew", [answer for answer in again if not answer.is_replay]
+        "made_anew", [name for name in taken if not again[name].is_replay]
     )
     report.expect_none(
         "not_made", [job["id"] for job in finals if job["status"] != "succeeded"]
     )
     for what, count in (("ids", len(ids)), ("jobs", len(listed)), ("calls", calls)):
         report.expect(
-            that=count == len(names), otherwise=f"{count} {what} for {len(names)} names"
+            that=count == len(again), otherwise=f"{count} {what} for {len(again)} names"
         )
     return report
 
@@ -147,10 +146,10 @@ class _Victim:
         self._program.start()
         return asyncio.create_task(until_open(self._session, self._url))
 
-    async def take_along(self, names: Sequence[str]) -> int:
+    async def take_along(self, names: Sequence[str]) -> set[str]:
         """Submit under these names, and die behind the step that holds the last.
 
-        Returns how many that step held.
+        Returns those that this step held; none where a door was too busy to take all.
         """
         sent, last = set[str](), set[str]()
 
@@ -161,15 +160,15 @@ class _Victim:
             return bool(last) and len(sent) == len(names)
 
         self._brink.stop(at=is_last, behind=True)
-        said = [
-            asyncio.create_task(_say(self._session, self._url, name)) for name in names
-        ]
+        calls = [_say(self._session, self._url, name) for name in names]
+        said = asyncio.gather(*calls, return_exceptions=True)
+        reached = asyncio.create_task(self._brink.reached.wait())
         async with asyncio.timeout(_PATIENCE_S):
-            await self._brink.reached.wait()
+            await asyncio.wait({said, reached}, return_when="FIRST_COMPLETED")
         self._program.kill()
-        taken = len(last)
+        taken = set(last) if reached.done() else set[str]()
+        reached.cancel()
         self._brink.go_on()
-        answers = await asyncio.gather(*said, return_exceptions=True)
-        answered = [answer for answer in answers if isinstance(answer, _Answer)]
-        assert len(answered) <= len(names) - taken, answered
+        answered = [answer for answer in await said if isinstance(answer, _Answer)]
+        assert len(answered) <= len(names) - len(taken), answered
         return taken

@@ -4,6 +4,7 @@ import pytest
 
 from tests.chaos import (
     batches,
+    crowd,
     cut,
     embeds,
     failover,
@@ -39,7 +40,7 @@ async def test_ten_jobs_do_not_wait_for_a_crowd(retries):
 async def test_a_poison_job_is_parked_and_takes_nobody_along():
     cast = Cast(workers=2, slots=10, lease_s=2, latency_ms=200)
 
-    report = await poison.run(jobs=100, cast=cast)
+    report = await poison.run(jobs=100, poisons=2, cast=cast)
 
     assert report.is_good, report.as_table()
 
@@ -155,6 +156,14 @@ async def test_followers_hear_everything_once_whoever_is_killed():
     cast = Cast(workers=2, slots=10, latency_ms=200)
 
     report = await followers.run(jobs=200, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_followers_on_bad_lines_hear_everything_once_and_soon():
+    cast = Cast(workers=2, slots=10, latency_ms=500)
+
+    report = await crowd.run(clients=120, jobs=60, late_s=5, seed=7, cast=cast)
 
     assert report.is_good, report.as_table()
 
