@@ -97,7 +97,7 @@ async def test_two_hundred_equal_submissions_are_one_job():
 async def test_a_submission_repeated_behind_the_back_of_a_dead_door_is_the_same_job():
     cast = Cast(workers=1, slots=10, latency_ms=50)
 
-    report = await repeats.between(rounds=10, abreast=4, cast=cast)
+    report = await repeats.between(rounds=5, abreast=6, cast=cast)
 
     assert report.is_good, report.as_table()
 
