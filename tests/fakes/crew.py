@@ -25,9 +25,9 @@ from service.job_store.lease import Lease
 from service.job_store.leases import Leases
 from service.job_store.pool import redis_pool
 from service.job_store.records import NewJob
-from workers.__main__ import _gates
 from workers.context import WorkerContext
 from workers.engine import LeaseWorker
+from workers.equipment import gates_of
 from workers.generate import generate
 from workers.inputs import Inputs
 from workers.partials import Partials
@@ -83,7 +83,7 @@ class Crew:
             worker=name,
             slots=10,
             lease=self.lease,
-            gates=_gates(catalog, providers),
+            gates=gates_of(catalog, providers),
         )
         worker = LeaseWorker(
             func(generate, name="generate"),

@@ -1,0 +1,90 @@
+"""Jobs that workers have died over, each in a process of its own."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+import pytest
+
+from service.core.jobs import JobState, new_job_id
+from service.core.requests import GenerationRequest, Priority
+from service.job_store.lease import Lease
+from service.job_store.outcomes import Later, Outcome
+from tests.fakes.valkey import Valkey
+from workers.alone import ALONE_AFTER, guarded
+
+_CATALOG = """
+[providers.test]
+adapter = "test"
+"""
+_MODEL = """
+[models."test/{name}"]
+routes = ["test/{name}"]
+sizes = ["64x64"]
+"""
+
+
+def suspect(model: str) -> Lease:
+    request = GenerationRequest(
+        model=f"test/{model}", prompt="a fox", width=64, height=64
+    )
+    return Lease(
+        job_id=new_job_id(),
+        fence=4,
+        payload=orjson.dumps(request.to_record()),
+        attempts=0,
+        interruptions=ALONE_AFTER,
+        priority=Priority.NORMAL,
+        account="ada",
+        taken_at=0,
+    )
+
+
+@pytest.fixture(autouse=True)
+def environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared_valkey: Valkey
+) -> Path:
+    """What a child of this process is started with; return where images go."""
+    models = ("test", "fail", "poison", "slow-60")
+    catalog = _CATALOG + "".join(_MODEL.format(name=name) for name in models)
+    (tmp_path / "catalog.toml").write_text(catalog)
+    monkeypatch.setenv("DARKROOM_CATALOG_FILE", str(tmp_path / "catalog.toml"))
+    monkeypatch.setenv("DARKROOM_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("DARKROOM_REDIS_URL", shared_valkey.url)
+    monkeypatch.setenv("DARKROOM_TEST_POISON", "1")
+    return tmp_path / "images"
+
+
+async def test_a_job_with_bad_luck_is_made_apart(environment):
+    innocent = suspect("test")
+
+    done = await guarded({}, innocent)
+
+    assert isinstance(done, Outcome)
+    assert done.state is JobState.SUCCEEDED
+    assert (environment / done.images[0].key).read_bytes().startswith(b"\x89PNG")
+    assert (environment / f"jobs/{innocent.job_id}/4/receipt.json").exists()
+
+
+async def test_a_failure_told_by_the_child_is_tried_again_as_any_other():
+    later = await guarded({}, suspect("fail"))
+
+    assert isinstance(later, Later)
+    assert later.attempt.error_code == "provider_unavailable"
+
+
+async def test_what_kills_the_process_it_has_to_itself_is_parked():
+    done = await guarded({}, suspect("poison"))
+
+    assert isinstance(done, Outcome)
+    assert (done.state, done.error["code"]) == (JobState.FAILED, "poison")
+
+
+async def test_a_child_ends_with_the_attempt_that_is_stopped(environment):
+    attempt = asyncio.create_task(guarded({}, suspect("slow-60")))
+    await asyncio.sleep(0)
+
+    attempt.cancel("fenced")
+
+    with pytest.raises(asyncio.CancelledError):
+        await attempt
