@@ -43,6 +43,11 @@ def answered(ledger: Path) -> int:
     return sum(b'"answered"' in line for line in ledger.read_bytes().splitlines())
 
 
+def failed(ledger: Path) -> int:
+    """Return how many calls the upstream spoiled."""
+    return sum(b'"failed"' in line for line in ledger.read_bytes().splitlines())
+
+
 def late_calls(
     ledger: Path, *, images: Path, jobs: Mapping[str, str], watcher: Watcher
 ) -> list[str]:

@@ -40,7 +40,9 @@ class Client:
         """Return another client, with a key of its own."""
         return Client(self._session, self._base_url, secret=secret)
 
-    async def submit_once(self, prompt: str, *, name: str, model: str) -> Answer:
+    async def submit_once(
+        self, prompt: str, *, name: str, model: str, n: int = 1
+    ) -> Answer:
         """Send one submission.
 
         Raises:
@@ -50,16 +52,16 @@ class Client:
         return await self._ask(
             "POST",
             "/v1/jobs",
-            json={"model": model, "prompt": prompt},
+            json={"model": model, "prompt": prompt, "n": n},
             headers={"Idempotency-Key": name},
         )
 
-    async def submit(self, prompt: str, *, name: str, model: str) -> str:
+    async def submit(self, prompt: str, *, name: str, model: str, n: int = 1) -> str:
         """Return the id of the accepted job, however often it takes to ask."""
         deadline, pause_s = time.monotonic() + _PATIENCE_S, _PAUSE_S
         while True:
             try:
-                answer = await self.submit_once(prompt, name=name, model=model)
+                answer = await self.submit_once(prompt, name=name, model=model, n=n)
             except (aiohttp.ClientError, TimeoutError):
                 answer = Answer(503, "no answer")
             if answer.status == 202:
@@ -68,6 +70,10 @@ class Client:
             assert time.monotonic() < deadline, answer
             await asyncio.sleep(random.uniform(pause_s / 2, pause_s))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def cancel(self, job_id: str) -> Answer:
+        """Ask that a job be called off."""
+        return await self._ask("POST", f"/v1/jobs/{job_id}/cancel")
 
     async def final(self, job_id: str) -> dict[str, Any]:
         """Return the job as soon as it is final."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -54,6 +55,10 @@ class Program:
         """Return what it has in memory just now."""
         command = ("ps", "-o", "rss=", "-p", str(self.pid))
         return int(subprocess.check_output(command)) * 1024
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, and wait for nothing."""
+        os.kill(self.pid, number)
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""

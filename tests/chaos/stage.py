@@ -15,11 +15,13 @@ from types import MappingProxyType
 
 import aiohttp
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 from yarl import URL
 
 from service.job_store import keys
 from tests.chaos.client import Client
 from tests.chaos.program import Program, first_line, programs, reserved_port
+from tests.chaos.rough import BUCKET, Rough, settings_of_store
 from tests.fakes.openai_upstream import KEY as UPSTREAM_KEY
 from tests.fakes.upstreams.words import KEY as CONTRACT_KEY
 from tests.fakes.valkey import Valkey
@@ -36,7 +38,7 @@ _CATALOG = """
 adapter = "openai"
 base_url = "{base_url}"
 api_key_env = "UPSTREAM_API_KEY"
-timeout_s = 120
+timeout_s = {patience_s}
 [models."{image}"]
 routes = ["openai/gpt-image-1"]
 sizes = ["1024x1024"]
@@ -56,12 +58,17 @@ _LOOK_S = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Cast:
-    """Who plays: how many workers, with how many slots, before which upstream."""
+    """Who plays: how many workers, with how many slots, before which upstream.
+
+    Attributes:
+        patience_s: How long a worker waits for the upstream's answer.
+    """
 
     workers: int = 2
     slots: int = 10
     lease_s: float = 15
     latency_ms: float = 500
+    patience_s: float = 120
 
     @property
     def all_slots(self) -> int:
@@ -79,6 +86,7 @@ class Stage:
 
     Attributes:
         base_url: Of the front door.
+        store: None where images are in a folder of the front door's and the workers'.
         program: Makes another process, `python -m COMMAND...`, from a name for its log
             and the command; variables may be named besides. It ends with the stage.
         deaths: Workers that ended without being told to.
@@ -95,6 +103,7 @@ class Stage:
     client: Client
     redis: Redis
     program: Callable[..., Program]
+    store: Program | None = None
     deaths: int = 0
     kills: dict[str, int] = field(
         default_factory=lambda: {"worker": 0, "valkey": 0, "door": 0}
@@ -110,7 +119,19 @@ class Stage:
 
     @property
     def images(self) -> Path:
+        """Where the images are, by their keys."""
+        if self.store is not None:
+            return self.folder / "store" / BUCKET
         return self.folder / "data" / "images"
+
+    async def calm_the_store(self) -> None:
+        """Let it serve everybody from now on."""
+        url = f"{self.origin('store')}/control/manners"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, json={"errors": 0, "hangs": 0}) as answer,
+        ):
+            assert answer.status == 200
 
     def kill_worker(self, number: int) -> None:
         """Kill one and start it again."""
@@ -131,6 +152,15 @@ class Stage:
         self.door.kill()
         self.door.start()
         self.kills["door"] += 1
+
+    async def at_work(self) -> list[int]:
+        """Return the numbers of the workers that have started; none without Valkey."""
+        try:
+            names = await self.redis.zrange(keys.WORKERS, 0, -1)
+        except (RedisError, OSError):
+            return []
+        started = {int(name.split(b":")[-2]) for name in names}
+        return [n for n, one in enumerate(self.workers) if one.pid in started]
 
     async def keep_workers_up(self) -> None:
         """Start again whoever dies by himself, until canceled."""
@@ -163,6 +193,7 @@ async def on_stage(
     catalog: str = "",
     settings: Mapping[str, str] = MappingProxyType({}),
     through: Sequence[str] = (),
+    rough: Rough | None = None,
 ) -> AsyncIterator[Stage]:
     """Start everything, yield it ready, and leave no process behind.
 
@@ -175,17 +206,20 @@ async def on_stage(
             upstream's URL.
         settings: Variables of front door and workers, beside the usual ones.
         through: A program that runs front door and workers, as its arguments say.
+        rough: What goes wrong by itself; with it the images are in an S3 store.
     """
     async with contextlib.AsyncExitStack() as stack:
         if folder is None:
             name = tempfile.TemporaryDirectory(prefix="chaos-")
             folder = Path(stack.enter_context(name))
         folder.mkdir(parents=True, exist_ok=True)
-        stage = await _built(stack, cast, folder, settings, through)
+        stage = await _built(stack, cast, folder, settings, through, rough)
         stage.valkey.start()
         stage.upstream.start()
+        if stage.store is not None:
+            stage.store.start()
         urls = await _opened(stage.program, others, folder)
-        usual = await _usual_catalog(folder)
+        usual = await _usual_catalog(folder, cast)
         (folder / "catalog.toml").write_text(catalog.format(**urls) + usual)
         for started in (stage.door, *stage.workers):
             started.start()
@@ -199,6 +233,7 @@ async def _built(
     folder: Path,
     settings: Mapping[str, str],
     through: Sequence[str],
+    rough: Rough | None,
 ) -> Stage:
     """Return the stage with nothing on it running; `stack` ends what will."""
     port = stack.enter_context(reserved_port())
@@ -208,13 +243,16 @@ async def _built(
     redis = Redis.from_url(valkey.url)
     stack.push_async_callback(redis.aclose)
     environ = {**_environ(cast, folder, valkey, port), **settings}
+    store_port = stack.enter_context(reserved_port())
+    if rough is not None:
+        environ = {**settings_of_store(store_port), **environ}
     program = programs(stack, folder, environ)
     return Stage(
         cast=cast,
         folder=folder,
         base_url=base_url,
         valkey=valkey,
-        upstream=program("upstream", *_upstream(cast, folder)),
+        upstream=program("upstream", *_upstream(cast, folder, rough)),
         door=program("door", *through, "service"),
         workers=[
             program(f"worker{i}", *through, "workers") for i in range(cast.workers)
@@ -222,6 +260,9 @@ async def _built(
         client=Client(await _session(stack), base_url, secret=SECRET),
         redis=redis,
         program=program,
+        store=None
+        if rough is None
+        else program("store", *rough.store(folder / "store", store_port)),
     )
 
 
@@ -233,9 +274,15 @@ async def _session(stack: contextlib.AsyncExitStack) -> aiohttp.ClientSession:
     return await stack.enter_async_context(session)
 
 
-async def _usual_catalog(folder: Path) -> str:
+async def _usual_catalog(folder: Path, cast: Cast) -> str:
     base_url = await asyncio.to_thread(first_line, folder / "upstream.log")
-    return _CATALOG.format(base_url=base_url, image=MODEL, poison=POISON, short=SHORT)
+    return _CATALOG.format(
+        base_url=base_url,
+        patience_s=cast.patience_s,
+        image=MODEL,
+        poison=POISON,
+        short=SHORT,
+    )
 
 
 async def _opened(
@@ -250,10 +297,11 @@ async def _opened(
     }
 
 
-def _upstream(cast: Cast, folder: Path) -> tuple[str, ...]:
+def _upstream(cast: Cast, folder: Path, rough: Rough | None) -> tuple[str, ...]:
     latency = ("--latency-ms", str(cast.latency_ms))
     ledger = ("--ledger", str(folder / "ledger.jsonl"))
-    return ("tests.fakes.openai_upstream", "--thumbnails", *latency, *ledger)
+    moods = () if rough is None else rough.moods()
+    return ("tests.fakes.openai_upstream", "--thumbnails", *latency, *ledger, *moods)
 
 
 def _environ(cast: Cast, folder: Path, valkey: Valkey, port: int) -> dict[str, str]:

@@ -6,15 +6,15 @@ from tests.chaos import kills
 from tests.chaos.stage import Cast
 
 _SEED = 20261121
-_CAST = Cast(workers=3, slots=8, lease_s=3, latency_ms=400)
+_CAST = Cast(workers=3, slots=12, lease_s=3, latency_ms=400, patience_s=6)
 
 
 @pytest.mark.slow
 async def test_no_job_is_lost_or_paid_for_twice_whatever_is_killed():
     prompts = kills.read_prompts(kills.PROMPTS, 300)
+    pace = kills.Pace(worker_s=2, valkey_s=5, door_s=6)
 
-    report = await kills.run(prompts, seed=_SEED, cast=_CAST)
+    report = await kills.run(prompts, seed=_SEED, cast=_CAST, pace=pace)
 
     assert report.is_good, report.as_table()
-    assert report.figures["valkey_kills"] == 3
-    assert report.figures["door_kills"] == 2
+    assert min(report.figures[f"{one}_kills"] for one in ("worker", "valkey", "door"))

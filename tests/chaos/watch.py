@@ -18,7 +18,7 @@ from service.core.jobs import JobState
 from service.job_store import keys
 
 _PERIOD_S = 0.5
-_FINALS_EVERY = 6
+_FINALS_EVERY = 20
 _FIELDS = (
     "state",
     "fence",
@@ -26,6 +26,7 @@ _FIELDS = (
     "interruptions",
     "created_ms",
     "completed_ms",
+    "result",
 )
 
 
@@ -39,6 +40,7 @@ class Seen:
     interruptions: int
     created_ms: int
     completed_ms: int
+    result: bytes = b""
 
     @property
     def took_s(self) -> float:
@@ -121,7 +123,10 @@ class Watcher:
         if record[0] is None:
             self.backwards.append(f"{job_id} has no record")
             return
-        now = Seen(JobState(record[0].decode()), *(int(n or 0) for n in record[1:]))
+        state, *numbers, result = record
+        now = Seen(
+            JobState(state.decode()), *(int(n or 0) for n in numbers), result or b""
+        )
         if before is not None and before.regressed_to(now):
             self.backwards.append(f"{job_id} went from {before} to {now}")
         self.seen[job_id] = now

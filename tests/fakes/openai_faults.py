@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.fakes.images import bilevel_png
 from tests.fakes.openai_rules import Call, Refusal
 from tests.fakes.openai_streams import streamed_error, streamed_half
 from tests.fakes.pictures import draw
@@ -137,6 +138,30 @@ async def fewer(request: web.Request, call: Call, _: str) -> web.Response:
     return _answer([_b64(_image(call))])
 
 
+async def twice(request: web.Request, call: Call, _: str) -> web.Response:
+    return _answer([_b64(_image(call))] * (call.n + 1))
+
+
+async def pixel(request: web.Request, call: Call, _: str) -> web.Response:
+    return _answer([_b64(draw(call.id, width=1, height=1))] * call.n)
+
+
+async def bomb(request: web.Request, call: Call, _: str) -> web.Response:
+    return _answer([_b64(bilevel_png(8000, 6000))])
+
+
+async def svg(request: web.Request, call: Call, _: str) -> web.Response:
+    text = '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    return _answer([_b64(text.encode())])
+
+
+async def trickle(request: web.Request, call: Call, _: str) -> web.StreamResponse:
+    response = await _half_an_answer(request)
+    while True:
+        await response.write(b"A")
+        await asyncio.sleep(1)
+
+
 async def huge(request: web.Request, call: Call, _: str) -> web.StreamResponse:
     response = web.StreamResponse()
     await response.prepare(request)
@@ -174,6 +199,11 @@ FAULTS: dict[str, Fault] = {
         url,
         data_url,
         fewer,
+        twice,
+        pixel,
+        bomb,
+        svg,
+        trickle,
         huge,
         gzip_bomb,
         redirect,

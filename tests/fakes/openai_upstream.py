@@ -6,8 +6,9 @@ it writes its base URL on the first line of its output. Faults are asked for ahe
 by `fail_with` or `POST /control/faults`, and each is used once, in order; what
 `POST /control/down` names is what every call meets until it names nothing.
 
-The ledger has a line when a call comes in and one when its images are made, which
-is when OpenAI charges for them; it outlives a kill of this process.
+The ledger has a line when a call comes in, and one when its images are made, which
+is when OpenAI charges for them, or when a fault is its answer; it outlives a kill of
+this process.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from typing import Any, Self
 import orjson
 from aiohttp import web
 
+from tests.fakes.mischief import Choice, as_told, now_and_then
 from tests.fakes.openai_faults import FAULTS
 from tests.fakes.openai_forms import File, check_files, read_form
 from tests.fakes.openai_rules import Call, Refusal, check
@@ -43,6 +45,7 @@ class OpenAIUpstream:
         latency: How long each drawing takes.
         compatible: Be one of the servers that imitate OpenAI: any model, any field.
         thumbnails: Draw 182x182 whatever was asked for, to save time.
+        misbehave: From a prompt to the fault that its call meets; empty: none.
 
     Attributes:
         requests: Fields of all requests for images, in order of arrival.
@@ -59,6 +62,7 @@ class OpenAIUpstream:
         latency: timedelta = timedelta(0),
         compatible: bool = False,
         thumbnails: bool = False,
+        misbehave: Choice = lambda _: "",
     ) -> None:
         self.requests: list[dict[str, Any]] = []
         self.files: list[list[File]] = []
@@ -70,6 +74,7 @@ class OpenAIUpstream:
         self._latency = latency
         self._compatible = compatible
         self._thumbnails = thumbnails
+        self._misbehave = misbehave
         self._faults: deque[str] = deque()
         self._down = ""
         self.at_once = self.most_at_once = 0
@@ -129,8 +134,8 @@ class OpenAIUpstream:
             self.at_once -= 1
 
     async def _answered(self, request: web.Request, call: Call) -> web.StreamResponse:
-        if self._down or self._faults:
-            fault = self._down or self._faults.popleft()
+        if fault := self._next_fault(call):
+            self._note("failed", call)
             name, _, argument = fault.partition(":")
             response = await FAULTS[name](request, call, argument)
         else:
@@ -145,6 +150,11 @@ class OpenAIUpstream:
         if not response.prepared:
             response.headers["x-request-id"] = call.id
         return response
+
+    def _next_fault(self, call: Call) -> str:
+        if fault := self._down or self._misbehave(call.prompt):
+            return fault
+        return self._faults.popleft() if self._faults else ""
 
     async def _accepted(self, request: web.Request) -> Call:
         if request.headers.get("Authorization") != f"Bearer {KEY}":
@@ -243,6 +253,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
         ledger=arguments.ledger,
         latency=timedelta(milliseconds=arguments.latency_ms),
         thumbnails=arguments.thumbnails,
+        misbehave=as_told
+        if arguments.as_told
+        else now_and_then(arguments.mischief, seed=arguments.seed),
     ) as upstream:
         upstream.fail_with(*arguments.fault)
         sys.stdout.write(f"{upstream.base_url}\n")
@@ -258,6 +271,9 @@ def main() -> None:
     parser.add_argument("--latency-ms", type=float, default=0)
     parser.add_argument("--thumbnails", action="store_true")
     parser.add_argument("--fault", action="append", default=[])
+    parser.add_argument("--mischief", type=float, default=0, help="share of prompts")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--as-told", action="store_true", help="faults are in prompts")
     asyncio.run(_serve(parser.parse_args()))
 
 
