@@ -4,7 +4,7 @@ A busy machine fails no property: nothing here asks how long an example took.
 """
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,7 +12,24 @@ from redis.asyncio import Redis
 
 from service.job_store import JobStore
 from service.job_store.leases import Leases
+from tests.fakes import canaries
 from tests.fakes.valkey import Valkey
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test in whose logs a secret stands, whatever it is about."""
+    report = yield
+    logged = "".join(text for name, text in report.sections if "Captured" in name)
+    if report.passed and (leaked := canaries.leaks(logged)):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: secrets were logged: {leaked}"
+    if call.when == "teardown":
+        canaries.forget()
+    return report
+
 
 settings.register_profile(
     "darkroom",
@@ -28,7 +45,9 @@ def shared_valkey() -> Iterator[Valkey]:
     """One server for the whole run; use `valkey` unless state is no matter."""
     server = Valkey().start()
     yield server
+    written = canaries.keys_in(server.folder)
     server.close()
+    assert not written, f"secrets were written to Redis: {written}"
 
 
 @pytest.fixture

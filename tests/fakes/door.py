@@ -20,9 +20,10 @@ from service.catalog_file import LiveCatalog
 from service.image_store import ImageStore
 from service.image_store.opening import open_image_store
 from service.settings import Limits, Settings
+from tests.fakes import canaries
 from tests.fakes.witness import Witness
 
-SECRET = "sk_of-the-tests"
+SECRET = canaries.watch("sk_of-the-tests", always=True)
 WITNESS = Witness()
 
 
@@ -60,7 +61,8 @@ class FrontDoor:
 
     async def knows(self, account: str, **grant: Any) -> tuple[ApiKey, str]:
         """Make another key."""
-        return await self.accounts.create(Grant(account=account, **grant))
+        key, secret = await self.accounts.create(Grant(account=account, **grant))
+        return key, canaries.watch(secret)
 
     async def call(
         self,
@@ -95,6 +97,7 @@ class FrontDoor:
         if url.startswith(self.url):
             path = url.removeprefix(self.url)
             WITNESS.check(method, path, response.status, response.headers, raw)
+            assert not canaries.leaks(raw + repr(response.headers).encode()), path
         return Answer(response.status, response.headers, raw)
 
     async def get(self, path: str, **options: Any) -> Answer:
