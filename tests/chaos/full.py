@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.chaos import (
     batches,
     cancels,
+    crowd,
     cut,
     embeds,
     failover,
@@ -227,8 +228,10 @@ async def _batches(wish: Wish) -> AsyncIterator[Report]:
 
 
 @_named("followers")
-async def _followers(_: Wish) -> AsyncIterator[Report]:
+async def _followers(wish: Wish) -> AsyncIterator[Report]:
     yield await followers.run(jobs=200, cast=_USUAL)
+    wide = Cast(workers=2, slots=20, latency_ms=1000)
+    yield await crowd.run(clients=500, jobs=250, late_s=1, seed=wish.seed, cast=wide)
 
 
 @_named("webhooks")
