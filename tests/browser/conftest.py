@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import expect
 
 from tests.browser.stage import Stage, chromium, must_run, own_stage
+
+expect.set_options(timeout=20_000)  # a busy machine breaks no promise
 
 
 @pytest.fixture(scope="session", autouse=True)
