@@ -13,6 +13,7 @@
     darkroom:queue:wait:tasks:{route} zset    such whose upstream tasks are there
     darkroom:queue:wait:mixed:{provider}/{account}  zset  such of an account that has
                                               made its share of lanes
+    darkroom:queue:wait:version:{v}   zset    such as only later versions can read
     darkroom:queue:lanes:{account}    set     those it made
     darkroom:queue:wait:held:{key id} zset    jobs that may have been bought and whose
                                               key wants to be asked first, by tag
@@ -104,7 +105,7 @@ via (the route of a running attempt), via2 (of the call beside it), on_ambiguous
 `retry`), held (until it is released), lost (an image was looked for and is not in the
 store), shown (what is left of the request of an ephemeral job once it is final; from
 then on empty), webhook (JSON), notify (types of events it is told of), alias, retry_of,
-batch (`batch line`), custom_id.
+batch (`batch line`), custom_id, v (version of the record, unless it is 1).
 """
 
 from datetime import date

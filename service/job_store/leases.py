@@ -19,6 +19,7 @@ from service.job_store.gather import Gather
 from service.job_store.lease import Claim, Kept, Lease, Renewal, bare_lease, read_lease
 from service.job_store.listening import end
 from service.job_store.outcomes import Aside, Later, Outcome, attempt_json
+from service.job_store.records import VERSION
 from service.job_store.reports import aside_json, costs, told
 from service.job_store.scripting import Script, script
 from service.job_store.times import ms, redis_now_ms
@@ -27,9 +28,8 @@ log = structlog.get_logger()
 
 BATCH_SHARE = 0.9
 """Batch jobs hold at most this part of a worker's slots."""
-PARK_AFTER = 20
-"""Interruptions after which a job that dies alone is parked as poison, though nobody
-saw it kill; long before, workers run it apart to see that."""
+PARK_AFTER = 5
+"""Interruptions after which a job that dies alone is parked as poison."""
 _READ_AGAIN = timedelta(minutes=1)
 _READS = 4
 """Attempts within which a newer worker may come by that can read what we cannot."""
@@ -42,6 +42,9 @@ class Leases:
     again; `commit`, `retry` and `release` wait for it as long as it takes, because
     they carry results that were paid for. Those three may run twice: a repeat of
     the same fence gets the same answer.
+
+    Args:
+        version: Of records; those of a later one are left to workers that know them.
     """
 
     bell: str = keys.BELL
@@ -57,8 +60,9 @@ class Leases:
         retention: timedelta = timedelta(days=7),
         queue: str = keys.QUEUE,
         gates: Mapping[str, Gate] | None = None,
+        version: int = VERSION,
     ) -> None:
-        self._redis = redis
+        self._redis, self._version = redis, version
         self.serve(gates or {})
         self._worker, self._slots = worker, slots
         self._lease_ms = ms(lease)
@@ -112,6 +116,7 @@ class Leases:
                 PARK_AFTER,
                 self._retention_ms,
                 self._served,
+                self._version,
                 *(sum(k >= limit for k in suspects) for limit in range(1, 6)),
             ]
         )

@@ -12,6 +12,10 @@ from service.core.requests import GenerationRequest, Priority
 from service.core.retries import OnAmbiguous
 from service.job_store.times import maybe_time_of, time_of
 
+VERSION = 1
+"""Of the records written here. It rises with whatever a worker of the version before
+would read wrongly; such a worker leaves the record alone (claim.lua)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
@@ -115,6 +119,8 @@ def more_json(new: NewJob) -> bytes:
     if new.place is not None:
         more["batch"] = f"{new.place.batch_id} {new.place.line}"
         more["custom_id"] = new.place.custom_id
+    if VERSION > 1:
+        more["v"] = str(VERSION)
     told = {name: value for name, value in more.items() if value is not None}
     return orjson.dumps(told) if told else b""
 

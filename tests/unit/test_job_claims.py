@@ -82,3 +82,59 @@ async def test_a_lapsed_lease_that_nobody_took_over_is_renewed(store, redis):
     assert sum([await redis.zcard(lane) for lane in lanes]) == 3
     await frozen.aclose()
     await other.aclose()
+
+
+async def test_a_record_of_a_later_version_waits_for_a_worker_that_reads_it(
+    redis, store
+):
+    later, plain = job(), job()
+    for new in (later, plain):
+        await store.submit(new)
+    await redis.hset(keys.job(later.id), "v", 2)
+    old = Leases(redis, worker="old", slots=10, version=1)
+    new = Leases(redis, worker="new", slots=10, version=2)
+
+    by_old = await old.claim(10, held={})
+    by_new = await new.claim(10, held={})
+
+    assert [lease.job_id for lease in by_old.leases] == [plain.id]
+    assert [(lease.job_id, lease.fence) for lease in by_new.leases] == [(later.id, 1)]
+    assert (await store.get(later.id, account="ada")).attempts == 0
+    await old.aclose()
+    await new.aclose()
+
+
+async def test_a_key_goes_on_with_what_old_workers_read_while_later_ones_wait(
+    redis, store
+):
+    later, plain = job(most_running=1), job(most_running=1)
+    await store.submit(later)
+    await redis.hset(keys.job(later.id), "v", 2)
+    old = Leases(redis, worker="old", slots=10, version=1)
+    await store.submit(plain)
+
+    claim = await old.claim(10, held={})
+
+    assert [lease.job_id for lease in claim.leases] == [plain.id]
+    await old.aclose()
+
+
+async def test_a_later_record_whose_worker_died_is_left_for_another_like_it(
+    redis, store
+):
+    await store.submit(job())
+    new = Leases(
+        redis, worker="new", slots=10, lease=timedelta(milliseconds=20), version=2
+    )
+    old = Leases(redis, worker="old", slots=10, version=1)
+    [lost] = (await new.claim(1, held={})).leases
+    await redis.hset(keys.job(lost.job_id), "v", 2)
+    await asyncio.sleep(0.05)
+
+    by_old = await old.claim(10, held={})
+    by_new = await new.claim(10, held={})
+
+    assert by_old.leases == ()
+    assert [lease.fence for lease in by_new.leases] == [2]
+    await old.aclose()
+    await new.aclose()

@@ -3,7 +3,7 @@
 Callers, workers that die and a sweep are played by Hypothesis;
 `test_job_store_model.py` says what must hold after each step. Ada's key may run as
 many jobs as there are slots, Bob's only one. Jobs may have routes; one worker serves
-all providers, the other only one of them.
+all providers, the other only one of them, and it reads no records of version 2.
 """
 
 import itertools
@@ -44,8 +44,10 @@ ROUTES = ["dear/fox", "cheap/fox", "dear/owl", "dear/fox\ncheap/fox"]
 CALLED = [keys.wait(f"routes:{routes}") for routes in ROUTES] + [
     keys.wait(f"tasks:{route}") for route in ("dear/fox", "cheap/fox", "dear/owl")
 ]
+LATER = [keys.wait("version:2")]
 HELD = [keys.wait(f"held:{key_id}") for key_id in KEYS.values()]
 SERVED = {"w1": "dear cheap", "w2": "cheap"}
+READS = {"w1": 2, "w2": 1}
 UNITS, ASKED = 5_000, 2
 MOST_OPEN, QUOTA = 6, 4 * UNITS
 FAILED = '{"outcome":"failed"}'
@@ -69,6 +71,7 @@ class Wish:
     routes: str
     on_ambiguous: str = ""
     images: int = 1
+    version: int = 1
 
 
 WISHES = st.builds(
@@ -84,6 +87,7 @@ WISHES = st.builds(
     routes=st.sampled_from(["", *ROUTES]),
     on_ambiguous=st.sampled_from(["", "hold"]),
     images=st.sampled_from([1, 1, 2, 4]),
+    version=st.sampled_from([1, 1, 1, 2]),
 )
 
 
@@ -146,7 +150,7 @@ class World:
     def __init__(self, found: list[tuple[str, str, Any]]) -> None:
         self._found = {key: value for key, _, value in found}
         self.entries = {
-            lane: self.scores(lane) for lane in LANES + WAITING + CALLED + HELD
+            lane: self.scores(lane) for lane in LANES + WAITING + CALLED + LATER + HELD
         }
 
     def hash(self, key: str) -> dict[str, str]:
@@ -209,6 +213,7 @@ class JobStoreSteps(RuleBasedStateMachine):
         line += [wish.shown, wish.routes]
         more = {"images": str(wish.images)} if wish.images > 1 else {}
         more |= {"on_ambiguous": wish.on_ambiguous} if wish.on_ambiguous else {}
+        more |= {"v": str(wish.version)} if wish.version > 1 else {}
         line += [json.dumps(more) if more else ""]
 
         now_ms, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
@@ -253,7 +258,7 @@ class JobStoreSteps(RuleBasedStateMachine):
             self.sequence[worker] += 1
         line = [worker, self.sequence[worker], want, LEASE_MS, LEASE_MS // 2, 4, want]
 
-        line += [5, 60_000, SERVED[worker], 0, 0, 0, 0, 0]
+        line += [5, 60_000, SERVED[worker], READS[worker], 0, 0, 0, 0, 0]
 
         _, _, *jobs = self.run("claim", *line)
 
@@ -263,6 +268,7 @@ class JobStoreSteps(RuleBasedStateMachine):
             unknown = fence > 1 and last != FAILED
             assert in_doubt == int(bool(policy) and unknown)
             assert again or fence > self.seen[job_id].fence
+            assert self.seen[job_id].wish.version <= READS[worker]
             assert route == self.record(job_id).get("via", "")
             assert not route or route.partition("/")[0] in SERVED[worker].split()
         return multiple(*(Held(worker, job[0], int(job[1])) for job in jobs))
@@ -421,7 +427,7 @@ class JobStoreSteps(RuleBasedStateMachine):
     @rule(job_id=jobs)
     def lose_an_entry(self, job_id):
         """A stock arq worker throws an entry out; the sweep brings it back."""
-        for lane in LANES + WAITING + CALLED + HELD:
+        for lane in LANES + WAITING + CALLED + LATER + HELD:
             self.redis.zrem(lane, job_id)
         unfinished = job_id in self.unfinished()
         assert self.run("audit") == int(unfinished)

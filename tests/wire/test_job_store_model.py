@@ -34,6 +34,7 @@ from tests.wire.job_store_steps import (
     HELD,
     KEYS,
     LANES,
+    LATER,
     MODEL,
     MOST_IMAGES,
     MOST_RUNNING,
@@ -145,7 +146,7 @@ class JobStoreMachine(BatchSteps):
         gate, health = self.world.hash(keys.gate(name)), {}
         if not looks:
             health = self.world.hash(keys.route(route))
-        aside = WAITING + CALLED + HELD
+        aside = WAITING + CALLED + LATER + HELD
         ready = [
             job_id
             for job_id in self.in_states("queued")

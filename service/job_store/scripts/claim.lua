@@ -1,6 +1,7 @@
 -- Take up to ARGV[3] ready jobs under a lease. Idempotent: a repeat with the same worker and sequence gets the same jobs.
 -- ARGV 1 worker, 2 sequence, 3 want, 4 lease ms, 5 stale ms, 6 slots of the worker, 7 room for batch jobs,
---      8 interruptions that park a job, 9 retention ms, 10 providers served, 11.. jobs held with at least 1, 2, .. interruptions
+--      8 interruptions that park a job, 9 retention ms, 10 providers served, 11 highest version of a record that it can read,
+--      12.. jobs held with at least 1, 2, .. interruptions
 -- Returns ms until the next entry falls due (-1: none), whether ready work is left (0|1), then per job:
 --   id, fence, request, attempts so far, interruptions, priority, account, whether it is ephemeral (0|1), upstream tasks,
 --   route, routes left (each '' where there is none), attempts so far that may have been billed, what its key wants done where
@@ -10,11 +11,11 @@ local slots, batch_room, park_after = tonumber(ARGV[6]), tonumber(ARGV[7]), tonu
 local receipt = 'darkroom:claimed:' .. worker
 local taken, noted = { -1, 0 }, { sequence }
 local WINDOW, SUSPECTS_PASSED = 500, 100
-local lease_end = whole(now + lease)
+local lease_end, version = whole(now + lease), tonumber(ARGV[11])
 
 -- `job` was read with these behind the usual fields.
-local ROUTES, REQUEST, TASKS, COSTLY, POLICY = ALSO + 1, ALSO + 2, ALSO + 3, ALSO + 4, ALSO + 5
-local function open(id) return read(id, 'most_running', 'routes', 'request', 'tasks', 'costly', 'on_ambiguous') end
+local ROUTES, REQUEST, TASKS, COSTLY, POLICY, VERSION = ALSO + 1, ALSO + 2, ALSO + 3, ALSO + 4, ALSO + 5, ALSO + 6
+local function open(id) return read(id, 'most_running', 'routes', 'request', 'tasks', 'costly', 'on_ambiguous', 'v') end
 local served = {}
 for name in string.gmatch(ARGV[10], '%S+') do served[name] = true end
 
@@ -77,7 +78,7 @@ end
 -- Suspects are claimed first, the most suspected before all, each class within its share of the worker.
 local held, limit = {}, {}
 for k = 1, SUSPECT_LANES do
-  held[k] = tonumber(ARGV[10 + k] or 0)
+  held[k] = tonumber(ARGV[11 + k] or 0)
   limit[k] = math.max(1, math.floor(slots / 4 ^ k))
 end
 
@@ -95,6 +96,31 @@ local function park(from, id, job, name)
   add(removed, from, id)
   add(scores, waiting(name), job[TAG], id)
   call('SADD', WAITS, name)
+end
+
+-- Records of a later version wait for a worker that can read them: this one, where its version has come that far. One that was
+-- running when its worker died is only stepped over: that worker may live, and renew it.
+local function is_unreadable(from, id, job)
+  local needs = tonumber(job[VERSION] or 1) or 1
+  if needs <= version then return false end
+  if job[STATE] == 'queued' then
+    park(from, id, job, 'version:' .. whole(needs))
+    left[job[KEY_ID]] = true -- another of its key may run meanwhile
+    ring()
+  end
+  return true
+end
+for needs = 2, version do
+  local from = waiting('version:' .. needs)
+  for _, id in ipairs(call('ZRANGE', from, 0, MOST_WOKEN - 1)) do
+    local job = read(id)
+    if job then
+      call('ZREM', from, id)
+      call('ZADD', lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0)), job[TAG], id)
+    else
+      drop(from, id)
+    end
+  end
 end
 
 -- Who waits for a provider that takes calls again goes on. The next of those who do not may be due before anything else.
@@ -133,6 +159,7 @@ local function take(from, id)
     finish(id, job, 'expired', 0, ARGV[9])
     return false
   end
+  if is_unreadable(from, id, job) then return false end
   local route, elsewhere, at
   if job[STATE] == 'running' then
     route, elsewhere = route_after(job)
