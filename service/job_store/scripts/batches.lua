@@ -54,6 +54,7 @@ local function drop_batch(id, account)
   local name_key = name and NAMES .. account .. ':' .. name
   if name and string.match(call('GET', name_key) or '', '^%S+') == id then call('DEL', name_key) end
   call('UNLINK', key, key .. ':open', key .. ':done', key .. ':bad')
+  for priority in pairs(PRIORITIES) do call('DEL', 'darkroom:flow:new:' .. account .. ':' .. priority .. ':' .. id) end
   call('ZREM', LISTING .. account, id)
   call('ZREM', FEED, id)
   call('ZREM', EXPIRY, id)
