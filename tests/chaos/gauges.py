@@ -14,8 +14,10 @@ from tests.chaos.stage import Stage
 
 RUNS = ("tests.chaos.counted",)
 """What front door and workers are run through, so that they count."""
-MARK = "gone"
-"""Kind of the keys by which an owner is told for thirty days that a job was deleted."""
+MARKS = "marks"
+"""Keys by which an owner is told for a month that a job or a file was deleted."""
+GONE, _MAY_BE_MARKS = "gone", frozenset({"file", "alias"})
+_LONG_S = 86_400
 _LOOK_S = 0.1
 _SCAN = 5000
 _MB = 2**20
@@ -24,10 +26,14 @@ Sample = Mapping[str, float]
 
 
 async def keys_by_kind(stage: Stage) -> Counter[str]:
-    """Count all keys by the word behind `darkroom:`."""
+    """Count all keys by the word behind `darkroom:`; those that stay long are marks."""
     kinds: Counter[str] = Counter()
     async for key in stage.redis.scan_iter(count=_SCAN):
-        kinds[key.decode().split(":")[1]] += 1
+        kind = key.decode().split(":")[1]
+        stays = kind in _MAY_BE_MARKS and await stage.redis.ttl(key) > _LONG_S
+        if stays or kind == GONE:
+            kind = MARKS
+        kinds[kind] += 1
     return kinds
 
 
@@ -45,7 +51,7 @@ async def read(stage: Stage) -> Sample:
     kinds = await keys_by_kind(stage)
     memory = await stage.redis.info("memory")
     sample = {
-        "keys": kinds.total() - kinds[MARK],
+        "keys": kinds.total() - kinds[MARKS],
         "redis_mb": memory["used_memory"] / _MB,
         "stored_files": stored_files(stage),
     }

@@ -18,6 +18,7 @@ from tests.chaos.stage import MODEL, POISON, SECRET, SHORT
 _HOLD_S = 30
 _LINES = 10
 _HANGS_UP_AFTER_S = 0.05
+_LATER = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _CANCELED = frozenset({HTTPStatus.OK, HTTPStatus.CONFLICT})
 """Or it had finished by then."""
 
@@ -29,12 +30,14 @@ class Public:
 
     Attributes:
         came: How often each habit was played to its end.
+        put_off: How often somebody was asked to come again, and did.
         faults: What nobody should have been answered.
     """
 
     def __init__(self, http: aiohttp.ClientSession, base_url: str) -> None:
         self._http, self._base_url = http, base_url
         self.came: Counter[str] = Counter()
+        self.put_off = 0
         self.faults: list[str] = []
 
     async def come(self, number: int, dice: random.Random) -> None:
@@ -49,10 +52,11 @@ class Public:
     async def ask(
         self, method: str, path: str, *, status: int = 200, **how: Any
     ) -> Any:
-        """Return the body of an answer that has to have that status; 429 is obeyed."""
+        """Return the body of an answer that has to have that status, now or later."""
         async with self.open(method, path, **how) as answer:
             body = await answer.read()
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        if answer.status in _LATER:
+            self.put_off += 1
             await asyncio.sleep(int(answer.headers["Retry-After"]))
             return await self.ask(method, path, status=status, **how)
         assert answer.status == status, (path, answer.status, body[:300])
@@ -97,8 +101,12 @@ async def _wants_no_trace(public: Public, number: int) -> None:
 
 async def _cancels(public: Public, number: int) -> None:
     job_id = await public.submit(number)
-    async with public.open("POST", f"/v1/jobs/{job_id}/cancel") as answer:
-        assert answer.status in _CANCELED, answer.status
+    path = f"/v1/jobs/{job_id}/cancel"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    while status in _LATER:
+        async with public.open("POST", path) as answer:
+            status = answer.status
+    assert status in _CANCELED, status
 
 
 async def _follows(public: Public, number: int) -> None:
