@@ -70,6 +70,16 @@ def test_no_two_routes_share_a_name():
     assert len(set(names)) == len(names)
 
 
+def test_an_answer_that_has_an_id_leads_to_whoever_takes_it():
+    taken = DOCUMENT["components"]["links"]
+    submitted = DOCUMENT["paths"]["/v1/jobs"]["post"]["responses"]["202"]
+
+    assert {*submitted["links"]} >= {"get_job", "cancel_job", "delete_job"}
+    assert "put_job" not in taken
+    assert taken["redeliver"]["parameters"] == {"delivery_id": "$response.body#/id"}
+    assert {*taken} <= {operation.id for operation in OPERATIONS}
+
+
 def test_every_chapter_has_routes_and_every_route_a_chapter():
     assert {operation.tag for operation in OPERATIONS} == set(TAGS)
 

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from service.api.openapi import bodies, codes, headers
+from service.api.openapi.links import Links
 from service.api.openapi.operation import (
     EVENTS,
     FORM,
@@ -59,9 +60,10 @@ def assemble(
     references, schemas = schemas_of(_kinds(operations))
     schemas[bodies.LINK] = dict(bodies.LINK_SCHEMA)
     _add_bodies([o.body for o in operations if o.body is not None], schemas)
+    links = Links(operations)
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for operation in operations:
-        written = _operation(operation, references)
+        written = _operation(operation, references, links)
         paths[operation.path][operation.method.lower()] = written
     return {
         "openapi": "3.1.0",
@@ -72,6 +74,7 @@ def assemble(
         "components": {
             "schemas": dict(sorted(schemas.items())),
             "headers": headers.shown(),
+            "links": links.shown(),
             "securitySchemes": _SCHEMES,
         },
     }
@@ -105,7 +108,9 @@ def _add_bodies(taken: Sequence[Body], schemas: dict[str, Any]) -> None:
             schemas[f"{body.name}Form"] = form
 
 
-def _operation(operation: Operation, references: Mapping[Any, Any]) -> dict[str, Any]:
+def _operation(
+    operation: Operation, references: Mapping[Any, Any], links: Links
+) -> dict[str, Any]:
     written: dict[str, Any] = {
         "operationId": operation.id,
         "tags": [operation.tag],
@@ -117,7 +122,7 @@ def _operation(operation: Operation, references: Mapping[Any, Any]) -> dict[str,
     if operation.body is not None:
         written["requestBody"] = _body(operation.body)
     answers = {
-        str(status): _answer(answer, references)
+        str(status): _answer(answer, references, links)
         for status, answer in operation.answers.items()
     }
     refusals = _refusals(operation, references)
@@ -171,7 +176,9 @@ def _slug(words: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in words.lower()).strip("-")
 
 
-def _answer(answer: Answer, references: Mapping[Any, Any]) -> dict[str, Any]:
+def _answer(
+    answer: Answer, references: Mapping[Any, Any], links: Links
+) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if answer.shape is not None:
         content[JSON] = {"schema": references[answer.shape]}
@@ -181,8 +188,13 @@ def _answer(answer: Answer, references: Mapping[Any, Any]) -> dict[str, Any]:
         content[EVENTS] = {"schema": _event(answer, references)}
     for media_type, schema in answer.media.items():
         content[media_type] = {"schema": schema}
-    written = {"description": answer.text, "headers": _headers(answer.headers)}
-    return {**written, **({"content": content} if content else {})}
+    written = {
+        "description": answer.text,
+        "headers": _headers(answer.headers),
+        "content": content,
+        "links": links.of(answer.shape),
+    }
+    return {name: value for name, value in written.items() if value != {}}
 
 
 def _event(answer: Answer, references: Mapping[Any, Any]) -> dict[str, Any]:
