@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 from redis.asyncio import Redis
 
 from tests.fakes import swift as openstack
@@ -20,6 +19,8 @@ from tests.fakes.worker import FakeWorker
 @pytest.fixture(scope="session")
 def moto() -> Iterator[S3Place]:
     """An S3 API that covers much and checks neither signature nor expiry."""
+    from moto.server import ThreadedMotoServer  # a second, for those who want it
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
