@@ -116,17 +116,19 @@ class LeaseWorker(Worker, Generic[E]):
         with contextlib.suppress(RedisError, OSError):  # the heartbeat says it again
             await self.leases.announce()
         log.info("worker.started", worker=self.name, slots=self.max_jobs)
+        loops = [
+            asyncio.create_task(loop())
+            for loop in (
+                self._listen,
+                self._heartbeat,
+                self._stay_known,
+                self._hear_cancels,
+            )
+        ]
         async with asyncio.TaskGroup() as group:  # a loop that breaks ends them all
-            loops = [
-                group.create_task(loop())
-                for loop in (
-                    self._listen,
-                    self._heartbeat,
-                    self._stay_known,
-                    self._hear_cancels,
-                )
-            ]
-            await self._claim_loop()
+            for loop in loops:
+                group.create_task(_to_its_end(loop))
+            await _to_its_end(asyncio.create_task(self._claim_loop()))
             await self._finish_running()
             await end(loops)
         with contextlib.suppress(RedisError, OSError):
@@ -330,3 +332,12 @@ class LeaseWorker(Worker, Generic[E]):
                 )
         finally:
             hurried.cancel()
+
+
+async def _to_its_end(loop: "asyncio.Task[None]") -> None:
+    """Wait for a loop; a cancellation ends it even where redis-py loses one."""
+    try:
+        await asyncio.wait([loop])
+    finally:
+        await end([loop])
+    loop.result()

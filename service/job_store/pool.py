@@ -1,5 +1,6 @@
 """Connections to Redis, of which none waits for ever."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import hiredis
@@ -55,6 +56,12 @@ class _Packed:
         words = name.split() if isinstance(name, str) else (name,)
         return [hiredis.pack_command((*words, *args[1:]))]
 
+    async def _send_packed_command(self, command: Iterable[bytes]) -> None:
+        try:
+            await super()._send_packed_command(command)  # type: ignore[misc]
+        except RuntimeError as exc:  # uvloop's word for one that is closed
+            raise RedisConnectionError("the connection is closed") from exc
+
 
 class _Tcp(_Packed, Connection):
     pass
@@ -105,4 +112,4 @@ class _Watched(SentinelConnectionPool):
         """Disconnect as every pool does, from the Sentinels as well."""
         await super().disconnect(inuse_connections)
         for sentinel in self.sentinel_manager.sentinels:
-            await sentinel.connection_pool.disconnect()
+            await sentinel.connection_pool.disconnect(inuse_connections)

@@ -37,7 +37,8 @@ class Script:
         except NoScriptError:
             return await self._redis.eval(self._source, 1, self._queue, *args)  # type: ignore[misc]
         except ReadOnlyError:  # its master is another now: the name leads there
-            await self._redis.connection_pool.disconnect()
+            # Who has a connection in hand would trip over its loss, not notice it.
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
             raise
 
 

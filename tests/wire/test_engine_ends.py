@@ -1,13 +1,19 @@
 """How workers end: drained, or dead in the middle of their work."""
 
 import asyncio
+import contextlib
 import signal
 from datetime import timedelta
+
+import pytest
+from arq.connections import ArqRedis
+from arq.worker import func
 
 from service.core.jobs import JobState
 from service.job_store import keys
 from service.job_store.leases import PARK_AFTER, Leases
 from service.job_store.outcomes import Outcome
+from service.job_store.pool import redis_pool
 from tests.fakes.engine import (
     ATTEMPT,
     BRIEF,
@@ -19,6 +25,7 @@ from tests.fakes.engine import (
     until,
     working,
 )
+from workers.engine import LeaseWorker
 
 
 async def test_a_drain_gives_running_jobs_back_without_an_attempt(store, shared_valkey):
@@ -123,3 +130,32 @@ async def test_one_poison_job_is_parked_and_the_innocent_succeed(store, shared_v
     assert parked.error is not None
     assert parked.error["code"] == "poison"
     assert deaths <= 6
+
+
+async def test_a_loop_that_breaks_ends_the_worker_however_deaf_another_is(
+    redis, shared_valkey
+):
+    class Broken(LeaseWorker):
+        """Its heartbeat breaks; its listener loses the first cancellation."""
+
+        async def _heartbeat(self) -> None:
+            await asyncio.sleep(0.1)
+            raise LookupError("broken")
+
+        async def _listen(self) -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            await asyncio.Event().wait()
+
+    worker = Broken(
+        func(succeed, name="generate"),
+        name="broken",
+        redis_pool=ArqRedis(redis_pool(shared_valkey.url, timeout_s=5)),
+        leases=Leases(redis, worker="broken", slots=1),
+        max_jobs=1,
+        handle_signals=False,
+    )
+
+    with pytest.RaisesGroup(LookupError):
+        await asyncio.wait_for(worker.main(), 10)
+    await worker.close()

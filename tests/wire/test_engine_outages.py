@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
+from service.core.errors import QueueUnavailable
 from service.core.jobs import JobId, JobState
 from service.job_store import JobStore
 from service.job_store.lease import Renewal
@@ -16,6 +17,7 @@ from tests.fakes.engine import (
     DONE,
     FINAL,
     new_job,
+    succeed,
     until,
     working,
 )
@@ -42,7 +44,6 @@ async def test_results_outlive_a_redis_that_is_killed(valkey, own_store):
         await go.wait()
         return DONE
 
-    await store._redis.config_set("appendfsync", "always")
     async with working(valkey.url, paid):
         await store.submit(job)
         await begun.wait()
@@ -112,6 +113,25 @@ async def test_a_redis_without_memory_is_waited_for_with_the_results_in_hand(
 
     assert (done.state, done.attempts) == (JobState.SUCCEEDED, 1)
     assert calls == [job.id]
+
+
+async def test_a_redis_that_is_a_replica_for_a_while_finds_the_worker_at_work(
+    valkey, own_store
+):
+    async with working(valkey.url, succeed), Redis.from_url(valkey.url) as admin:
+        for _ in range(3):
+            await admin.replicaof("127.0.0.1", "1")
+            refusals = await asyncio.gather(
+                *(own_store.submit(new_job()) for _ in range(20)),
+                return_exceptions=True,
+            )
+            await asyncio.sleep(0.5)
+            await admin.replicaof("NO", "ONE")
+            job = new_job()
+            await own_store.submit(job)
+            await until(own_store, job, JobState.SUCCEEDED)
+
+    assert {type(refusal) for refusal in refusals} == {QueueUnavailable}
 
 
 async def test_whoever_speaks_first_after_an_outage_declares_the_truce(redis, store):
