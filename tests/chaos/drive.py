@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, default=kills.PROMPTS)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--folder", type=Path, help="keep data, ledger and logs here")
+    parser.add_argument("--against", help="a commit to run beside this version")
     parser.add_argument("--json", action="store_true", help="one object per report")
     arguments = parser.parse_args()
     wish = Wish(
@@ -51,6 +52,7 @@ def main() -> None:
         minutes=arguments.minutes,
         prompts=arguments.prompts,
         folder=arguments.folder,
+        against=arguments.against,
     )
     print(f"seed {wish.seed}", file=sys.stderr, flush=True)
     try:

@@ -7,17 +7,21 @@ there, and here for as many as the promise speaks of.
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.chaos import (
     batches,
     cancels,
     crowd,
     cut,
+    deploys,
+    durability,
     embeds,
     failover,
     fairness,
     followers,
     freeze,
+    health,
     kills,
     links,
     matrix,
@@ -28,11 +32,14 @@ from tests.chaos import (
     poison,
     quota,
     repeats,
+    replicas,
     resume,
     rush,
+    slow_clients,
     soak,
     stale,
     stock_arq,
+    versions,
     webhooks,
 )
 from tests.chaos.report import Report
@@ -49,6 +56,7 @@ class Wish:
     Attributes:
         minutes: How long those take that take as long as one likes.
         folder: Keeps data, ledger and logs; None: a temporary one.
+        against: Commit of another version to run beside this one.
     """
 
     seed: int
@@ -56,6 +64,7 @@ class Wish:
     minutes: float
     prompts: Path
     folder: Path | None
+    against: str | None
 
 
 Scenario = Callable[[Wish], AsyncIterator[Report]]
@@ -244,6 +253,20 @@ async def _webhooks(wish: Wish) -> AsyncIterator[Report]:
     )
 
 
+@_named("durability")
+async def _durability(wish: Wish) -> AsyncIterator[Report]:
+    yield await durability.run(rounds=200, keeping="up", seed=wish.seed)
+    yield await durability.run(rounds=50, keeping="strict", seed=wish.seed)
+    yield await durability.run(rounds=100, keeping="everysec", seed=wish.seed)
+    yield await replicas.run(rounds=20, waits=True, seed=wish.seed)
+    yield await replicas.run(rounds=5, waits=False, seed=wish.seed)
+
+
+@_named("health")
+async def _health(wish: Wish) -> AsyncIterator[Report]:
+    yield await health.run(rounds=4, seed=wish.seed, cast=_USUAL)
+
+
 @_named("soak")
 async def _soak(wish: Wish) -> AsyncIterator[Report]:
     yield await soak.run(
@@ -260,3 +283,29 @@ async def _soak(wish: Wish) -> AsyncIterator[Report]:
 async def _overload(_: Wish) -> AsyncIterator[Report]:
     few = Cast(workers=2, slots=5, latency_ms=1000)
     yield await overload.run(seconds=60, loud=100, others=4, most_queued=60, cast=few)
+
+
+@_named("slow-clients")
+async def _slow_clients(_: Wish) -> AsyncIterator[Report]:
+    idle = Cast(workers=1, slots=2, latency_ms=100)
+    yield await slow_clients.run(each=500, seconds=20, most=2, cast=idle)
+
+
+@_named("deploys")
+async def _deploys(_: Wish) -> AsyncIterator[Report]:
+    three = Cast(workers=3, slots=20, latency_ms=300)
+    yield await deploys.run(rounds=20, per_s=50, cast=three)
+
+
+@_named("versions")
+async def _versions(wish: Wish) -> AsyncIterator[Report]:
+    pair = Cast(workers=2, slots=8, lease_s=5, latency_ms=300)
+    play = {"jobs": 2000, "kills": 10, "seed": wish.seed, "cast": pair}
+    with TemporaryDirectory(prefix="later-") as folder:
+        yield await versions.beside_later(**play, folder=Path(folder))
+    commit = wish.against or versions.latest_release()
+    if commit is not None:
+        with TemporaryDirectory(prefix="earlier-") as folder:
+            yield await versions.beside_earlier(
+                **play, commit=commit, folder=Path(folder)
+            )
