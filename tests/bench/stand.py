@@ -22,8 +22,8 @@ class Failed(Exception):
 
 @contextlib.contextmanager
 def valkey() -> Iterator[Valkey]:
-    """Start an empty server, configured as `darkroom up` does it: AOF, everysec."""
-    server = Valkey().start()
+    """Start an empty server that keeps what it is given as most do: AOF, everysec."""
+    server = Valkey(appendfsync="everysec").start()
     try:
         yield server
     finally:

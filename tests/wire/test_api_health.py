@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import aiohttp
+import pytest
 from redis.asyncio import Redis
 
 from service.core.jobs import Job
@@ -73,6 +74,34 @@ async def test_frozen_redis_refuses_within_three_seconds_and_for_good(
     assert took_s < 3
     assert max(red_after_s, green_after_s) < 15
     assert [job["id"] for job in listed] == [after["id"], before["id"]]
+
+
+@pytest.mark.parametrize(
+    ("breaking", "mending"),
+    [
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+        (
+            ("CONFIG", "SET", "maxmemory", "1"),
+            ("CONFIG", "SET", "maxmemory", "0"),
+        ),
+    ],
+    ids=["a replica", "full"],
+)
+async def test_a_redis_that_takes_no_writes_is_red_until_it_does(
+    valkey: Valkey, tmp_path, breaking: tuple[str, ...], mending: tuple[str, ...]
+):
+    async with (
+        front_door(valkey.url, tmp_path, beat_s=0.2) as door,
+        Redis.from_url(valkey.url) as admin,
+    ):
+        await admin.execute_command(*breaking)
+        red_after_s = await until_ready_is(door, 503, within_s=15)
+        seen = (await door.get("/readyz", secret=None)).body
+        await admin.execute_command(*mending)
+        green_after_s = await until_ready_is(door, 200, within_s=15)
+
+    assert (seen["status"], seen["queue"]) == ("not_ready", "unavailable")
+    assert max(red_after_s, green_after_s) < 15
 
 
 async def test_restarted_redis_is_found_again_by_waiters(valkey: Valkey, tmp_path):
