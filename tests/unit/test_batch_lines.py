@@ -1,10 +1,13 @@
 """What may stand in a line of a batch, and what is said of a line that is wrong."""
 
 import base64
+import contextlib
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.api.batch_lines import EDITS, JOBS, BatchLines
 from service.core.errors import InvalidRequest
@@ -110,3 +113,29 @@ async def test_an_sdks_newer_name_for_the_user_wins():
     assert made.draft.user == "new"
     assert made.operation == "generate"
     assert (await drafted({"model": "m"}, endpoint=EDITS)).operation == "edit"
+
+
+names = st.sampled_from(
+    ["model", "prompt", "n", "size", "image", "mask", "metadata", "custom_id", "x"]
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner),
+    max_leaves=5,
+)
+objects = st.dictionaries(names, values)
+
+
+@given(st.binary(max_size=100) | objects.map(orjson.dumps))
+def test_whatever_a_line_holds_is_read_or_refused_in_our_words(line: bytes):
+    for endpoint in (JOBS, GENERATIONS):
+        seen = read(line, endpoint=endpoint)
+
+        assert (seen.body is None) == (seen.error is not None)
+
+
+@given(objects)
+async def test_whatever_a_body_says_is_drawn_or_refused_in_our_words(body):
+    for endpoint in (JOBS, GENERATIONS, EDITS):
+        with contextlib.suppress(InvalidRequest):
+            await drafted(body, endpoint=endpoint)

@@ -1,8 +1,12 @@
 """Prompts come out of files byte by byte as they stand there, or with a reason."""
 
+import contextlib
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from service.cli.batch.prompts import Shape, read_prompts, shape_of
 from service.cli.failure import Failure
@@ -157,3 +161,29 @@ def test_a_column_that_looks_like_a_wish_is_not_passed_over(shape: Shape):
 
     with pytest.raises(Failure, match="column size"):
         read_prompts(content, shape)
+
+
+@given(st.binary(max_size=200), st.sampled_from(Shape))
+@example(b"[" * 100_000, Shape.JSONL)
+@example(b'{"prompt":"a","metadata":' + b"[" * 900 + b"]" * 900 + b"}", Shape.JSONL)
+@example(b"9" * 5000, Shape.JSONL)
+@example(b'"' * 200_001, Shape.CSV)
+def test_whatever_a_file_holds_is_read_or_has_a_reason(content: bytes, shape: Shape):
+    with contextlib.suppress(Failure):
+        lines = read_prompts(content, shape)
+
+        numbers = [line.number for line in lines]
+        assert numbers == sorted(numbers)
+        for line in lines:
+            line.prompt.encode()
+            assert line.problem or line.prompt.strip()
+
+
+texts = st.text(st.characters(codec="utf-8")).filter(str.strip)
+
+
+@given(st.lists(texts, max_size=5))
+def test_every_prompt_comes_back_from_json_lines(said: list[str]):
+    content = "\n".join(json.dumps(text, ensure_ascii=False) for text in said)
+
+    assert prompts(content.encode(), Shape.JSONL) == said

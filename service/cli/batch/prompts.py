@@ -129,6 +129,9 @@ def _jsonl(text: str) -> Iterator[Line]:
         except ValueError as exc:
             yield Line(number=number, prompt=line, problem=f"it is not JSON: {exc}")
             continue
+        except RecursionError:
+            yield Line(number=number, prompt=line, problem=_TOO_DEEP)
+            continue
         match value:
             case str():
                 yield Line(number=number, prompt=value)
@@ -149,6 +152,8 @@ def _checked(line: Line) -> Line:
         problem = "it is not valid UTF-8"
     except ValueError:
         problem = "it holds a number that is none"
+    except RecursionError:
+        problem = _TOO_DEEP
     if problem is None and not line.prompt.strip():
         problem = "its prompt is empty"
     if problem is None:
@@ -156,6 +161,8 @@ def _checked(line: Line) -> Line:
     shown = line.prompt.encode(errors="replace").decode()
     return Line(number=line.number, prompt=shown, problem=problem)
 
+
+_TOO_DEEP = "it is nested too deep"
 
 _FIELDS = frozenset(
     {
