@@ -239,6 +239,7 @@ async def test_what_lies_at_the_operators_own_origin_is_downloaded(outbound, pee
         "file:///etc/passwd",
         "ftp://127.0.0.1/x",
         "gopher://127.0.0.1:{port}/x",
+        "data:image/png;base64,iVBORw0KGgo=",
         "//127.0.0.1:{port}/x",
         "/etc/passwd",
         "http:///x",
