@@ -37,7 +37,7 @@ fix: .venv/installed-dev ## format, and repair what can be repaired
 bench: .venv/installed-test ## measure side by side with others (make bench ROW=drain)
 	@$(BIN)/python -m tests.bench $(ROW) $(ARGS)
 
-chaos: .venv/installed-test ## 1,632 prompts while all is being killed (ARGS="--seed 7")
+chaos: .venv/installed-test ## 10,000 prompts while all is being killed (ARGS="--jobs 1000 --seed 7")
 	@$(BIN)/python -m tests.chaos.drive $(ARGS)
 
 soak: .venv/installed-test ## an hour of calls, and what must not grow (ARGS="--minutes 15")

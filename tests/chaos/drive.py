@@ -1,6 +1,6 @@
 """Runs the service as real processes, does its worst to them, and counts.
 
-python -m tests.chaos.drive --jobs 1632 --seed 7
+python -m tests.chaos.drive --jobs 10000 --seed 7
 python -m tests.chaos.drive --scenario quota
 """
 
@@ -38,7 +38,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--scenario", choices=SCENARIOS, default="kills")
-    parser.add_argument("--jobs", type=int, default=1632)
+    parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--minutes", type=float, default=60, help="of a soak")
     parser.add_argument("--prompts", type=Path, default=kills.PROMPTS)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))

@@ -23,6 +23,7 @@ from tests.chaos import (
     freeze,
     health,
     kills,
+    lines,
     links,
     matrix,
     mixed,
@@ -116,7 +117,7 @@ async def _store(wish: Wish) -> AsyncIterator[Report]:
 
 @_named("stale")
 async def _stale(_: Wish) -> AsyncIterator[Report]:
-    pair = Cast(workers=1, slots=100, lease_s=3, latency_ms=1500)
+    pair = Cast(workers=1, slots=100, lease_s=3, latency_ms=4000)
     yield await stale.run(jobs=100, by="signal", cast=pair)
     yield await stale.run(jobs=100, by="line", cast=pair)
 
@@ -124,6 +125,12 @@ async def _stale(_: Wish) -> AsyncIterator[Report]:
 @_named("cancels")
 async def _cancels(wish: Wish) -> AsyncIterator[Report]:
     yield await cancels.run(jobs=1000, seed=wish.seed, cast=_USUAL)
+
+
+@_named("lines")
+async def _lines(wish: Wish) -> AsyncIterator[Report]:
+    pair = Cast(workers=2, slots=25, latency_ms=200, patience_s=5)
+    yield await lines.run(jobs=1000, seed=wish.seed, cast=pair)
 
 
 @_named("misbehavior")

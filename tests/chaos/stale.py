@@ -50,9 +50,9 @@ async def run(*, jobs: int, by: By, cast: Cast) -> Report:
             await _until(lambda: stale.let_go >= jobs)
         after = await _records(stage.redis, ids)
         calls = len(books.calls(stage.ledger))
+        report.note(jobs=jobs, lease_s=cast.lease_s, calls=calls)
+        report.note(late_commits_refused=stale.refused, attempts_let_go=stale.let_go)
     own = [job_id for job_id, record in before.items() if record[1] == b"1"]
-    report.note(jobs=jobs, lease_s=cast.lease_s, calls=calls)
-    report.note(late_commits_refused=stale.refused, attempts_let_go=stale.let_go)
     report.expect_none("lost", [e["id"] for e in ends if e["status"] != "succeeded"])
     report.expect_none("not_taken_over", own)
     report.expect_none("changed", [i for i in before if before[i] != after[i]])

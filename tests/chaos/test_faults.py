@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos import cancels, kills, matrix, stale
+from tests.chaos import cancels, kills, lines, matrix, stale
 from tests.chaos.rough import Rough
 from tests.chaos.stage import Cast
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("by", ["signal", "line"])
 async def test_a_worker_that_comes_back_late_changes_nothing(by):
-    cast = Cast(workers=1, slots=40, lease_s=2, latency_ms=1000)
+    cast = Cast(workers=1, slots=40, lease_s=2, latency_ms=2500)
 
     report = await stale.run(jobs=30, by=by, cast=cast)
 
@@ -46,5 +46,13 @@ async def test_whatever_a_provider_does_has_its_code_and_holds_up_nobody():
     cast = Cast(workers=1, slots=60, latency_ms=100)
 
     report = await matrix.run(jobs=2, seed=7, cast=cast)
+
+    assert report.is_good, report.as_table()
+
+
+async def test_bad_lines_to_all_sides_lose_nothing_and_tell_everything():
+    cast = Cast(workers=1, slots=20, lease_s=4, latency_ms=100, patience_s=3)
+
+    report = await lines.run(jobs=80, seed=7, cast=cast)
 
     assert report.is_good, report.as_table()
