@@ -6,10 +6,13 @@ python -m tests.chaos.drive --scenario quota
 
 import argparse
 import asyncio
+import logging
 import random
 import signal
 import sys
 from pathlib import Path
+
+import structlog
 
 from tests.chaos import kills
 from tests.chaos.full import SCENARIOS, Wish
@@ -54,6 +57,9 @@ def main() -> None:
         folder=arguments.folder,
         against=arguments.against,
     )
+    # A front door in this process is not to write between the tables.
+    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=quiet)
     print(f"seed {wish.seed}", file=sys.stderr, flush=True)
     try:
         good = asyncio.run(_play(arguments.scenario, wish, as_json=arguments.json))

@@ -39,6 +39,8 @@ _REFUSED = frozenset({400, 403, 404})
 """By us. Some buckets have no better answer than 500 to what is no text at all."""
 _GONE = frozenset({404, 410})
 _ABREAST = 8
+_PLAIN = b"0123456789abcdefABCDEF/?&=.-_"
+"""What links are made of; anything else a parser turns away before we look."""
 _DAY = timedelta(days=1)
 
 
@@ -149,7 +151,8 @@ def _changed(target: bytes, dice: random.Random) -> bytes:
     )
     while True:
         [change] = dice.choices(how, (8, 1, 1))
-        at, byte = dice.randrange(1, len(target)), bytes([dice.randrange(256)])
+        at, any_byte = dice.randrange(1, len(target)), dice.randrange(256)
+        byte = bytes([dice.choice([*_PLAIN, any_byte])])
         other = change(at, byte)
         is_escape = b"%" in target[max(0, at - 2) : at]
         is_same = is_escape and other.lower() == target.lower()

@@ -9,7 +9,7 @@ import asyncio
 import random
 import statistics
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 import aiohttp
@@ -19,7 +19,7 @@ from service.webhooks import Delivery
 from tests.chaos.report import Report
 from tests.chaos.stage import Cast, Stage, on_stage
 from tests.chaos.subscriber import ACCOUNT, Subscriber
-from tests.fakes.receiver import Heard, Receiver
+from tests.fakes.receiver import Heard, Receiver, verifies
 
 _SETTINGS = {
     "DARKROOM_OUTBOUND__ALLOWED_NETWORKS": '["127.0.0.0/8"]',
@@ -101,6 +101,8 @@ async def _p95(
 async def outage(*, events: int, hour_s: float, seed: int, cast: Cast) -> Report:
     """Send events to a receiver that is away for an hour, while others are killed.
 
+    Before it is back its secret is rotated: either must do for all that comes then.
+
     Args:
         events: How many.
         hour_s: How long an hour is: schedule and breaker are scaled with it.
@@ -120,16 +122,19 @@ async def outage(*, events: int, hour_s: float, seed: int, cast: Cast) -> Report
         Receiver() as receiver,
     ):
         ours = Subscriber(stage, session)
-        await ours.listen(receiver.url, receiver)
+        endpoint = await ours.listen(receiver.url, receiver)
         receiver.status = 0
         jobs, _ = await asyncio.gather(
             ours.end_jobs(range(events)), _kill_workers(stage, hour_s, dice)
         )
+        rotated = await ours.ask("POST", f"/v1/endpoints/{endpoint}/rotate", {})
         await _restart(stage)
         receiver.status, failed = 204, len(receiver.heard)
         await _until_heard(receiver, jobs, since=failed, stage=stage, dice=dice)
         told = await _settled(ours)
         _settle(report, told, jobs, receiver.heard[failed:])
+        secrets = (*receiver.secrets, rotated["secret"])
+        _verify(report, receiver.heard, since=failed, secrets=secrets)
         report.note(**{f"{who}_kills": n for who, n in stage.kills.items()})
         report.note(refused=failed)
         report.expect_none("forged", receiver.forged)
@@ -188,6 +193,24 @@ def _settle(
     more = [d.id for d in told if d.attempts > 4]
     report.expect_none("more_than_four_attempts", more)
     report.expect_none("told_more_than_twice", [i for i, n in times.items() if n > 2])
+
+
+def _verify(
+    report: Report, heard: Sequence[Heard], *, since: int, secrets: Sequence[str]
+) -> None:
+    """Hold bodies against each other, and signatures against either secret."""
+    bodies = defaultdict[str, set[bytes]](set)
+    for one in heard:
+        bodies[one.id].add(one.body)
+    report.expect_none("told_differently", [i for i, b in bodies.items() if len(b) > 1])
+    verified = Counter(
+        verifies(one, secret) for one in heard[since:] for secret in secrets
+    )
+    report.note(secrets=len(secrets), signatures_verified=verified[True])
+    report.expect(
+        that=len(secrets) == 2 and not verified[False],
+        otherwise=f"{verified[False]} were not signed with each of {len(secrets)}",
+    )
 
 
 async def between(*, jobs: int, cast: Cast) -> Report:

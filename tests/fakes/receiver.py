@@ -34,6 +34,15 @@ class Heard(NamedTuple):
     at: float
 
 
+def verifies(heard: Heard, secret: str) -> bool:
+    """Whether it was signed with this secret, among others."""
+    try:
+        Webhook(secret).verify(heard.body, heard.headers)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
 class Receiver:
     """Serves on a port of 127.0.0.1 while the context is open.
 

@@ -14,7 +14,7 @@ from service.settings import Webhooks
 from service.webhooks import Deliveries, Delivery
 from tests.fakes.door import FrontDoor, front_door
 from tests.fakes.postman import LOOPBACK, postman, quick
-from tests.fakes.receiver import Heard, Receiver
+from tests.fakes.receiver import Receiver, verifies
 from tests.fakes.valkey import Valkey
 from tests.fakes.worker import FakeWorker, failing, never
 
@@ -150,14 +150,6 @@ async def test_while_a_secret_is_rotated_both_are_right_and_then_one(
     assert after == [False, False, True]
     assert rotated["old_secret_until"] is not None
     assert not receiver.forged
-
-
-def verifies(heard: Heard, secret: str) -> bool:
-    try:
-        Webhook(secret).verify(heard.body, heard.headers)
-    except WebhookVerificationError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize(
