@@ -80,8 +80,13 @@ def replicated(*, by_link: bool = False, **options: object) -> Iterator[Pair]:
 
 
 @contextlib.contextmanager
-def watched(pair: Pair) -> Iterator[str]:
-    """Let a Sentinel watch the pair; yield the URL that names it."""
+def watched(pair: Pair, *, login: str = "") -> Iterator[str]:
+    """Let a Sentinel watch the pair; yield the URL that names it.
+
+    Args:
+        pair: Its link is not used.
+        login: `user:password@` of the servers, where they want one.
+    """
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(reserved_port())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -98,7 +103,7 @@ def watched(pair: Pair) -> Iterator[str]:
         stack.callback(process.kill)
         with Redis(port=port) as redis:
             until(lambda: _knows_a_replica(redis))
-        yield f"redis+sentinel://127.0.0.1:{port}/{SERVICE}"
+        yield f"redis+sentinel://{login}127.0.0.1:{port}/{SERVICE}"
 
 
 def _knows_a_replica(sentinel: Redis) -> bool:

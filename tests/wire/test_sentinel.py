@@ -11,21 +11,23 @@ from service.core.errors import QueueUnavailable
 from service.core.jobs import JobState
 from service.job_store import JobStore
 from tests.fakes.door import FrontDoor, front_door
-from tests.fakes.engine import succeed, working
 from tests.fakes.sentinels import Pair, replicated, watched
+from tests.fakes.studio import studio
 
-FOX = {"model": "test/test", "prompt": "a fox"}
+USER = "darkroom on >hunter2 ~darkroom:* &darkroom:* +@all -@dangerous +info +role"
+FOX = {"model": "test/test", "prompt": "a fox", "size": "64x64"}
 
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    with replicated(min_replicas_to_write=1, min_replicas_max_lag=5) as both:
+    options = {"min_replicas_to_write": 1, "min_replicas_max_lag": 5}
+    with replicated(**options, user=USER) as both:
         yield both
 
 
 @pytest.fixture
 def sentinel(pair: Pair) -> Iterator[str]:
-    with watched(pair) as url:
+    with watched(pair, login="darkroom:hunter2@") as url:
         yield url
 
 
@@ -34,7 +36,7 @@ async def test_a_failover_keeps_every_accepted_job_and_the_rest_goes_on(
 ):
     async with (
         front_door(sentinel, tmp_path, durability="replicated", beat_s=0.5) as door,
-        working(sentinel, succeed),
+        studio(door.settings),
     ):
         before = [await accepted(door, f"before {n}") for n in range(10)]
         asking = [asyncio.create_task(accepted(door, f"amid {n}")) for n in range(40)]
