@@ -75,7 +75,8 @@ class _Market:
                 ) as answer:
                     is_json = answer.content_type == "application/json"
                     body = await (answer.json() if is_json else answer.read())
-                    if answer.status not in _AGAIN:
+                    told_so = answer.headers.get("x-should-retry") == "true"
+                    if answer.status not in _AGAIN and not told_so:
                         return _Answer(answer.status, body)
             await asyncio.sleep(_PAUSE_S)
         raise AssertionError

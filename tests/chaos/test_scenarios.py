@@ -163,7 +163,7 @@ async def test_followers_hear_everything_once_whoever_is_killed():
 async def test_followers_on_bad_lines_hear_everything_once_and_soon():
     cast = Cast(workers=2, slots=10, latency_ms=500)
 
-    report = await crowd.run(clients=120, jobs=60, late_s=5, seed=7, cast=cast)
+    report = await crowd.run(clients=120, jobs=60, late_s=10, seed=7, cast=cast)
 
     assert report.is_good, report.as_table()
 
