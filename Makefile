@@ -9,12 +9,12 @@ BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
-.PHONY: help run test check fix bench chaos soak fuzz clean
+.PHONY: help run test check fix bench chaos soak fuzz screenshots clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: .venv/installed-run ## start everything (make run ARGS="--port 9000")
 	@exec $(BIN)/darkroom up $(ARGS)
@@ -46,6 +46,9 @@ soak: .venv/installed-test ## an hour of calls, and what must not grow (ARGS="--
 
 fuzz: .venv/installed-test ## send what a document's reader might (ARGS="--examples 500")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+screenshots: .venv/installed-test ## take the pictures of the docs anew (ARGS="jobs")
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 clean: ## remove environments and caches; the data folder stays
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

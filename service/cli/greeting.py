@@ -22,6 +22,7 @@ def greeting(ready: "Ready") -> str:
     return "\n".join(
         [
             f"Darkroom is up at {ready.url}",
+            f"In a browser: {ready.url}/ui (sign in with the API key)",
             "",
             *_about_key(ready, f"{command} keys create{option}"),
             "",

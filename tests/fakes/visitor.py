@@ -59,6 +59,16 @@ class Visitor:
         data = {} if form is None else form
         return await self._call("POST", path, headers=kept, data=data)
 
+    async def listen(self, path: str, *, until: str) -> str:
+        """Follow a stream of events until it says a word; return all it said."""
+        told = ""
+        async with self._http.get(f"{self._door.url}{path}") as answer:
+            async for line in answer.content:
+                told += line.decode()
+                if until in told:
+                    break
+        return told
+
     async def _call(self, method: str, path: str, **options: Any) -> Seen:
         async with self._http.request(
             method, f"{self._door.url}{path}", allow_redirects=False, **options

@@ -123,7 +123,7 @@ async def test_jobs_are_found_by_state_words_and_id(
     assert by_id.headers["Location"] == f"/ui/jobs/{fox['id']}"
     assert "No such jobs" in none.text
     assert "a gray owl" in other.text
-    assert part.html.lstrip().startswith("<form")
+    assert part.html.lstrip().startswith('<div id="list"')
     assert "<html" not in part.html
 
 
@@ -214,6 +214,18 @@ async def test_pulse_counts_what_is_under_way_and_what_failed(
 
     assert "0.2 a minute" in pulse.text
     assert "0 running 0 queued 0 failed" in pulse.text
+
+
+async def test_a_page_hears_of_all_that_happens_from_its_making_on(door: FrontDoor):
+    async with visitor(door) as somebody:
+        for prompt in ("before the first page", "between the pages"):
+            page = await somebody.get("/ui/jobs")
+            [events] = re.findall(r'data-events="([^"]+)"', page.html)
+            job = await door.submit(prompt)
+
+            told = await somebody.listen(events, until=job["id"])
+
+            assert told.count("event: job.queued") == 1
 
 
 async def test_files_are_kept_for_ever_and_say_so(door: FrontDoor):

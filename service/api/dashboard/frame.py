@@ -19,9 +19,10 @@ from aiohttp import web
 from service.accounts import ApiKey, Scope
 from service.api.context import FRONT, TRACE
 from service.api.dashboard import cookie
-from service.api.dashboard.rendering import page, wants_part
+from service.api.dashboard.rendering import SINCE, page, wants_part
 from service.api.problems import INTERNAL, Problem, Refused, problem_of, problem_of_http
 from service.core.errors import Forbidden, ServiceError, Unauthenticated
+from service.events import id_of
 
 log = structlog.get_logger()
 
@@ -36,11 +37,12 @@ class Pages:
     Args:
         scope: Who may come here, as far as a route says nothing else; the others
             are told that there is no such page. None: everybody who has signed in.
+        live: Whether pages follow events, from the moment before they are made.
     """
 
-    def __init__(self, *, scope: Scope | None = None) -> None:
+    def __init__(self, *, scope: Scope | None = None, live: bool = True) -> None:
         self.routes = web.RouteTableDef()
-        self._scope = scope
+        self._scope, self._live = scope, live
 
     def get(self, path: str, *, scope: Scope | None = None) -> Decorator:
         """Show something."""
@@ -59,6 +61,9 @@ class Pages:
                 key = await signed_in(request)
                 if wanted is not None and wanted not in key.scopes:
                     raise web.HTTPNotFound
+                if self._live and method == "GET" and not wants_part(request):
+                    log = request.app[FRONT].hub.log
+                    request[SINCE] = id_of((await log.standing(key.account)).newest)
                 return await handler(request, key)
 
             self.routes.route(method, path)(framed(served))

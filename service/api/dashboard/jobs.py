@@ -98,7 +98,7 @@ async def show_jobs(request: web.Request, key: ApiKey) -> web.StreamResponse:
         jobs=[front.views.job(job) for job in listed.jobs],
         older=wanted.link(after=listed.jobs[-1].id) if listed.more else None,
         is_first=not after,
-        again=request.rel_url.raw_path_qs,
+        again=wanted.link(after=after),
     )
 
 

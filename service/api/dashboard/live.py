@@ -11,7 +11,7 @@ from service.api.dashboard.frame import Pages
 from service.api.dashboard.rendering import page
 from service.api.event_streams import follow_all
 
-pages = Pages()
+pages = Pages(live=False)
 ACTIVITY = web.AppKey("activity", Activity)
 
 _PACE_MINUTES = 5

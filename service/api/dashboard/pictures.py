@@ -9,7 +9,7 @@ from service.accounts import ApiKey, Scope
 from service.api.dashboard.frame import Pages
 from service.api.images import show_image
 
-pages = Pages(scope=Scope.GENERATE)
+pages = Pages(scope=Scope.GENERATE, live=False)
 
 TURNS = web.AppKey("turns", WeakValueDictionary[str, asyncio.Semaphore])
 _AT_ONCE = 2

@@ -20,6 +20,9 @@ from service.api.dashboard.words import FILTERS
 from service.image_store import ImageStore
 from service.image_store.local import LocalImageStore
 
+SINCE = web.RequestKey("since", str)
+"""The last event before the page was made, so that it misses none."""
+
 _HARMLESS = {
     "Cache-Control": "no-store",
     "Content-Type": "text/html; charset=utf-8",
@@ -74,6 +77,7 @@ def page(
         "key": key,
         "is_admin": key is not None and Scope.ADMIN in key.scopes,
         "places": [] if key is None else places_of(key),
+        "since": request.get(SINCE, ""),
         "here": request.path,
         "base_url": front.settings.base_url,
         **about,

@@ -7,7 +7,10 @@
 
 const QUIET_MS = 1000;
 const KINDS = { job: "jobs", batch: "batches", endpoint: "endpoints" };
+const LATELY_MS = 5000;
 const pending = new Map();
+const known = new WeakMap();
+const lately = new Map();
 
 function names(event) {
   const kind = event.type.split(".")[0];
@@ -33,7 +36,20 @@ function heard(event) {
   for (const element of document.querySelectorAll("[data-live]")) {
     if (element.dataset.live.split(" ").some((name) => about.has(name))) tell(element);
   }
+  for (const name of about) lately.set(name, performance.now());
+  if (lately.size > 1000) lately.clear();
   document.dispatchEvent(new CustomEvent("darkroom", { detail: event }));
+}
+
+// What is put in place may have been written before an event that came sooner.
+function lookAtNew() {
+  for (const element of document.querySelectorAll("[data-live]")) {
+    const { live } = element.dataset;
+    if (known.get(element) === live) continue;
+    known.set(element, live);
+    const isLate = (name) => performance.now() - (lately.get(name) ?? -LATELY_MS) < LATELY_MS;
+    if (live.split(" ").some(isLate)) tell(element);
+  }
 }
 
 const TYPES = [
@@ -53,6 +69,8 @@ export function follow(address) {
   stream.addEventListener("error", () => { broken = true; });
   stream.addEventListener("open", () => { if (broken) lookAtAll(); broken = false; });
   stream.addEventListener("snapshot", lookAtAll);
+  lookAtNew();
+  document.addEventListener("htmx:after:swap", lookAtNew);
   addEventListener("pagehide", () => stream.close());
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 }
