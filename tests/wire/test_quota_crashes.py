@@ -115,9 +115,11 @@ def outcome_of(fate: str) -> Outcome:
 async def serving(url: str, *, worker: str) -> AsyncIterator[Service]:
     redis = Redis(connection_pool=redis_pool(url, timeout_s=5))
     service = Service(redis, worker=worker)
-    yield service
-    await service.aclose()
-    await redis.aclose(close_connection_pool=True)
+    try:
+        yield service
+    finally:
+        await service.aclose()
+        await redis.aclose(close_connection_pool=True)
 
 
 async def dies(brink: Brink) -> bool:
