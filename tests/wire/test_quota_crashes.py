@@ -127,7 +127,7 @@ async def dies(brink: Brink) -> bool:
     async with serving(brink.url, worker="first") as first:
         telling = asyncio.create_task(first.tell())
         reached = asyncio.create_task(brink.reached.wait())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await asyncio.wait({telling, reached}, return_when="FIRST_COMPLETED")
         died = not telling.done()
         for task in (telling, reached):
@@ -173,7 +173,7 @@ CLOSED = {
 
 async def closed(url: str) -> dict[str, int]:
     """Let somebody else do the same again; return the books."""
-    async with serving(url, worker="second") as second, asyncio.timeout(20):
+    async with serving(url, worker="second") as second, asyncio.timeout(60):
         await second.tell()
     async with Redis.from_url(url) as redis:
         return await books(redis)
