@@ -31,7 +31,6 @@ Keeping = Literal["up", "strict", "everysec"]
 
 _CALLERS = 16
 _LIFE_S = (0.4, 1.6)
-_WRITERS = 2
 _SOME = 1000
 _BUSY = """
 import os, sys
@@ -55,14 +54,18 @@ class Books:
     took_ms: list[float] = field(default_factory=list)
 
 
-async def run(*, rounds: int, keeping: Keeping, seed: int) -> Report:
-    """Kill the server so often, each time on top of what it has kept."""
+async def run(*, rounds: int, writers: int, keeping: Keeping, seed: int) -> Report:
+    """Kill the server so often, while so many others write to its disk."""
     report = Report(f"{rounds} kills of a Valkey that keeps as in `{keeping}`")
     dice, books = random.Random(seed), Books()
-    with _folder() as folder, _busy_disk(folder), _server(folder, keeping) as server:
+    with (
+        _folder() as folder,
+        _busy_disk(folder, writers),
+        _server(folder, keeping) as server,
+    ):
         for _ in range(rounds):
             await _live_and_die(server, books, life_s=dice.uniform(*_LIFE_S))
-    report.note(seed=seed, callers=_CALLERS, writers_beside=_WRITERS)
+    report.note(seed=seed, callers=_CALLERS, writers_beside=writers)
     report.note(accepted=books.accepted, accepted_per_s=books.accepted / books.lives_s)
     took = statistics.quantiles(books.took_ms, n=100)
     report.note(answer_p50_ms=took[49], answer_p99_ms=took[98])
@@ -133,17 +136,17 @@ def _server(folder: Path, keeping: Keeping) -> Iterator[Guarded | Valkey]:
 
 
 @contextlib.contextmanager
-def _busy_disk(folder: Path) -> Iterator[None]:
-    writers = [
+def _busy_disk(folder: Path, writers: int) -> Iterator[None]:
+    processes = [
         subprocess.Popen([sys.executable, "-c", _BUSY, folder / f"other{n}"])
-        for n in range(_WRITERS)
+        for n in range(writers)
     ]
     try:
         yield
     finally:
-        for writer in writers:
-            writer.kill()
-            writer.wait()
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager

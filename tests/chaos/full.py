@@ -262,9 +262,12 @@ async def _webhooks(wish: Wish) -> AsyncIterator[Report]:
 
 @_named("durability")
 async def _durability(wish: Wish) -> AsyncIterator[Report]:
-    yield await durability.run(rounds=200, keeping="up", seed=wish.seed)
-    yield await durability.run(rounds=50, keeping="strict", seed=wish.seed)
-    yield await durability.run(rounds=100, keeping="everysec", seed=wish.seed)
+    kills_of: tuple[tuple[durability.Keeping, int], ...]
+    kills_of = (("up", 200), ("strict", 50), ("everysec", 100))
+    for keeping, rounds in kills_of:
+        yield await durability.run(
+            rounds=rounds, writers=2, keeping=keeping, seed=wish.seed
+        )
     yield await replicas.run(rounds=20, waits=True, seed=wish.seed)
     yield await replicas.run(rounds=5, waits=False, seed=wish.seed)
 
