@@ -7,6 +7,7 @@ Valkey it has finished meanwhile, and every commit of its own comes too late.
 
 import asyncio
 import contextlib
+import json
 import signal
 from collections.abc import AsyncIterator
 from typing import Literal
@@ -56,7 +57,7 @@ async def run(*, jobs: int, by: By, cast: Cast) -> Report:
     report.expect_none("lost", [e["id"] for e in ends if e["status"] != "succeeded"])
     report.expect_none("not_taken_over", own)
     report.expect_none("changed", [i for i in before if before[i] != after[i]])
-    report.expect(that=calls == 2 * jobs, otherwise=f"{calls} calls of {2 * jobs}")
+    report.expect(that=calls <= 2 * jobs, otherwise=f"{calls} calls of {2 * jobs}")
     return report
 
 
@@ -71,19 +72,19 @@ class _Stale:
 
     @property
     def refused(self) -> int:
-        """How many of its commits came too late, as its log says."""
-        return self._said("outcome.refused")
+        """How many jobs it would have ended too late, as its log says."""
+        return len(self._of("outcome.refused"))
 
     @property
     def let_go(self) -> int:
-        """How many attempts it has stopped because it was fenced off, or refused."""
-        return self._said('"reason":"fenced"') + self.refused
+        """How many it has let go, told so by a renewal or by a refusal."""
+        return len(self._of("attempt.stopped") | self._of("outcome.refused"))
 
     async def start(self) -> None:
         """Return when it serves, alone."""
         self._program.start()
         async with asyncio.timeout(_PATIENCE_S):
-            while not self._said("worker.started"):
+            while not self._lines("worker.started"):
                 await asyncio.sleep(_LOOK_S)
 
     def stop(self) -> None:
@@ -98,8 +99,13 @@ class _Stale:
         else:
             self._line.thaw()
 
-    def _said(self, words: str) -> int:
-        return (self._stage.folder / "stale.log").read_text().count(words)
+    def _of(self, event: str) -> set[str]:
+        return {json.loads(line)["id"] for line in self._lines(event)}
+
+    def _lines(self, event: str) -> list[str]:
+        log = (self._stage.folder / "stale.log").read_text()
+        whole = log[: log.rfind("\n") + 1].splitlines()
+        return [line for line in whole if f'"{event}"' in line]
 
 
 @contextlib.asynccontextmanager
