@@ -80,7 +80,7 @@ def _kinds() -> tuple[Kind, ...]:
             *("url:http://10.0.0.1/x.png", "url:http://169.254.169.254/latest/"),
         ),
         "provider_invalid_request": ("rejected:other", "redirect:/elsewhere"),
-        "prompt_rejected": ("rejected",),
+        "content_policy": ("rejected",),
         "": ("pixel", "twice", "fewer"),
     }
     shutting = {
