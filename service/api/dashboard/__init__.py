@@ -9,6 +9,8 @@ from weakref import WeakValueDictionary
 from aiohttp import web
 
 from service.api.dashboard import (
+    batch_form,
+    batches,
     gallery,
     job,
     jobs,
@@ -17,12 +19,26 @@ from service.api.dashboard import (
     playground,
     session,
     static_files,
+    webhooks,
 )
 from service.api.dashboard.activity import Activity
+from service.api.dashboard.batch_failures import Failures
+from service.api.dashboard.batches import FAILURES
 from service.api.dashboard.live import ACTIVITY
 from service.api.dashboard.pictures import TURNS
 
-_PAGES = (session, live, pictures, playground, jobs, job, gallery)
+_PAGES = (
+    session,
+    live,
+    pictures,
+    playground,
+    jobs,
+    job,
+    batch_form,
+    batches,
+    gallery,
+    webhooks,
+)
 
 routes = [
     *static_files.routes,
@@ -34,4 +50,5 @@ routes = [
 def prepare(app: web.Application) -> None:
     """Give the pages what they remember while the front door runs."""
     app[ACTIVITY] = Activity()
+    app[FAILURES] = Failures()
     app[TURNS] = WeakValueDictionary()

@@ -150,15 +150,23 @@ def _check_origin(request: web.Request) -> None:
 
 def _to_sign_in(request: web.Request, reason: Unauthenticated) -> web.Response:
     request[TRACE].code = reason.code
-    place = "/ui/sign-in"
-    back = request.rel_url.raw_path_qs if request.method == "GET" else ""
-    if back and not wants_part(request) and not back.startswith(place):
+    place, back = "/ui/sign-in", _looked_at(request)
+    if back.startswith("/ui/") and not back.startswith(place):
         place += f"?next={quote(back, safe='/')}"
         if reason.code != "missing_key":
             place += f"&why={reason.code}"
     response = go(request, place)
     cookie.drop(request, response)
     return response
+
+
+def _looked_at(request: web.Request) -> str:
+    """Return the page that is to come back; empty: none."""
+    shown = request.headers.get("HX-Current-URL")
+    if shown is not None:
+        parts = urlsplit(shown)
+        return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return request.rel_url.raw_path_qs if request.method == "GET" else ""
 
 
 def _shown(request: web.Request, problem: Problem) -> web.Response:

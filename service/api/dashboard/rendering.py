@@ -28,7 +28,7 @@ _HARMLESS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "same-origin",  # with less, forms could not say who sent them
-    "Vary": "HX-Request",
+    "Vary": "HX-Request-Type",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
@@ -47,7 +47,7 @@ def environment() -> jinja2.Environment:
     )
     made.filters.update(FILTERS)
     made.globals["asset"] = asset
-    for name in ("parts", "job_parts"):
+    for name in ("parts", "job_parts", "webhook_parts"):
         made.globals[name] = made.get_template(f"{name}.html").module
     made.policies["json.dumps_kwargs"] = {"sort_keys": False}
     return made
