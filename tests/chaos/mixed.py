@@ -34,7 +34,8 @@ _AWAY_S = 0.3
 _LINES = 3
 _AGAIN = frozenset({429, 502, 503})
 _PAUSE_S, _LOOK_S, _SOON_S = 0.2, 0.1, 0.02
-_PATIENCE_S = 120
+_PATIENCE_S = 600
+"""A job that failed thrice waits for minutes before its last attempt."""
 
 
 class _Answer(NamedTuple):
