@@ -16,6 +16,7 @@ from tests.chaos import (
     cut,
     deploys,
     durability,
+    editions,
     embeds,
     failover,
     fairness,
@@ -292,7 +293,15 @@ async def _soak(wish: Wish) -> AsyncIterator[Report]:
 @_named("overload")
 async def _overload(_: Wish) -> AsyncIterator[Report]:
     few = Cast(workers=2, slots=5, latency_ms=1000)
-    yield await overload.run(seconds=60, loud=100, others=4, most_queued=60, cast=few)
+    yield await overload.run(
+        seconds=60,
+        loud=100,
+        others=4,
+        most_queued=60,
+        times_bare=5,
+        in_vain=0.05,
+        cast=few,
+    )
 
 
 @_named("slow-clients")
@@ -313,7 +322,7 @@ async def _versions(wish: Wish) -> AsyncIterator[Report]:
     play = {"jobs": 2000, "kills": 10, "seed": wish.seed, "cast": pair}
     with TemporaryDirectory(prefix="later-") as folder:
         yield await versions.beside_later(**play, folder=Path(folder))
-    commit = wish.against or versions.latest_release()
+    commit = wish.against or editions.latest_release()
     if commit is not None:
         with TemporaryDirectory(prefix="earlier-") as folder:
             yield await versions.beside_earlier(

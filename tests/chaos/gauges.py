@@ -1,11 +1,13 @@
 """What must not grow, read again and again: of each process, of Redis, of the disk."""
 
 import asyncio
+import contextlib
 import json
+import math
 import os
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.chaos.counted import counts_of
@@ -19,6 +21,7 @@ MARKS = "marks"
 GONE, _MAY_BE_MARKS = "gone", frozenset({"file", "alias"})
 _LONG_S = 86_400
 _LOOK_S = 0.1
+_GROWTH_EVERY_S = 2.0
 _SCAN = 5000
 _MB = 2**20
 
@@ -74,6 +77,41 @@ async def _counts(stage: Stage, program: Program) -> dict[str, int]:
             await asyncio.sleep(_LOOK_S)
     counts: dict[str, int] = json.loads(file.read_text())
     return counts
+
+
+def _memory_mb(stage: Stage) -> dict[str, float]:
+    return {name: program.memory_bytes() / _MB for name, program in _programs(stage)}
+
+
+class Growth:
+    """By how much each process grew, at its largest, in MB.
+
+    Attributes:
+        most: Since it was made, by the process's name; to be read when the watch ends.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self._before = stage, _memory_mb(stage)
+        self.most = dict.fromkeys(self._before, -math.inf)
+
+    @contextlib.asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Look while the context is open, and once more at its end."""
+        watching = asyncio.create_task(self._watch())
+        yield
+        watching.cancel()
+        await self._look()
+
+    async def _watch(self) -> None:
+        while True:
+            await self._look()
+            await asyncio.sleep(_GROWTH_EVERY_S)
+
+    async def _look(self) -> None:
+        """Let a thread ask: to fork here would hold up those who are timed."""
+        now = await asyncio.to_thread(_memory_mb, self._stage)
+        for name, now_mb in now.items():
+            self.most[name] = max(self.most[name], now_mb - self._before[name])
 
 
 def halves(samples: Sequence[Sample], name: str) -> tuple[float, float]:

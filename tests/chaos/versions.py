@@ -5,13 +5,8 @@ Whoever wrote a job down, it is made; what only one side can read, that side mak
 """
 
 import asyncio
-import io
 import itertools
 import random
-import re
-import shutil
-import subprocess
-import tarfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -27,51 +22,14 @@ from service.job_store.records import VERSION
 from tests.chaos import books
 from tests.chaos.client import Client
 from tests.chaos.doors import door, until_open
+from tests.chaos.editions import earlier, later
 from tests.chaos.program import Program
 from tests.chaos.report import Report
-from tests.chaos.stage import MODEL, ROOT, SECRET, Cast, Stage, on_stage
+from tests.chaos.stage import MODEL, SECRET, Cast, Stage, on_stage
 
-_PARTS = ("service", "workers", "infra")
-_RECORDS = Path("service/job_store/records.py")
 _LATER = keys.wait(f"version:{VERSION + 1}")
 _LOOK_S = 0.05
 _WITHIN_S = 60
-
-
-def later(folder: Path) -> Path:
-    """Make a copy of the program whose records are of a version later than ours."""
-    for part in _PARTS:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
-    records = folder / _RECORDS
-    text, found = re.subn(
-        rf"(?m)^VERSION = {VERSION}$",
-        f"VERSION = {VERSION + 1}",
-        records.read_text(encoding="utf-8"),
-    )
-    assert found == 1
-    records.write_text(text, encoding="utf-8")
-    return folder
-
-
-def earlier(folder: Path, commit: str) -> Path:
-    """Take the program as it was at a commit.
-
-    Raises:
-        CalledProcessError: There is no such commit.
-    """
-    command = ["git", "-C", str(ROOT), "archive", commit, *_PARTS]
-    packed = subprocess.run(command, check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
-
-
-def latest_release() -> str | None:
-    """Return the newest tag before this commit; None where there is none."""
-    command = ["git", "-C", str(ROOT), "describe", "--tags", "--abbrev=0", "HEAD^"]
-    said = subprocess.run(command, check=False, capture_output=True, text=True)
-    return said.stdout.strip() or None
 
 
 @dataclass
