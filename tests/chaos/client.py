@@ -79,12 +79,17 @@ class Client:
         """Return the job as soon as it is final."""
         deadline = time.monotonic() + _PATIENCE_S
         while True:
-            answer = await self._ask("GET", f"/v1/jobs/{job_id}?wait={_HOLD_S}")
-            assert answer.status == 200, answer
-            job: dict[str, Any] = answer.body
-            if JobState(job["status"]).is_final:
+            try:
+                answer = await self._ask("GET", f"/v1/jobs/{job_id}?wait={_HOLD_S}")
+            except (aiohttp.ClientError, TimeoutError):
+                answer = Answer(503, "no answer")
+            assert answer.status in {200, *_AGAIN}, answer
+            if answer.status == 200 and JobState(answer.body["status"]).is_final:
+                job: dict[str, Any] = answer.body
                 return job
-            assert time.monotonic() < deadline, job
+            assert time.monotonic() < deadline, answer
+            if answer.status != 200:
+                await asyncio.sleep(_PAUSE_S)
 
     async def jobs(self) -> AsyncIterator[dict[str, Any]]:
         """Yield every job of the account, newest first."""
