@@ -30,7 +30,8 @@ BATCH_SHARE = 0.9
 """Batch jobs hold at most this part of a worker's slots."""
 PARK_AFTER = 20
 """Interruptions after which a job that dies alone is parked as poison, though nobody
-saw it kill; long before, workers run it apart to see that."""
+saw it kill, and no sooner than half an hour from its first claim; long before, workers
+run it apart to see that."""
 _READ_AGAIN = timedelta(minutes=1)
 _READS = 4
 """Attempts within which a newer worker may come by that can read what we cannot."""

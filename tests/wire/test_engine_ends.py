@@ -98,8 +98,8 @@ async def test_a_stale_worker_cannot_commit(store, shared_valkey, redis):
 async def test_one_poison_job_is_parked_and_the_innocent_succeed(store, shared_valkey):
     poison, innocent = new_job(), [new_job() for _ in range(30)]
     await asyncio.gather(*(store.submit(job) for job in (poison, *innocent)))
-    before = PARK_AFTER - 5
-    await store._redis.hset(keys.job(poison.id), "interruptions", before)
+    before = {"interruptions": PARK_AFTER - 5, "started_ms": 1}
+    await store._redis.hset(keys.job(poison.id), mapping=before)
     deaths = 0
 
     async def until_it_dies(name: str) -> bool:

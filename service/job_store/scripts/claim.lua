@@ -10,7 +10,7 @@ local worker, sequence, want, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonum
 local slots, batch_room, park_after = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local receipt = 'darkroom:claimed:' .. worker
 local taken, noted = { -1, 0 }, { sequence }
-local WINDOW, SUSPECTS_PASSED = 500, 100
+local WINDOW, SUSPECTS_PASSED, PARK_AFTER_MS = 500, 100, 1800000
 local lease_end, version = whole(now + lease), tonumber(ARGV[11])
 
 -- `job` was read with these behind the usual fields.
@@ -85,10 +85,11 @@ end
 local clock = virtual_clock()
 local risen = clock
 
--- Its worker died. True when it died alone in its class: were it innocent, somebody else would have died.
-local function is_poison(interruptions)
+-- Its worker died, as so many before. True when it died alone in its class: were it innocent, somebody else would have died.
+local function is_poison(job, interruptions)
   local class = math.min(interruptions - 1, SUSPECT_LANES)
-  return interruptions >= park_after and class > 0 and limit[class] == 1
+  local for_long = now - tonumber(job[STARTED] or now) >= PARK_AFTER_MS
+  return interruptions >= park_after and for_long and class > 0 and limit[class] == 1
 end
 
 -- Move one that is ready to where it waits for a permit; it keeps its tag, and nobody looks at it until one is free.
@@ -180,7 +181,7 @@ local function take(from, id)
     interruptions = interruptions + 1
     call('HSET', key, 'interruptions', interruptions, 'attempt:' .. job[FENCE],
       '{"outcome":"interrupted","started_ms":' .. (call('HGET', key, 'claimed_ms') or now_text) .. '}')
-    if is_poison(interruptions) then
+    if is_poison(job, interruptions) then
       finish(id, job, 'failed', 0, ARGV[9], 'error',
         '{"code":"poison","message":"Each worker that ran this job died; it was parked."}')
       return false
