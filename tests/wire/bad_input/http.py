@@ -15,7 +15,8 @@ from tests.wire.bad_input.cases import (
     posted,
     request,
 )
-from tests.wire.bad_input.house import SHORT_S, House
+from tests.wire.bad_input.house import PATIENCE_S, SHORT_S, House
+from tests.wire.bad_input.said import rest
 
 HEALTH = "GET /healthz HTTP/1.1\r\nHost: x\r\n"
 UNENDED = (
@@ -53,8 +54,8 @@ async def _closed(house: House, *sent: bytes) -> None:
     """Send now and then a piece; the other side must have closed soon."""
     port = house.doors["hasty"].port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    async with asyncio.timeout(SHORT_S * 10):
-        closing = asyncio.create_task(reader.read())
+    async with asyncio.timeout(PATIENCE_S):
+        closing = asyncio.create_task(rest(reader))
         for piece in sent:
             writer.write(piece)
             await asyncio.wait([closing], timeout=SHORT_S / 5)
@@ -171,11 +172,17 @@ ROWS: Rows = {
         ),
     ],
     135: [
-        Case(request=get(JOBS, *lines))
-        for lines in (
-            ("User-Agent: 🦊",),
-            ("Accept-Language: " + "x" * 8000,),
-            ("User-Agent: \\x1b[31m%00",),
-        )
+        *(
+            Case(request=get(JOBS, line), answer="200")
+            for line in (
+                "User-Agent: 🦊",
+                "User-Agent: \\x1b[31m%00%0d%0a",
+                "Accept-Language: " + "x" * 8000,
+            )
+        ),
+        Case(
+            request=get(JOBS, "User-Agent: \x1b[31m"),
+            answer="400 malformed_request closes",
+        ),
     ],
 }

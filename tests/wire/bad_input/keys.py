@@ -18,6 +18,20 @@ def refused(*lines: str, **case: str) -> Case:
     return Case(request=posted(GOOD, *lines, key=None), **case)
 
 
+async def one_request_too_many(house: House) -> None:
+    """The second within the minute."""
+    wanted = posted(GOOD, key="{hurried}")
+    first = await house.hear(wanted)
+    before = await house.traces()
+
+    second = await house.hear(wanted)
+
+    assert first.summary == "202"
+    assert second.summary == "429 rate_limited"
+    assert 1 <= int(second.headers["Retry-After"]) <= 60
+    assert await house.is_untouched(before)
+
+
 async def full_backlog(house: House) -> None:
     """The house's unfinished jobs are more than this door takes."""
     valkey, folder = house.valkey, house.folder
@@ -120,7 +134,7 @@ ROWS: Rows = {
         ),
     ],
     11: [Case(request=posted(GOOD, key="{poor}"))],
-    12: [Case(request=posted(GOOD, key="{hurried}"))],
+    12: [one_request_too_many],
     13: [Case(request=posted(GOOD, key="{full}"))],
     14: [full_backlog, redis_out_of_memory_and_dead],
 }
