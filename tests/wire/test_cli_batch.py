@@ -16,11 +16,11 @@ from service.cli.api import connected
 from service.cli.batch.entries import Entry
 from service.cli.batch.manifest import Manifest
 from service.cli.batch.progress import PlainProgress
-from service.cli.batch.prompts import Line
 from service.cli.batch.run import Plan, run_batch
 from service.cli.failure import Failure
 from service.cli.target import Target
 from service.core.jobs import StoredImage
+from service.core.prompts import Line
 from service.image_store.opening import open_image_store
 from service.settings import Settings
 from tests.fakes.door import SECRET, FrontDoor

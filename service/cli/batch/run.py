@@ -16,9 +16,9 @@ from service.cli.batch.bringing import OnEntry, Place, bring, bring_again
 from service.cli.batch.entries import Entry, Sent
 from service.cli.batch.manifest import Manifest
 from service.cli.batch.progress import Progress, Tally, counting
-from service.cli.batch.prompts import Line
 from service.cli.failure import Failure
 from service.client import AsyncDarkroom, Batch, BatchResult, NotFound
+from service.core.prompts import Line
 
 _WINDOW_S = 7 * 86_400
 """Lines that have not begun by then expire; it is a limit, not a wish."""

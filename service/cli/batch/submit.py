@@ -15,12 +15,13 @@ import typer
 
 from service.cli.asking import ask, staying
 from service.cli.batch.ending import conclude
-from service.cli.batch.prompts import Line, Shape, read_prompts, shape_of
 from service.cli.context import AsJson, DataDir
 from service.cli.failure import Failure
 from service.cli.generate import Format, Model, Size
 from service.cli.output import emit, say
 from service.cli.target import Target, Url, find_target
+from service.core.errors import InvalidRequest
+from service.core.prompts import Line, Shape, read_prompts, shape_of
 
 if TYPE_CHECKING:
     from service.cli.batch.manifest import Manifest
@@ -60,7 +61,7 @@ def submit(
         raise Failure("say either --out or --no-wait", exit_code=2)
     shape = read_as or shape_of(file.name)
     content = _read(file)
-    lines = read_prompts(content, shape)
+    lines = _prompts(content, shape)
     if not lines:
         raise Failure(f"there are no prompts in {file}", exit_code=2)
     from service.cli.batch.run import Plan, digest
@@ -155,6 +156,13 @@ def _hint(manifest: "Manifest") -> str:
         f"stopped; {batch} goes on, and the same command fetches the rest of it "
         f"(`darkroom batch cancel {batch}` calls it off)"
     )
+
+
+def _prompts(content: bytes, shape: Shape) -> list[Line]:
+    try:
+        return read_prompts(content, shape)
+    except InvalidRequest as exc:
+        raise Failure(str(exc), exit_code=2) from exc
 
 
 def _read(file: Path) -> bytes:

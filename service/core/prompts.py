@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from service.cli.failure import Failure
+from service.core.errors import InvalidRequest
 
 
 class Shape(StrEnum):
@@ -57,10 +57,12 @@ def read_prompts(content: bytes, shape: Shape) -> list[Line]:
     """Return every prompt, in order; blank lines are none.
 
     Raises:
-        Failure: The content as a whole is not what it should be.
+        InvalidRequest: The content as a whole is not what it should be.
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise Failure("the file is UTF-16: save it as UTF-8", exit_code=2)
+        raise InvalidRequest(
+            "the file is UTF-16: save it as UTF-8", code="invalid_encoding"
+        )
     # What is not UTF-8 survives as lone surrogates, to be reported with its line.
     text = content.removeprefix(codecs.BOM_UTF8).decode(errors="surrogateescape")
     return [_checked(line) for line in _READERS[shape](text)]
@@ -95,7 +97,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
                 yield start, row
             start = rows.line_num + 1
     except csv.Error as exc:  # which prompts the rest holds, nobody can tell
-        raise Failure(f"line {start} is not valid CSV: {exc}", exit_code=2) from exc
+        raise InvalidRequest(f"line {start} is not valid CSV: {exc}") from exc
 
 
 def _columns(rows: Iterator[tuple[int, list[str]]]) -> Iterator[Line]:
@@ -115,10 +117,10 @@ def _refuse_fields(names: Sequence[str]) -> None:
     """A column that looks like a wish must not be passed over: it may cost money."""
     wishes = [name for name in names if name in _FIELDS]
     if wishes:
-        raise Failure(
+        raise InvalidRequest(
             f"column {wishes[0]}: only prompts are read from CSV and TSV; give it as "
             "an option for all of them, or write JSONL",
-            exit_code=2,
+            code="unsupported_field",
         )
 
 
