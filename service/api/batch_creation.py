@@ -18,7 +18,7 @@ from service.api.ndjson import lines_of
 from service.api.problems import Problem, Refused
 from service.api.wishes import idempotency_name, refuse_unknown, sdk_retry
 from service.batch_views import shown_batch
-from service.batches import Batch, BatchKind, BatchState, NewBatch
+from service.batches import Batch, BatchKind, BatchState, Begun, NewBatch
 from service.core.errors import InvalidRequest, NotFinished
 from service.files import FileKind
 from service.intake.fields import read_fields
@@ -65,8 +65,38 @@ async def retry_failed(request: web.Request) -> web.Response:
     """Create a batch of those lines of an ended one that made no image."""
     key = await authorized(request)
     await limits.count(request, key)
-    front, batch_id = request.app[FRONT], request.match_info["batch_id"]
-    batch = await front.backends.batches.get(batch_id, account=key.account)
+    refuse_unknown(request, "code")
+    front, code = request.app[FRONT], request.query.get("code")
+    batch = await front.backends.batches.get(
+        request.match_info["batch_id"], account=key.account
+    )
+    name = idempotency_name(request)
+    retry, joined = await begin_retry(front, key, batch, code=code, name=name)
+    return _answered(front, retry, joined=joined, status=HTTPStatus.ACCEPTED)
+
+
+async def begin_retry(
+    front: Front,
+    key: ApiKey,
+    batch: Batch,
+    *,
+    code: str | None = None,
+    name: str | None = None,
+) -> Begun:
+    """Begin a batch of what an ended one left undone.
+
+    Args:
+        front: Where.
+        key: Who asks.
+        batch: Which has ended.
+        code: Only lines that failed with it; None: all.
+        name: The caller's, so that a repeat begins nothing.
+
+    Raises:
+        NotFinished: It goes on.
+        Refused: There is nothing to repeat.
+        IdempotencyMismatch: The name was used for something else.
+    """
     if not batch.state.is_final:
         raise NotFinished("the batch goes on; wait for its end, or cancel it")
     new = NewBatch(
@@ -78,15 +108,16 @@ async def retry_failed(request: web.Request) -> web.Response:
         metadata=batch.metadata,
         webhook=batch.webhook,
         output_life=batch.output_life,
-        name=idempotency_name(request),
-        content_hash=hash_of("retry", batch.id),
-        **await _source(front, batch, key),
+        name=name,
+        content_hash=hash_of("retry", batch.id, *([] if code is None else [code])),
+        **await _source(front, batch, key, code),
     )
-    retry, joined = await front.backends.batches.begin(new)
-    return _answered(front, retry, joined=joined, status=HTTPStatus.ACCEPTED)
+    return await front.backends.batches.begin(new)
 
 
-async def _source(front: Front, batch: Batch, key: ApiKey) -> dict[str, Any]:
+async def _source(
+    front: Front, batch: Batch, key: ApiKey, code: str | None
+) -> dict[str, Any]:
     """Return where the lines of a batch that repeats this one are.
 
     Raises:
@@ -98,20 +129,21 @@ async def _source(front: Front, batch: Batch, key: ApiKey) -> dict[str, Any]:
             file = {"input_file_id": batch.input_file_id}
             return {"kind": BatchKind.OPENAI, "retry_of": batch.id, **file}
         if batch.kind is BatchKind.RETRY:
-            return {"kind": BatchKind.RETRY, "retry_of": batch.retry_of}
+            again = {"retry_of": batch.retry_of, "retry_code": batch.retry_code}
+            return {"kind": BatchKind.RETRY, **again}
         raise Refused(_UNREAD)
-    if not await _may_have_failed(front, batch):
+    if not await _may_have_failed(front, batch, code):
         raise Refused(_NOTHING)
-    return {"kind": BatchKind.RETRY, "retry_of": batch.id}
+    return {"kind": BatchKind.RETRY, "retry_of": batch.id, "retry_code": code}
 
 
-async def _may_have_failed(front: Front, batch: Batch) -> bool:
+async def _may_have_failed(front: Front, batch: Batch, code: str | None) -> bool:
     """Whether lines are to be repeated; of many, whoever reads them finds it out."""
     if batch.completed + batch.bad >= batch.total:
         return False
     if batch.total > _LOOKED_THROUGH:
         return True
-    async for _ in front.acceptance.left_undone(batch):
+    async for _ in front.acceptance.left_undone(batch, code=code):
         return True
     return False
 

@@ -230,6 +230,18 @@ class Batches:
             numbers += _left(batch.never_begun, set(map(int, last[0])), start, limit)
         return numbers[:limit]
 
+    async def ended(self, batch: Batch, places: Sequence[int]) -> Sequence[int]:
+        """Return the lines at these places of the order in which they ended, from 0.
+
+        Places of lines that have not ended are passed over.
+        """
+        key = keys.batch(batch.id, "done")
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for place in places:
+                pipe.lindex(key, place)
+            found = await within(pipe.execute())
+        return [int(line) for line in found if line is not None]
+
     async def bad(
         self, batch: Batch, numbers: Iterable[int]
     ) -> dict[int, dict[str, Any]]:

@@ -63,6 +63,7 @@ class NewBatch:
         output_life: The files of its results go so long after they began; None: they
             go with the batch.
         retry_of: The batch whose failed lines it repeats.
+        retry_code: Only those that failed with this code; None: all of them.
         name: The caller's `Idempotency-Key`.
         content_hash: Equal for equal requests; decides whether a name was reused.
     """
@@ -78,6 +79,7 @@ class NewBatch:
     webhook: Webhook | None = None
     output_life: timedelta | None = None
     retry_of: str | None = None
+    retry_code: str | None = None
     name: str | None = None
     content_hash: str = ""
 
@@ -157,6 +159,7 @@ class Batch:
     webhook: Webhook | None = None
     output_life: timedelta | None = None
     retry_of: str | None = None
+    retry_code: str | None = None
     errors: tuple[BadLine, ...] = ()
     bad: int = 0
     segments: tuple[int, ...] = ()

@@ -23,6 +23,7 @@ def to_record(new: NewBatch) -> dict[str, str | bytes]:
         "input_file": new.input_file_id,
         "metadata": orjson.dumps(new.metadata) if new.metadata else None,
         "retry_of": new.retry_of,
+        "retry_code": new.retry_code,
     }
     if new.output_life is not None:
         fields["output_life_ms"] = str(ms(new.output_life))
@@ -62,6 +63,7 @@ def read_batch(batch_id: str, stored: Mapping[bytes, bytes]) -> Batch:
         webhook=_webhook(texts),
         output_life=_life(texts.get("output_life_ms")),
         retry_of=texts.get("retry_of"),
+        retry_code=texts.get("retry_code"),
         errors=tuple(BadLine(*e) for e in orjson.loads(fields.get("errors", b"[]"))),
         segments=tuple(orjson.loads(fields.get("segments", b"[]"))),
         digest=texts.get("digest", ""),

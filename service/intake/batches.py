@@ -144,14 +144,21 @@ class Acceptance:
             reading = Reading(errors=[fault])
             await self.batches.feeds.opened(batch.id, reading, holder=holder)
 
-    def left_undone(self, batch: Batch) -> AsyncIterator[Line]:
-        """Yield those lines of an ended batch that are worth another try."""
-        return failed_lines(self.batches, self.jobs, self.reader, batch)
+    def left_undone(
+        self, batch: Batch, *, code: str | None = None
+    ) -> AsyncIterator[Line]:
+        """Yield those lines of an ended batch that are worth another try.
+
+        Args:
+            batch: Which has ended.
+            code: Only those of this `code_of`; None: all.
+        """
+        return failed_lines(self.batches, self.jobs, self.reader, batch, code=code)
 
     async def _lines(self, batch: Batch) -> AsyncIterator[Line]:
         if batch.kind is BatchKind.RETRY:
             source = await self.batches.get(batch.retry_of or "", account=batch.account)
-            return self.left_undone(source)
+            return self.left_undone(source, code=batch.retry_code)
         file = await self.files.get(batch.input_file_id or "", account=batch.account)
         return self.files.lines(file)
 

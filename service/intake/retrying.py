@@ -11,10 +11,24 @@ from service.intake.lines import LineReader
 from service.job_store import JobStore
 
 _PAGE = 100
+NEVER_BEGUN = "never_begun"
+"""Said of lines that were called off, or had no time, before a job was made of them."""
+
+
+def code_of(job: Job) -> str:
+    """Return why a job that is final made no image, in a word."""
+    if job.state is JobState.FAILED and job.error is not None:
+        return str(job.error["code"])
+    return job.state.value
 
 
 async def failed_lines(
-    batches: Batches, jobs: JobStore, reader: LineReader, batch: Batch
+    batches: Batches,
+    jobs: JobStore,
+    reader: LineReader,
+    batch: Batch,
+    *,
+    code: str | None = None,
 ) -> AsyncIterator[Line]:
     """Yield the lines of a batch that are worth another try, numbered from 1.
 
@@ -25,6 +39,7 @@ async def failed_lines(
         jobs: Hold what became of them.
         reader: Knows how lines are written.
         batch: Which has ended.
+        code: Only those of this `code_of`; None: all.
 
     Raises:
         Unavailable: Redis or the store is away.
@@ -39,12 +54,16 @@ async def failed_lines(
         unfit = await batches.bad(batch, [n for n in asked if n not in made])
         stored = await batches.lines(batch, page)
         for line in page:
+            failed = None
             if line in made:
-                failed = made[line].state is not JobState.SUCCEEDED
-            else:
-                failed = line in unfit or line in never_begun
+                if made[line].state is not JobState.SUCCEEDED:
+                    failed = code_of(made[line])
+            elif line in unfit:
+                failed = unfit[line]["code"]
+            elif line in never_begun:
+                failed = NEVER_BEGUN
             custom_id, body = stored[line].custom_id, stored[line].body
-            if failed and body is not None:
+            if failed is not None and code in {None, failed} and body is not None:
                 number += 1
                 data = reader.write(custom_id, body, endpoint=batch.endpoint)
                 yield Line(number, data)

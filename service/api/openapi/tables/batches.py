@@ -187,10 +187,20 @@ OPERATIONS = (
         "once; the lines are looked for behind the answer, so the batch is "
         "`validating` at first. Where a batch ended before the lines of its file were "
         "read, all of them are.",
-        parameters=(BATCH_ID, IDEMPOTENCY_KEY),
+        parameters=(
+            BATCH_ID,
+            Parameter(
+                name="code",
+                text="Only those lines that failed with this code, such as "
+                "`provider_unavailable`; `canceled`, `expired` and `never_begun` "
+                "count as codes here.",
+            ),
+            IDEMPOTENCY_KEY,
+        ),
         answers={202: Answer(text="The new batch.", shape=Batch, headers=_NEW)},
         refuses=(
             *codes.KEY,
+            *codes.QUERY,
             "not_found",
             "deleted",
             "incompatible_options",
