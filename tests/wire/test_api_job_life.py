@@ -3,17 +3,20 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from service.job_store import keys
+from service.job_store.leases import Leases
 from service.settings import Settings
 from tests.fakes.door import FrontDoor, front_door
 from tests.fakes.images import encoded, noise
 from tests.fakes.studio import studio
 from tests.fakes.valkey import Valkey
+from tests.fakes.worker import FakeWorker
 
 FOX = {"model": "test/test", "prompt": "a fox", "size": "64x64"}
 PICTURE = "data:image/png;base64," + b64encode(encoded(noise(64, 48), "PNG")).decode()
@@ -157,3 +160,21 @@ def quick(settings: Settings) -> Settings:
     """Whose workers wait for nothing between attempts."""
     worker = settings.worker.model_copy(update={"retry_base_s": 0})
     return settings.model_copy(update={"worker": worker})
+
+
+async def test_an_attempt_that_nobody_lived_to_tell_of_is_shown_without_its_time(
+    door: FrontDoor, redis: Redis
+):
+    job = await door.submit()
+    dead = Leases(redis, worker="dead", slots=1, lease=timedelta(milliseconds=20))
+    await dead.claim(1, held={})
+    await dead.aclose()
+    await asyncio.sleep(0.05)
+
+    async with FakeWorker(redis, door.images):
+        told = (await door.get(f"/v1/jobs/{job['id']}?wait=10")).body
+
+    interrupted, succeeded = told["attempts"]
+    assert (interrupted["outcome"], interrupted["ms"]) == ("interrupted", None)
+    assert interrupted["started_at"] <= succeeded["started_at"]
+    assert (succeeded["outcome"], succeeded["ms"]) == ("succeeded", 1)

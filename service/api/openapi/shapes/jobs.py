@@ -65,7 +65,8 @@ class JobAttempt(Shape):
     provider: str
     provider_model: str
     started_at: int
-    ms: int
+    ms: int | None
+    """How long it took; null where it was interrupted."""
     outcome: str
     error_code: str | None
     upstream_id: str | None
