@@ -3,14 +3,20 @@
 from typing import Any
 
 import schemathesis
-from schemathesis.transport.requests import encode_non_object_multipart
+from schemathesis.transport.requests import (
+    REQUESTS_TRANSPORT,
+    encode_non_object_multipart,
+)
 
 from tests.fuzz.sending import parts_of
 
 
-@schemathesis.serializer("multipart/form-data")
+@REQUESTS_TRANSPORT.serializer("multipart/form-data")
 def form(ctx: Any, value: Any) -> dict[str, Any]:
-    """Send files for the names of files; what is no object goes as it is."""
+    """Send files for the names of files; what is no object goes as it is.
+
+    The library's own hook for serializers takes bytes alone, without a boundary.
+    """
     _ = ctx
     if isinstance(value, dict):
         return {"files": parts_of(value)}

@@ -4,6 +4,7 @@ A random name is no model's and no job's, so whoever only sends those sees 404 a
 """
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 from tests.fakes.witness import closed
@@ -12,6 +13,11 @@ from tests.fuzz.stand import Stand
 
 _ENDLESS = ("/v1/events",)
 """Whoever waits for the end of their answers waits for ever."""
+_THINGS = tuple(
+    f"/v1/{things}"
+    for things in ("jobs", "batches", "files", "endpoints", "deliveries")
+)
+"""Where all that is made is read, changed and deleted."""
 MODELS = ("test/test", "alias", "test/refuse", "test/unknown")
 
 
@@ -29,7 +35,7 @@ def narrowed(document: dict[str, Any], here: Stand) -> dict[str, Any]:
             narrow_files(schema["properties"])
     schemas["ImageLink"] = {"enum": [*LINKS, {"image_url": LINKS[0]}]}
     for example in examples(copy):
-        example["value"] = at_home(example["value"])
+        example["value"] = at_home(example["value"], here)
     for parameter in parameters(copy):
         match parameter["name"]:
             case "job_id":
@@ -45,6 +51,28 @@ def narrowed(document: dict[str, Any], here: Stand) -> dict[str, Any]:
             case "Prefer":
                 wishes = {"enum": ["wait=1", "respond-async"]}
                 parameter["schema"] = {"anyOf": [wishes, {"type": "string"}]}
+    return copy
+
+
+def walkable(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of what has an id, with the examples as its only bodies.
+
+    A body of random fields is refused for one of them, and leads nowhere.
+    """
+    copy = deepcopy(document)
+    copy["paths"] = {
+        path: methods
+        for path, methods in copy["paths"].items()
+        if path.startswith(_THINGS)
+    }
+    for methods in copy["paths"].values():
+        for operation in methods.values():
+            content = operation.get("requestBody", {}).get("content", {})
+            told = content.get("application/json", {}).get("examples")
+            if told:
+                values = [example["value"] for example in told.values()]
+                taken = {"application/json": {"schema": {"enum": values}}}
+                operation["requestBody"]["content"] = taken
     return copy
 
 
@@ -65,15 +93,19 @@ def examples(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield from told.values()
 
 
-def at_home(value: Any) -> Any:
-    """Return an example whose links lead nowhere."""
+def at_home(value: Any, here: Stand) -> Any:
+    """Return an example whose links lead nowhere, and whose files are ours."""
     match value:
         case dict():
-            return {name: at_home(inner) for name, inner in value.items()}
+            return {name: at_home(inner, here) for name, inner in value.items()}
         case list():
-            return [at_home(inner) for inner in value]
+            return [at_home(inner, here) for inner in value]
+        case str() if value.startswith("https://hooks."):
+            return "https://hooks.invalid/"
         case str() if value.startswith("https:"):
             return LINKS[0]
+        case str() if value.startswith("file-"):
+            return here.files[0]
     return value
 
 

@@ -9,7 +9,7 @@ from tests.fuzz.stand import stand
 @pytest.mark.slow
 def test_every_answer_is_one_the_document_tells_of(capfd: pytest.CaptureFixture[str]):
     with stand(jobs=20) as here:
-        failed = run(here, examples=3, seed=1, more=["--no-color"])
+        failed = run(here, examples=3, walks=30, seed=1, more=["--no-color"])
 
         said = capfd.readouterr().out
         assert not failed, said
