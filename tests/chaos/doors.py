@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -44,10 +45,12 @@ class Doors:
 
 
 @contextlib.asynccontextmanager
-async def front_doors(cast: Cast, *, count: int = 2) -> AsyncIterator[Doors]:
+async def front_doors(
+    cast: Cast, *, count: int = 2, settings: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Doors]:
     """Start everything, and front doors until there are so many."""
     async with contextlib.AsyncExitStack() as stack:
-        stage = await stack.enter_async_context(on_stage(cast))
+        stage = await stack.enter_async_context(on_stage(cast, settings=settings))
         session = await stack.enter_async_context(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
