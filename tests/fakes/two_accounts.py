@@ -27,6 +27,7 @@ class TwoAccounts:
 
     Attributes:
         ada: The secret of her key.
+        key_id: What it is called.
         eve: The secret of hers.
         things: Ada's, by kind.
         deleted: What she made and deleted, of each kind that can be.
@@ -34,6 +35,7 @@ class TwoAccounts:
     """
 
     ada: str
+    key_id: str
     eve: str
 
     def __init__(self, door: FrontDoor) -> None:
@@ -44,7 +46,8 @@ class TwoAccounts:
 
     async def settle(self) -> Self:
         """Let Ada make all of it."""
-        _, self.ada = await self._door.knows("ada")
+        key, self.ada = await self._door.knows("ada")
+        self.key_id = key.id
         _, self.eve = await self._door.knows("eve")
         for kind in ("job", "batch", "file", "endpoint", "delivery"):
             self.things[kind] = await self.make(kind)

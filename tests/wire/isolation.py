@@ -1,8 +1,9 @@
 """Every route there is, and whose things it shows: the table behind the matrix.
 
-A route that stands here and not in the application, or the other way round, fails
-`test_isolation.py`: whoever adds one says what a stranger finds there. A new kind of
-thing is made in `tests.fakes.two_accounts`.
+A route of the application that does not stand here fails `test_isolation.py`: whoever
+adds one says what a stranger finds there. A new kind of thing is made in
+`tests.fakes.two_accounts`. Pages of the dashboard need no line: whose things they show
+is told from the parts of their paths.
 """
 
 from collections.abc import Mapping
@@ -57,7 +58,12 @@ class Owned:
     more: Mapping[str, str] = field(default_factory=dict)
 
 
-Surface = Public | Sealed | Keyed | Owned
+@dataclass(frozen=True, kw_only=True)
+class Operators:
+    """For keys with the scope `admin`; the others are told that there is nothing."""
+
+
+Surface = Public | Sealed | Keyed | Owned | Operators
 
 _HEALTH = "for whoever looks whether the process lives"
 _CATALOG = "the catalog is everybody's unless the operator closes it"
@@ -81,6 +87,9 @@ ROUTES: Mapping[str, Surface] = {
     "GET /v1/auth/test": Keyed(lists=True),
     "POST /v1/auth/test": Keyed(),
     "GET /v1/usage": Keyed(lists=True),
+    "GET /v1/keys": Operators(),
+    "POST /v1/keys": Operators(),
+    "POST /v1/keys/{key_id}/revoke": Operators(),
     "POST /v1/images/generations": Keyed(),
     "POST /v1/images/edits": Keyed(),
     "POST /v1/images/variations": Keyed(),
@@ -131,3 +140,23 @@ ROUTES: Mapping[str, Surface] = {
     "GET /v1/deliveries/{delivery_id}": Owned(thing="delivery"),
     "POST /v1/deliveries/{delivery_id}/redeliver": Owned(thing="delivery", own=202),
 }
+
+OPEN_PAGES = frozenset(
+    {
+        "GET /ui/static/{version}/{name}",
+        "GET /ui/sign-in",
+        "POST /ui/sign-in",
+        "GET /ui/events",
+    }
+)
+"""Of the dashboard, what needs no session; and its one stream, which has no end."""
+PAGE_PARTS: Mapping[str, str] = {
+    "job_id": "job",
+    "batch_id": "batch",
+    "file_id": "file",
+    "endpoint_id": "endpoint",
+    "delivery_id": "delivery",
+    "key_id": "key",
+}
+"""Whose things pages show is told from the parts of their paths; here they are."""
+OTHER_PARTS: Mapping[str, str] = {"index": "0", "kind": "output"}

@@ -28,7 +28,7 @@ async def test_pages_of_others_may_read_nothing_and_are_never_remembered(
             shared += [h for h in answer.headers if h.lower().startswith("access-cont")]
             assert "Set-Cookie" not in answer.headers, name
         shared += [h for h in preflight.headers if h.lower().startswith("access-cont")]
-        assert preflight.status == 405, name
+        assert preflight.status in {404, 405}, name
 
     assert shared == []
 
