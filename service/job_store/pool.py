@@ -47,6 +47,17 @@ def redis_pool(url: str, *, timeout_s: float) -> ConnectionPool:
     return pool
 
 
+async def cut_idle(pool: ConnectionPool) -> None:
+    """Disconnect whatever nobody has in hand, so that the next looks where to go.
+
+    They are taken out of the pool first: redis-py's own way hands one out while it
+    is being cut, and what trips over that is no error of Redis.
+    """
+    idle, pool._available_connections = pool._available_connections, []  # noqa: SLF001 - as said
+    for connection in idle:
+        await connection.disconnect(nowait=True)
+
+
 class _Packed:
     """Packs commands in C, as redis-py 5 does for its blocking connections only."""
 

@@ -10,6 +10,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from service.job_store.pool import cut_idle
+
 _COPIED_WITHIN_MS = 1000
 
 
@@ -37,6 +39,6 @@ class ReplicatedRedis(Redis):
                 raise each
         if not copies:
             # It may have been cut off from them, and another be the primary by now.
-            await self.connection_pool.disconnect(inuse_connections=False)
+            await cut_idle(self.connection_pool)
             raise ResponseError("NOREPLICAS no replica has taken it over in time")
         return answer

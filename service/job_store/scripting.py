@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ReadOnlyError
 
 from service.job_store import keys
+from service.job_store.pool import cut_idle
 
 _HERE = Path(__file__).parent / "scripts"
 _SHARED = ("common", "gates", "gathered", "outbox", "batches", "waits", "steps")
@@ -38,7 +39,7 @@ class Script:
             return await self._redis.eval(self._source, 1, self._queue, *args)  # type: ignore[misc]
         except ReadOnlyError:  # its master is another now: the name leads there
             # Who has a connection in hand would trip over its loss, not notice it.
-            await self._redis.connection_pool.disconnect(inuse_connections=False)
+            await cut_idle(self._redis.connection_pool)
             raise
 
 
