@@ -4,6 +4,7 @@ The routes come from the application itself; `isolation.py` says whose things ea
 them shows, and a route that does not stand there fails the first test.
 """
 
+import contextlib
 import re
 
 import pytest
@@ -14,8 +15,19 @@ from service.catalog_file import LiveCatalog
 from service.settings import PACKAGED_CATALOG, Settings
 from tests.fakes.door import Answer, FrontDoor
 from tests.fakes.two_accounts import FOX, PATHS, TwoAccounts
+from tests.fakes.visitor import Seen, Visitor
 from tests.fakes.worker import FakeWorker
-from tests.wire.isolation import ROUTES, Keyed, Owned, Public, Sealed
+from tests.wire.isolation import (
+    OPEN_PAGES,
+    OTHER_PARTS,
+    PAGE_PARTS,
+    ROUTES,
+    Keyed,
+    Operators,
+    Owned,
+    Public,
+    Sealed,
+)
 
 SAME = {"X_Request_ID": "req_of-both"}
 """Answers that name it are compared to the byte."""
@@ -47,17 +59,28 @@ def visible(answer: Answer) -> tuple[object, ...]:
     return answer.status, answer.raw, headers
 
 
-def test_the_table_has_every_route_and_no_other():
-    app = make_app(Settings(), LiveCatalog(PACKAGED_CATALOG))
+def standing(answer: Answer) -> bytes:
+    """The thing as it stands; links to its images are signed anew each second."""
+    return re.sub(rb"\?exp=[^\"]*", b"", answer.raw)
 
-    served = {
+
+def routes_of_the_app() -> set[str]:
+    app = make_app(Settings(), LiveCatalog(PACKAGED_CATALOG))
+    return {
         f"{route.method} {route.resource.canonical}"
         for route in app.router.routes()
         if route.resource is not None and route.method != "HEAD"
     }
-    pages = {name for name in served if name.partition(" ")[2].startswith("/ui")}
 
-    assert served - pages == set(ROUTES)
+
+PAGES = {name for name in routes_of_the_app() if " /ui" in name} - OPEN_PAGES
+
+
+def test_the_table_has_every_route():
+    served = {name for name in routes_of_the_app() if " /ui" not in name}
+
+    assert served - set(ROUTES) == set()
+    assert set(re.findall(r"\{(\w+)\}", " ".join(PAGES))) <= {*PAGE_PARTS, *OTHER_PARTS}
 
 
 async def test_strangers_are_told_of_anothers_things_as_of_none(
@@ -90,7 +113,7 @@ async def test_owners_find_what_strangers_could_neither_see_nor_change(
     door: FrontDoor, world: TwoAccounts
 ):
     paths = [f"/v1/{PATHS[kind]}/{thing}" for kind, thing in world.things.items()]
-    before = [(await world.own("GET", path)).body for path in paths]
+    before = [standing(await world.own("GET", path)) for path in paths]
 
     for name, row in OWNED.items():
         method, path = (
@@ -98,7 +121,7 @@ async def test_owners_find_what_strangers_could_neither_see_nor_change(
             path_of(name, row, world.things[row.thing]),
         )
         await door.call(method, path, json=row.json, secret=world.eve)
-    after = [(await world.own("GET", path)).body for path in paths]
+    after = [standing(await world.own("GET", path)) for path in paths]
     own = {}
     for name, row in OWNED.items():
         thing = await world.make(row.thing) if row.goes else world.things[row.thing]
@@ -163,6 +186,18 @@ async def test_what_is_open_shows_nothing_of_anybody(
             assert not [thing for thing in world.things.values() if thing in text], name
 
 
+async def test_what_is_for_operators_is_not_there_for_others(
+    door: FrontDoor, world: TwoAccounts
+):
+    for name, row in ROUTES.items():
+        if isinstance(row, Operators):
+            method, _, path = name.partition(" ")
+            told = await door.call(
+                method, re.sub(r"\{\w+\}", world.key_id, path), secret=world.eve
+            )
+            assert (told.status, told.code) == (404, "not_found"), name
+
+
 async def test_what_is_sealed_stays_shut_without_its_seal(
     door: FrontDoor, world: TwoAccounts
 ):
@@ -222,3 +257,44 @@ async def test_names_that_callers_choose_are_every_accounts_own(
     own = await world.own("GET", f"/v1/jobs/{world.alias}")
     assert (put.status, put.body["id"] != own.body["id"]) == (202, True)
     assert (usage.status, usage.code) == (403, "key_scope")
+
+
+async def visit(visitor: Visitor, name: str, path: str) -> Seen:
+    call = visitor.get if name.startswith("GET") else visitor.post
+    return await call(path, **{"X-Request-ID": SAME["X_Request_ID"]})
+
+
+def page_of(name: str, thing: str) -> str:
+    path = name.partition(" ")[2]
+    for part, value in OTHER_PARTS.items():
+        path = path.replace(f"{{{part}}}", value)
+    return re.sub(r"\{\w+\}", thing, path)
+
+
+async def test_every_page_shows_its_visitors_own_things_only(
+    door: FrontDoor, world: TwoAccounts
+):
+    async with contextlib.AsyncExitStack() as stack:
+        eve, nobody = Visitor(door), Visitor(door)
+        stack.push_async_callback(eve.close)
+        stack.push_async_callback(nobody.close)
+        await eve.sign_in(world.eve)
+        things = {**world.things, "key": world.key_id}
+        for name in sorted(PAGES, key=lambda name: "sign-out" in name):
+            kinds = [PAGE_PARTS[p] for p in re.findall(r"\{(\w+_id)\}", name)]
+            thing = things[kinds[0]] if kinds else ""
+            seen = await visit(eve, name, page_of(name, thing))
+            none = await visit(eve, name, page_of(name, unknown(thing)))
+            stranger = await visit(nobody, name, page_of(name, thing))
+
+            shown = [t for t in things.values() if t in seen.html and t != thing]
+            assert not shown, name
+            assert seen.status == none.status, name
+            assert seen.status == 404 or not kinds or name.startswith("POST"), name
+            if kinds:
+                assert seen.status >= 400, name
+                assert seen.html == none.html.replace(unknown(thing), thing), name
+            assert stranger.status == 303, name
+            assert stranger.headers["Location"].startswith("/ui/sign-in"), name
+    for kind, path in PATHS.items():
+        await world.own("GET", f"/v1/{path}/{world.things[kind]}")
