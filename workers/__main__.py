@@ -27,7 +27,7 @@ from service.job_store.listening import end
 from service.outbound import Outbound
 from service.parent import watch_parent
 from service.settings import ConfigurationError, Settings, load_settings
-from workers import alone, trial
+from workers import trial
 from workers.alone import guarded
 from workers.context import WorkerContext
 from workers.deliverer import make_deliverer
@@ -116,12 +116,10 @@ async def serve(settings: Settings, live: LiveCatalog) -> None:
 def main() -> None:
     """Start, or say in one sentence why not.
 
-    `test NAME` tests a provider instead; `alone` runs the job that its worker sends.
+    `test NAME` tests a provider instead.
     """
     if sys.argv[1:2] == ["test"]:
         raise SystemExit(trial.main(sys.argv[2:]))
-    if sys.argv[1:] == ["alone"]:
-        raise SystemExit(alone.main())
     try:
         settings = load_settings()
         live = LiveCatalog(settings.catalog_file)

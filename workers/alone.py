@@ -25,7 +25,6 @@ from service.core.errors import CatalogError
 from service.core.jobs import Attempt, JobState
 from service.job_store.lease import Lease
 from service.job_store.outcomes import Later, Outcome
-from service.parent import PARENT_FD, watch_parent
 from service.settings import ConfigurationError, Settings, load_settings
 from workers.equipment import equipped
 from workers.generate import generate
@@ -36,7 +35,7 @@ log = structlog.get_logger()
 
 ALONE_AFTER = 3
 """Interruptions; with those in one worker, a poison job takes three along."""
-_COMMAND = (sys.executable, "-P", "-m", "workers", "alone")
+_COMMAND = (sys.executable, "-P", "-m", "workers.apart")
 _BEGUN = b"begun\n"
 _LONGEST_LINE = 1 << 24
 _DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -126,7 +125,7 @@ def _poison(lease: Lease) -> Outcome:
 
 
 def main() -> int:
-    """Run the job on standard input, and say what came of it; ends with its worker."""
+    """Run the job on standard input, and say what came of it; see `workers.apart`."""
     for number in _DEAF_TO:
         signal.signal(number, signal.SIG_IGN)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
@@ -138,7 +137,6 @@ def main() -> int:
         return 2
     logs.configure(settings)
     line = sys.stdin.buffer.readline()
-    os.environ[PARENT_FD] = str(sys.stdin.fileno())
     uvloop.run(_serve(settings, live, line, answers))
     return 0
 
@@ -146,15 +144,14 @@ def main() -> int:
 async def _serve(
     settings: Settings, live: LiveCatalog, line: bytes, answers: BinaryIO
 ) -> None:
-    with watch_parent(lambda: os._exit(1)):
-        async with equipped(
-            settings, live.current, name=f"alone:{os.getpid()}", decoders=1
-        ) as ours:
-            answers.write(_BEGUN)
-            lease = read_lease_line(line)
-            try:
-                verdict = await generate({"worker": ours.context}, lease)
-            except Exception:
-                log.exception("attempt.crashed", id=lease.id)
-                verdict = ours.context.leases.crashed(lease)
-            answers.write(verdict_line(verdict))
+    async with equipped(
+        settings, live.current, name=f"alone:{os.getpid()}", decoders=1
+    ) as ours:
+        answers.write(_BEGUN)
+        lease = read_lease_line(line)
+        try:
+            verdict = await generate({"worker": ours.context}, lease)
+        except Exception:
+            log.exception("attempt.crashed", id=lease.id)
+            verdict = ours.context.leases.crashed(lease)
+        answers.write(verdict_line(verdict))
