@@ -193,7 +193,7 @@ async def test_a_process_says_it_in_one_line_and_ends_with_code_two(
 
     async with contextlib.AsyncExitStack() as stack:
         door = await stack.enter_async_context(front_process(valkey.url, tmp_path))
-        code, said = await door.ended()
+        code, said = await door.ended(within_s=60)
         worker = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "workers"),
             stderr=asyncio.subprocess.PIPE,
