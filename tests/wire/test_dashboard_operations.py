@@ -195,8 +195,9 @@ async def test_operators_see_queue_providers_and_system(door: FrontDoor):
         idle = await operator.get("/ui/queue")
         await door.submit("a slow fox", model="test/slow-30")
         async with studio(door.settings):
-            job = await door.submit("a fox")
-            await door.get(f"/v1/jobs/{job['id']}?wait=10")
+            for prompt in ("a fox", "an owl"):
+                job = await door.submit(prompt)
+                await door.get(f"/v1/jobs/{job['id']}?wait=10")
             queue = await operator.get("/ui/queue")
             providers = await operator.get("/ui/providers")
         system = await operator.get("/ui/system")
@@ -206,6 +207,7 @@ async def test_operators_see_queue_providers_and_system(door: FrontDoor):
     assert "test/slow-30" in queue.text
     assert "1 worker" in queue.text
     assert "healthy" in providers.text
+    assert "<polyline" in providers.html
     assert "DARKROOM_REDIS_URL" in system.text
     assert "catalog" in findings.text
 
