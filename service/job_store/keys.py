@@ -88,6 +88,7 @@
     darkroom:rate:{key id}            us      when its next submission is due (GCRA)
     darkroom:calls:{key id}:{content} hash    calls without an answer, for SDK retries
     darkroom:workers                  zset    worker processes by when they last spoke
+    darkroom:tally                    hash    what workers count, for `/metrics`
     darkroom:sweep:{chore}            text    taken by whoever does the chore this time
     darkroom:canary                   text    what `/readyz` writes
 
@@ -120,6 +121,7 @@ EPHEMERAL = "darkroom:ephemeral"
 BROKEN = "darkroom:queue:broken"
 WAITS = "darkroom:queue:waits"
 WORKERS = "darkroom:workers"
+TALLY = "darkroom:tally"
 API_KEYS = "darkroom:keys"
 CHANGES = "darkroom:changes"
 DELIVER = "darkroom:deliver"
