@@ -107,16 +107,16 @@ async def read_standing(redis: Redis) -> Standing:
     async with redis.pipeline(transaction=False) as pipe:
         pipe.time()
         pipe.zrange(keys.WORKERS, 0, -1, withscores=True)
-        pipe.zrange(keys.QUEUE, "(0", "+inf", byscore=True, offset=0, num=_MOST_RUNNING)
+        pipe.zrangebyscore(keys.QUEUE, "(0", "+inf", start=0, num=_MOST_RUNNING)
         for place in range(0, depth.ready, step):
             pipe.zrange(keys.QUEUE, place, place)
         pipe.zrange(keys.lane("batch", 0), 0, 0)
         clock, workers, busy, *ready = await pipe.execute()
         ids = [found[0].decode() for found in ready if found]
         for job_id in ids:
-            pipe.hmget(keys.job(job_id), "priority", "created_ms")
+            pipe.hmget(keys.job(job_id), ["priority", "created_ms"])
         for job_id in busy:
-            pipe.hmget(keys.job(job_id.decode()), *_FIELDS)
+            pipe.hmget(keys.job(job_id.decode()), list(_FIELDS))
         rows = await pipe.execute()
     waiting, running = rows[: len(ids)], rows[len(ids) :]
     since_ms = clock_ms(clock) - ms(_SILENT)

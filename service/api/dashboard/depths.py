@@ -30,7 +30,7 @@ class Look(NamedTuple):
     depth: Depth
 
 
-DEPTHS = web.AppKey("depths", deque[Look])
+DEPTHS: web.AppKey[deque[Look]] = web.AppKey("depths", deque[Look])
 
 
 async def depths(app: web.Application) -> AsyncIterator[None]:

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from service.accounts import ApiKey, Scope
 from service.api.context import FRONT, Front
+from service.api.dashboard.advice import advice
 from service.api.dashboard.frame import Pages
 from service.api.dashboard.rendering import page
 from service.api.providers import tried
@@ -40,6 +41,14 @@ class Recent(NamedTuple):
 
     until: float
     attempts: dict[str, list[Attempt]]
+
+
+class Turn(NamedTuple):
+    """Which of a model's routes leads here: they are tried in that order."""
+
+    model: str
+    place: int
+    of: int
 
 
 class Said(NamedTuple):
@@ -70,7 +79,7 @@ class Card:
     kind: str
     word: str
     note: str
-    models: Sequence[str]
+    models: Sequence[Turn]
     breakers: dict[str, Breaker]
     calls: int = 0
     failed: float | None = None
@@ -92,7 +101,7 @@ async def show_providers(request: web.Request, key: ApiKey) -> web.StreamRespons
         part="cards",
         cards=[card for card in cards if card.word != NO_KEY],
         idle=[card for card in cards if card.word == NO_KEY],
-        tested=None,
+        advice=advice,
     )
 
 
@@ -167,12 +176,14 @@ def _unserved(front: Front, entry: ProviderEntry) -> tuple[str, str, str]:
     return "warning", "not served", "No worker that is alive can call it."
 
 
-def _models_of(name: str, catalog: Catalog) -> list[str]:
-    return [
-        model.name
-        for model in catalog.models.values()
-        if any(route.provider == name for route in model.routes)
-    ]
+def _models_of(name: str, catalog: Catalog) -> list[Turn]:
+    turns = []
+    for model in catalog.models.values():
+        providers = [route.provider for route in model.routes]
+        if name in providers:
+            place = providers.index(name) + 1
+            turns.append(Turn(model.name, place, len(providers)))
+    return turns
 
 
 async def _attempts_of(

@@ -63,7 +63,8 @@ async def show_queue(request: web.Request, key: ApiKey) -> web.StreamResponse:
     """Show the queue as it is now, and as it was in the last hour."""
     front = request.app[FRONT]
     standing = await _standing(front)
-    looks = list(request.app[DEPTHS])
+    seen = request.app[DEPTHS]
+    looks = list(seen)
     return page(
         request,
         "queue.html",
