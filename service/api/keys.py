@@ -37,8 +37,9 @@ class KeyDraft(BaseModel):
 
     model_config = DRAFT_CONFIG
 
-    account: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    """Who owns the key, its jobs and its quota."""
+    account: Annotated[str, Field(min_length=1, max_length=64)]
+    """Who owns the key, its jobs and its quota: letters, digits, dots, dashes and
+    underscores, the first a letter or digit."""
     scopes: Annotated[
         list[Literal["generate", "embed", "admin"]], Field(min_length=1, max_length=3)
     ] = ["generate"]
@@ -125,7 +126,7 @@ def grant_of(draft: KeyDraft, catalog: Catalog) -> Grant:
             else datetime.fromtimestamp(expires_at, UTC),
         )
     except ValueError as exc:
-        raise InvalidRequest(str(exc), code="out_of_range") from exc
+        raise InvalidRequest(str(exc), code="out_of_range", param="account") from exc
 
 
 def key_object(key: ApiKey) -> dict[str, Any]:
