@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from service.core.jobs import Attempt, JobState
 from service.core.requests import Priority
 from service.job_store import keys
+from service.job_store.fleet import tell_worker
 from service.job_store.gates import Gate, tell_gates
 from service.job_store.gather import Gather
 from service.job_store.lease import Claim, Kept, Lease, Renewal, bare_lease, read_lease
@@ -24,7 +25,7 @@ from service.job_store.records import VERSION
 from service.job_store.reports import aside_json, costs, told
 from service.job_store.scripting import Script, script
 from service.job_store.tally import Tally
-from service.job_store.times import ms, redis_now_ms
+from service.job_store.times import ms
 
 log = structlog.get_logger()
 
@@ -92,8 +93,7 @@ class Leases:
     async def announce(self) -> None:
         """Say that this worker lives, and whom it can call."""
         await tell_gates(self._redis, self._gates)
-        now_ms = await redis_now_ms(self._redis)
-        await self._redis.zadd(keys.WORKERS, {self._worker: now_ms})
+        await tell_worker(self._redis, self._worker, slots=self._slots)
         await self.tally.flush(self._redis)
 
     async def leave(self) -> None:

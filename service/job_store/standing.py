@@ -60,20 +60,35 @@ class RunningJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiveWorker:
+    """One worker process that is alive.
+
+    Attributes:
+        spoke: When it last did.
+        slots: Jobs it takes on at once; None: a version that does not say.
+        version: Of Darkroom; empty: the same.
+    """
+
+    spoke: datetime
+    slots: int | None
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """The queue as it is now.
 
     Attributes:
         priorities: Of the ready ones, by priority; estimated where there are many.
         oldest: When the oldest of those that were looked at was made.
-        workers: Those alive, by name, with when they last spoke.
+        workers: Those alive, by name.
         running: Jobs in work, as many as are looked at.
     """
 
     depth: Depth
     priorities: Mapping[str, int]
     oldest: datetime | None
-    workers: Mapping[str, datetime]
+    workers: Mapping[str, LiveWorker]
     running: Sequence[RunningJob]
 
 
@@ -113,21 +128,24 @@ async def read_standing(redis: Redis) -> Standing:
         pipe.zrange(keys.lane("batch", 0), 0, 0)
         clock, workers, busy, *ready = await pipe.execute()
         ids = [found[0].decode() for found in ready if found]
+        since_ms = clock_ms(clock) - ms(_SILENT)
+        alive = {name.decode(): at for name, at in workers if at >= since_ms}
+        for name in alive:
+            pipe.get(keys.worker(name))
         for job_id in ids:
             pipe.hmget(keys.job(job_id), ["priority", "created_ms"])
         for job_id in busy:
             pipe.hmget(keys.job(job_id.decode()), list(_FIELDS))
         rows = await pipe.execute()
+    said, rows = rows[: len(alive)], rows[len(alive) :]
     waiting, running = rows[: len(ids)], rows[len(ids) :]
-    since_ms = clock_ms(clock) - ms(_SILENT)
     return Standing(
         depth=depth,
         priorities=_priorities(waiting, depth),
         oldest=_oldest(waiting),
         workers={
-            name.decode(): time_of(int(at_ms))
-            for name, at_ms in workers
-            if at_ms >= since_ms
+            name: _worker(int(at_ms), about)
+            for (name, at_ms), about in zip(alive.items(), said, strict=True)
         },
         running=[
             _running(job_id.decode(), row)
@@ -148,6 +166,13 @@ def _priorities(rows: Sequence[list[bytes | None]], depth: Depth) -> dict[str, i
 def _oldest(rows: Sequence[list[bytes | None]]) -> datetime | None:
     made = [int(row[1]) for row in rows if row[1] is not None]
     return maybe_time_of(str(min(made))) if made else None
+
+
+def _worker(at_ms: int, said: bytes | None) -> LiveWorker:
+    slots, _, version = (said or b"").decode().partition(" ")
+    return LiveWorker(
+        spoke=time_of(at_ms), slots=int(slots) if slots else None, version=version
+    )
 
 
 def _running(job_id: str, row: list[bytes | None]) -> RunningJob:

@@ -206,6 +206,7 @@ async def test_operators_see_queue_providers_and_system(door: FrontDoor):
     assert "No worker is alive" in idle.text
     assert "test/slow-30" in queue.text
     assert "1 worker" in queue.text
+    assert "of 100 slots" in queue.text
     assert "healthy" in providers.text
     assert "<polyline" in providers.html
     assert "DARKROOM_REDIS_URL" in system.text

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import defaultdict
-from datetime import datetime
 from typing import NamedTuple
 
 from aiohttp import web
@@ -14,7 +13,12 @@ from service.api.dashboard.depths import DEPTHS
 from service.api.dashboard.frame import Pages
 from service.api.dashboard.rendering import page
 from service.core.errors import QueueUnavailable
-from service.job_store.standing import RunningJob, Standing, read_standing
+from service.job_store.standing import (
+    LiveWorker,
+    RunningJob,
+    Standing,
+    read_standing,
+)
 
 pages = Pages(scope=Scope.ADMIN)
 
@@ -46,14 +50,14 @@ class Worker(NamedTuple):
     Attributes:
         host: Where it runs.
         process: Which process there.
-        spoke: When it last said that it lives.
+        alive: What it says of itself; None: it fell silent.
         jobs: What it runs, the longest first; the first few.
         running: How many that are.
     """
 
     host: str
     process: str
-    spoke: datetime | None
+    alive: LiveWorker | None
     jobs: list[RunningJob]
     running: int
 
@@ -74,7 +78,6 @@ async def show_queue(request: web.Request, key: ApiKey) -> web.StreamResponse:
         depth=standing.depth,
         shares=await _shares(front),
         workers=_workers(standing),
-        slots=front.settings.worker.max_jobs,
         times=[round(look.at_s) for look in looks],
         curves={
             "ready": [look.depth.ready + look.depth.interrupted for look in looks],
@@ -125,8 +128,8 @@ def _workers(standing: Standing) -> list[Worker]:
     return [_worker(name, standing.workers.get(name), held[name]) for name in names]
 
 
-def _worker(name: str, spoke: datetime | None, jobs: list[RunningJob]) -> Worker:
+def _worker(name: str, alive: LiveWorker | None, jobs: list[RunningJob]) -> Worker:
     host, _, rest = name.partition(":")
     longest = sorted(jobs, key=lambda job: job.since.timestamp() if job.since else 0.0)
     process = rest.partition(":")[0]
-    return Worker(host, process, spoke, longest[:_MOST_SHOWN], len(jobs))
+    return Worker(host, process, alive, longest[:_MOST_SHOWN], len(jobs))

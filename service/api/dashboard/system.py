@@ -16,6 +16,7 @@ from service.api.dashboard.frame import Pages
 from service.api.dashboard.rendering import page
 from service.boot.redis import name_of
 from service.doctor import Finding, Grade, examine
+from service.job_store.fleet import version_here
 from service.settings.redis_urls import without_password
 
 pages = Pages(scope=Scope.ADMIN)
@@ -69,14 +70,12 @@ async def show_findings(request: web.Request, key: ApiKey) -> web.StreamResponse
 
 
 def _versions() -> dict[str, str]:
-    names = ("darkroom", *_PACKAGES)
-    found = {"python": platform.python_version(), "system": platform.platform()}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "from a checkout"
-    return found
+    return {
+        "darkroom": version_here(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+    }
 
 
 async def _redis_figures(front: Front) -> dict[str, Any] | None:
