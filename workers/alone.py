@@ -147,8 +147,8 @@ async def _serve(
     async with equipped(
         settings, live.current, name=f"alone:{os.getpid()}", decoders=1
     ) as ours:
+        lease = read_lease_line(line)  # of a worker whose program may be older
         answers.write(_BEGUN)
-        lease = read_lease_line(line)
         try:
             verdict = await generate({"worker": ours.context}, lease)
         except Exception:

@@ -1,6 +1,10 @@
 """Jobs that workers have died over, each in a process of its own."""
 
 import asyncio
+import os
+import subprocess
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import orjson
@@ -80,11 +84,31 @@ async def test_what_kills_the_process_it_has_to_itself_is_parked():
     assert (done.state, done.error["code"]) == (JobState.FAILED, "poison")
 
 
-async def test_a_child_ends_with_the_attempt_that_is_stopped(environment):
+async def test_a_child_ends_with_the_attempt_that_is_stopped():
     attempt = asyncio.create_task(guarded({}, suspect("slow-60")))
-    await asyncio.sleep(0)
+    while not children():
+        await asyncio.sleep(0.01)
 
     attempt.cancel("fenced")
 
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(asyncio.CancelledError, match="fenced"):
         await attempt
+    assert children() == []
+
+
+async def test_a_child_that_cannot_read_its_lease_has_not_begun():
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "workers.apart"), stdin=PIPE, stdout=PIPE
+    )
+
+    child.stdin.write(b'{"of": "a worker whose program is older"}\n')
+
+    assert await child.stdout.read() == b""
+    assert await child.wait() == 1
+    child.stdin.close()
+
+
+def children() -> list[bytes]:
+    """Return the processes of jobs that this one has started."""
+    command = ["pgrep", "-f", "-P", str(os.getpid()), "workers.apart"]
+    return subprocess.run(command, capture_output=True, check=False).stdout.split()
