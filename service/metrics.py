@@ -5,6 +5,7 @@ increment, would cost a busy front door as much as reading the request does.
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
@@ -41,11 +42,31 @@ class Metrics:
         self._deliveries: dict[str, int] = {}
         self._late_s = 0.0
         self._others: Sequence[Metric] = ()
+        self._here: Sequence[Metric] = ()
+        self._errors = Counter[str]()
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
-    def answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one answer; `route` is a template such as `/v1/jobs/{job_id}`."""
+    def answered(
+        self,
+        *,
+        method: str,
+        route: str,
+        status: int,
+        seconds: float,
+        code: str | None = None,
+    ) -> None:
+        """Count one answer.
+
+        Args:
+            method: Of the request.
+            route: A template such as `/v1/jobs/{job_id}`.
+            status: Of the answer.
+            seconds: What it took.
+            code: Of the error; None: it is none.
+        """
+        if code is not None:
+            self._errors[code] += 1
         labels = (method if method in _METHODS else "OTHER", route, status)
         histogram = self._requests.get(labels)
         if histogram is None:
@@ -72,6 +93,10 @@ class Metrics:
         """Take in figures of others, which stand on the page until there are newer."""
         self._others = figures
 
+    def here(self, figures: Sequence[Metric]) -> None:
+        """Take in what this process sees; likewise."""
+        self._here = figures
+
     def collect(self) -> Iterator[Metric]:
         """Yield all figures, as prometheus-client asks for them."""
         seconds = HistogramMetricFamily(
@@ -92,12 +117,25 @@ class Metrics:
         jobs.add_metric(("joined",), self._joined)
         yield jobs
         yield from self._collect_deliveries()
+        yield self._collect_errors()
+        yield from self._here
         yield from self._others
         yield GaugeMetricFamily(
             "darkroom_event_streams",
             "Streams of events that are open.",
             value=self._open_streams(),
         )
+
+    def _collect_errors(self) -> Metric:
+        errors = CounterMetricFamily(
+            "darkroom_errors",
+            "Answers that tell of an error, by its code; queue_unavailable is Redis, "
+            "store_unavailable the store.",
+            labels=("code",),
+        )
+        for code in sorted({"queue_unavailable", "store_unavailable", *self._errors}):
+            errors.add_metric((code,), self._errors[code])
+        return errors
 
     def _collect_deliveries(self) -> Iterator[Metric]:
         attempts = CounterMetricFamily(

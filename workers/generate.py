@@ -88,9 +88,11 @@ async def _bought(
     request, made, error, ms = lease.request, tried.made, tried.error, tried.ms
     if made is not None:
         try:
-            images = await keep_images(
-                worker.images, worker.imaging, lease, request, made
-            )
+            tally = worker.leases.tally
+            with tally.timed("keep"):
+                images = await keep_images(
+                    worker.images, worker.imaging, lease, request, made, tally
+                )
         except BadOutput as exc:
             error, ms = exc, ms_since(tried.started)
         else:

@@ -16,6 +16,7 @@ from service.core.requests import GenerationRequest
 from service.image_store import ImageStore
 from service.imaging import ImageFacts, Imaging
 from service.job_store.lease import Lease
+from service.job_store.tally import Tally
 
 log = structlog.get_logger()
 
@@ -29,6 +30,7 @@ async def keep_images(
     lease: Lease,
     request: GenerationRequest,
     made: Generated,
+    tally: Tally,
 ) -> tuple[StoredImage, ...]:
     """Check, convert where needed, and store what was made; bad ones are left out.
 
@@ -44,7 +46,7 @@ async def keep_images(
             last_fault = fault
             continue
         key = f"jobs/{lease.job_id}/{lease.fence}/{len(kept)}"
-        await put_patiently(images, key, data, facts.content_type)
+        await put_patiently(images, key, data, facts.content_type, tally=tally)
         kept.append(
             StoredImage(
                 key=key,
@@ -66,7 +68,12 @@ async def keep_images(
 
 
 async def put_patiently(
-    images: ImageStore, key: str, data: bytes, content_type: str
+    images: ImageStore,
+    key: str,
+    data: bytes,
+    content_type: str,
+    *,
+    tally: Tally | None = None,
 ) -> None:
     """Store bytes that were paid for, however long the store is away."""
     while True:
@@ -74,6 +81,8 @@ async def put_patiently(
             return await images.put(key, data, content_type=content_type)
         except StoreUnavailable as exc:
             log.warning("image.not_stored", error=str(exc))
+            if tally is not None:
+                tally.erred("store")
             await asyncio.sleep(PAUSE_S)
 
 

@@ -21,7 +21,9 @@ from service.api import (
     health,
     images,
     jobs,
+    keys,
     models,
+    providers,
     usage,
 )
 from service.api.context import FRONT
@@ -50,6 +52,8 @@ _PARTS = (
     images,
     models,
     usage,
+    keys,
+    providers,
     openai,
     imagerouter,
     around,
@@ -90,8 +94,8 @@ def make_app(
 
     app = web.Application()
     app[documents.DOCUMENTS] = documents.Documents(settings.base_url)
-    dashboard.prepare(app)
     app.cleanup_ctx.append(front)
+    dashboard.prepare(app)
     for part in _PARTS:
         app.add_routes(part.routes)
     return app

@@ -21,6 +21,20 @@ async def authorized(request: web.Request, *, scope: Scope = Scope.GENERATE) -> 
     return key
 
 
+async def operating(request: web.Request) -> ApiKey:
+    """Return the key of an operator; for others there is nothing here.
+
+    Raises:
+        Unauthenticated: There is no key, or none that is valid.
+        HTTPNotFound: It has not the scope `admin`.
+        InvalidRequest: There is more than one (`ambiguous_auth`).
+    """
+    key = await authenticated(request)
+    if Scope.ADMIN not in key.scopes:
+        raise web.HTTPNotFound
+    return key
+
+
 async def authenticated(request: web.Request) -> ApiKey:
     """Return the key that the request was sent with, whatever it is for.
 

@@ -123,7 +123,11 @@ class Gate:
     ) -> None:
         route, method = _template(request), request.method
         self._app[FRONT].metrics.answered(
-            method=method, route=route, status=response.status, seconds=seconds
+            method=method,
+            route=route,
+            status=response.status,
+            seconds=seconds,
+            code=trace.code,
         )
         fields: dict[str, object] = {
             "request_id": trace.request_id,

@@ -5,21 +5,31 @@ or a store that is down must not take every front door out of the balancer. What
 else is wrong stands in its body.
 """
 
+import asyncio
 import contextlib
 from http import HTTPStatus
 from ipaddress import ip_address
 
 from aiohttp import web
+from redis.exceptions import RedisError
 
 from service.api.answers import answer
 from service.api.auth import authorized
-from service.api.context import FRONT
+from service.api.context import FRONT, Front
 from service.api.gate_figures import counted_routes, gate_figures
+from service.api.queue_figures import (
+    pulse_figures,
+    standing_figures,
+    tally_figures,
+)
 from service.core.errors import QueueUnavailable
+from service.job_store.standing import read_standing
+from service.job_store.tally import read_tally
 
 routes = web.RouteTableDef()
 
 _PROXIED = ("X-Forwarded-For", "Forwarded", "Via")
+_ANSWER_S = 3.0
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -45,13 +55,23 @@ async def get_metrics(request: web.Request) -> web.Response:
         await authorized(request)
     front = request.app[FRONT]
     if front.pulse.takes_writes:  # without Redis the page tells the rest all the same
-        with contextlib.suppress(QueueUnavailable):
-            counts, late_s = await front.deliveries.figures()
-            front.metrics.delivering(counts, late_s=late_s)
-            gates = await front.backends.jobs.gates(counted_routes(front.catalog))
-            front.metrics.beside(gate_figures(gates))
+        with contextlib.suppress(QueueUnavailable, RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(_ANSWER_S):
+                await _look(front)
+    front.metrics.here(tuple(pulse_figures(front.pulse.report())))
     body, content_type = front.metrics.page()
     return web.Response(body=body, headers={"Content-Type": content_type, **_NO_STORE})
+
+
+async def _look(front: Front) -> None:
+    counts, late_s = await front.deliveries.figures()
+    front.metrics.delivering(counts, late_s=late_s)
+    gates = await front.backends.jobs.gates(counted_routes(front.catalog))
+    standing = await read_standing(front.backends.redis)
+    tally = await read_tally(front.backends.redis)
+    front.metrics.beside(
+        (*gate_figures(gates), *standing_figures(standing), *tally_figures(tally))
+    )
 
 
 def is_local(request: web.Request) -> bool:

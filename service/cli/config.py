@@ -11,7 +11,6 @@ from service.cli.context import (
     DataDir,
     read_catalog,
     read_settings,
-    without_password,
 )
 from service.cli.output import emit, print_table
 
@@ -72,4 +71,6 @@ def _shown(value: Any) -> str | int | float | bool | None:
         return value
     # A SecretStr shows itself as stars; a URL must be told to.
     text = str(value)
+    from service.settings.redis_urls import without_password
+
     return without_password(text) if "://" in text else text

@@ -99,6 +99,7 @@ async def with_redis(
 
     from service.core.errors import QueueUnavailable
     from service.job_store.pool import redis_pool
+    from service.settings.redis_urls import without_password
 
     url = redis_url(settings)
     try:
@@ -113,20 +114,6 @@ async def with_redis(
                 f"Redis at {without_password(url)} does not answer",
                 remedy="start `darkroom up` in this folder, or set DARKROOM_REDIS_URL",
             ) from exc
-
-
-def without_password(url: str) -> str:
-    """Return a Redis URL as it may be shown."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    login, _, host = parts.netloc.rpartition("@")
-    user, colon, _ = login.partition(":")
-    if colon:
-        parts = parts._replace(netloc=f"{user}:***@{host}")
-    if "password=" in parts.query:
-        parts = parts._replace(query="***")
-    return url if parts == urlsplit(url) else parts.geturl()
 
 
 def shown_path(path: Path) -> str:

@@ -3,12 +3,12 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from service.cli.context import AsJson, DataDir, read_settings
+from service.cli.context import AsJson, DataDir, read_settings, redis_url
 from service.cli.failure import Failure
 from service.cli.output import emit
 
 if TYPE_CHECKING:
-    from service.cli.findings import Finding
+    from service.doctor import Finding
     from service.settings import Settings
 
 _MARKS = {"FAILURE": "✗", "WARNING": "!", "OK": "✓"}
@@ -41,6 +41,7 @@ def doctor(data_dir: DataDir = None, json: AsJson = False) -> None:
 
 
 async def _findings(settings: "Settings") -> "list[Finding]":
-    from service.cli.checks import examine
+    from service.doctor import examine
 
-    return [finding async for finding in examine(settings)]
+    there = settings.model_copy(update={"redis_url": redis_url(settings)})
+    return [finding async for finding in examine(there)]

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import cache
+from importlib import metadata
 
 from redis.asyncio import Redis
 
@@ -12,6 +14,25 @@ from service.job_store.times import ms, redis_now_ms
 
 _SILENT = timedelta(seconds=9)
 """A worker that has said nothing for so long, three times, is taken to be gone."""
+_KNOWN_FOR = timedelta(minutes=1)
+
+
+async def tell_worker(redis: Redis, name: str, *, slots: int) -> None:
+    """Say that a worker lives, and how much it takes on; may raise RedisError."""
+    now_ms = await redis_now_ms(redis)
+    async with redis.pipeline(transaction=False) as pipe:
+        pipe.zadd(keys.WORKERS, {name: now_ms})
+        pipe.set(keys.worker(name), f"{slots} {version_here()}", px=ms(_KNOWN_FOR))
+        await pipe.execute()
+
+
+@cache
+def version_here() -> str:
+    """Return the version that is installed here."""
+    try:
+        return metadata.version("darkroom")
+    except metadata.PackageNotFoundError:
+        return "from a checkout"
 
 
 async def alive(redis: Redis) -> int:

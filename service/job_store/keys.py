@@ -88,6 +88,8 @@
     darkroom:rate:{key id}            us      when its next submission is due (GCRA)
     darkroom:calls:{key id}:{content} hash    calls without an answer, for SDK retries
     darkroom:workers                  zset    worker processes by when they last spoke
+    darkroom:worker:{name}            text    its slots and version; gone a minute after
+    darkroom:tally                    hash    what workers count, for `/metrics`
     darkroom:sweep:{chore}            text    taken by whoever does the chore this time
     darkroom:canary                   text    what `/readyz` writes
 
@@ -120,6 +122,7 @@ EPHEMERAL = "darkroom:ephemeral"
 BROKEN = "darkroom:queue:broken"
 WAITS = "darkroom:queue:waits"
 WORKERS = "darkroom:workers"
+TALLY = "darkroom:tally"
 API_KEYS = "darkroom:keys"
 CHANGES = "darkroom:changes"
 DELIVER = "darkroom:deliver"
@@ -231,6 +234,11 @@ def use(key_id: str) -> str:
 def popular(day: date) -> str:
     """Return the key of what was drawn on one day."""
     return f"darkroom:popular:{day.isoformat()}"
+
+
+def worker(name: str) -> str:
+    """Return the key of what a worker says of itself."""
+    return f"darkroom:worker:{name}"
 
 
 def sweep(chore: str) -> str:

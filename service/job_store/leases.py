@@ -10,10 +10,12 @@ from typing import Any
 import orjson
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from service.core.jobs import Attempt, JobState
 from service.core.requests import Priority
 from service.job_store import keys
+from service.job_store.fleet import tell_worker
 from service.job_store.gates import Gate, tell_gates
 from service.job_store.gather import Gather
 from service.job_store.lease import Claim, Kept, Lease, Renewal, bare_lease, read_lease
@@ -22,7 +24,8 @@ from service.job_store.outcomes import Aside, Later, Outcome, attempt_json
 from service.job_store.records import VERSION
 from service.job_store.reports import aside_json, costs, told
 from service.job_store.scripting import Script, script
-from service.job_store.times import ms, redis_now_ms
+from service.job_store.tally import Tally
+from service.job_store.times import ms
 
 log = structlog.get_logger()
 
@@ -47,6 +50,9 @@ class Leases:
 
     Args:
         version: Of records; those of a later one are left to workers that know them.
+
+    Attributes:
+        tally: What is counted on the way, and told with `announce`.
     """
 
     bell: str = keys.BELL
@@ -65,6 +71,7 @@ class Leases:
         version: int = VERSION,
     ) -> None:
         self._redis, self._version = redis, version
+        self.tally = Tally()
         self.serve(gates or {})
         self._worker, self._slots = worker, slots
         self._lease_ms = ms(lease)
@@ -86,12 +93,13 @@ class Leases:
     async def announce(self) -> None:
         """Say that this worker lives, and whom it can call."""
         await tell_gates(self._redis, self._gates)
-        now_ms = await redis_now_ms(self._redis)
-        await self._redis.zadd(keys.WORKERS, {self._worker: now_ms})
+        await tell_worker(self._redis, self._worker, slots=self._slots)
+        await self.tally.flush(self._redis)
 
     async def leave(self) -> None:
         """Strike this worker off."""
         await self._redis.zrem(keys.WORKERS, self._worker)
+        await self.tally.flush(self._redis)
 
     async def claim(self, most: int, *, held: Mapping[str, Lease]) -> Claim[Lease]:
         """Take up to `most` ready jobs; again after a lost answer takes the same.
@@ -106,7 +114,8 @@ class Leases:
         batch = sum(lease.priority is Priority.BATCH for lease in held.values())
         suspects = [lease.interruptions for lease in held.values()]
         asked = time.monotonic()
-        next_due, left, *jobs = await self._claim(
+        next_due, left, *jobs = await self._asked(
+            self._claim,
             [
                 self._worker,
                 self._sequence,
@@ -120,7 +129,7 @@ class Leases:
                 self._served,
                 self._version,
                 *(sum(k >= limit for k in suspects) for limit in range(1, 6)),
-            ]
+            ],
         )
         self._answered = True
         return Claim(
@@ -153,11 +162,34 @@ class Leases:
     async def renew(self, held: Sequence[Lease]) -> list[Renewal]:
         """Prolong the leases; one answer each, in order."""
         pairs = [part for lease in held for part in (lease.job_id, lease.fence)]
-        answers = await self._renew([self._lease_ms, self._lease_ms // 2, *pairs])
-        return [Renewal(answer) for answer in answers]
+        args = [self._lease_ms, self._lease_ms // 2, *pairs]
+        answers = [Renewal(answer) for answer in await self._asked(self._renew, args)]
+        self.tally.lost(answers.count(Renewal.FENCED))
+        return answers
+
+    async def _asked(self, step: Script, args: list[Any]) -> Any:
+        try:
+            return await step(args)
+        except (RedisError, OSError):
+            self.tally.erred("redis")
+            raise
 
     async def settle(self, lease: Lease, verdict: Outcome | Later) -> bool:
         """Write down what an attempt came to; False when the job is not ours to end."""
+        with self.tally.timed("settle"):
+            done = await self._written(lease, verdict)
+        if done:
+            self._count(lease, verdict)
+        return done
+
+    def _count(self, lease: Lease, verdict: Outcome | Later) -> None:
+        self.tally.attempted(verdict.attempt)
+        if verdict.aside is not None:
+            self.tally.attempted(verdict.aside.attempt)
+        if isinstance(verdict, Outcome):
+            self.tally.ended(lease.job_id)
+
+    async def _written(self, lease: Lease, verdict: Outcome | Later) -> bool:
         if isinstance(verdict, Outcome):
             return await self.commit(lease, verdict)
         return await self.retry(

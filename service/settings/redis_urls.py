@@ -100,3 +100,15 @@ def _address(host: str) -> tuple[str, int]:
 def _login(username: str, password: str) -> dict[str, str]:
     given = {"username": username, "password": password}
     return {name: value for name, value in given.items() if value}
+
+
+def without_password(url: str) -> str:
+    """Return a Redis URL as it may be shown."""
+    parts = urlsplit(url)
+    login, _, host = parts.netloc.rpartition("@")
+    user, colon, _ = login.partition(":")
+    if colon:
+        parts = parts._replace(netloc=f"{user}:***@{host}")
+    if "password=" in parts.query:
+        parts = parts._replace(query="***")
+    return url if parts == urlsplit(url) else parts.geturl()

@@ -5,6 +5,7 @@ Everything on them is made here, by the test models, from PartiPrompts.
 
 import asyncio
 import csv
+import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ ACCOUNT = "studio"
 SIZES = ("1024x1024", "1536x1024", "1024x1536")
 MOST_BYTES = 200_000
 _COLORS = 255
+_OF_LINES = {4: "test/refuse", 7: "test/fail", 9: "test/slow-2"}
 _PATIENCE_MS = 120_000
 
 
@@ -48,6 +50,9 @@ SHOTS: Mapping[str, Shot] = {
     "jobs-narrow": Shot("/ui/jobs", ".thumb img", "light", NARROW),
     "job": Shot("/ui/jobs/{flaky}", ".timeline rect"),
     "gallery": Shot("/ui/gallery", ".gallery img", "dark"),
+    "batch": Shot("/ui/batches/{batch}", ".gallery img"),
+    "queue": Shot("/ui/queue", ".workers td", "dark"),
+    "providers": Shot("/ui/providers", ".sparkline"),
 }
 
 
@@ -73,10 +78,29 @@ async def fill(stage: Stage) -> dict[str, str]:
     }
     for job_id in (*made, *named.values()):
         await stage.door.get(f"/v1/jobs/{job_id}?wait=30", secret=secret)
+    named["batch"] = await _batch(stage, secret, [next(wanted) for _ in range(36)])
     named["slow"] = await submit(next(wanted), "test/slow-300")
     called_off = await submit(next(wanted), "test/slow-300")
     await stage.door.post(f"/v1/jobs/{called_off}/cancel", secret=secret)
     return named
+
+
+async def _batch(stage: Stage, secret: str, wanted: list[str]) -> str:
+    """Let a batch end in which some lines fail; return its id."""
+    asked = [
+        {"prompt": prompt, "model": _OF_LINES.get(number % 12, "test/test")}
+        for number, prompt in enumerate(wanted)
+    ]
+    answer = await stage.door.call(
+        "POST",
+        "/v1/batches?metadata.file=parti.tsv",
+        data="".join(json.dumps(line) + "\n" for line in asked).encode(),
+        secret=secret,
+        Content_Type="application/x-ndjson",
+    )
+    batch_id: str = answer.body["id"]
+    await stage.door.get(f"/v1/batches/{batch_id}/results?follow=true", secret=secret)
+    return batch_id
 
 
 def prompts() -> Iterator[str]:

@@ -12,6 +12,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from service.accounts import Scope
 from tests.fakes.door import FrontDoor, front_door
+from tests.fakes.postman import LOOPBACK
 from tests.fakes.studio import studio
 from tests.fakes.valkey import Valkey
 
@@ -115,7 +116,7 @@ async def own_stage(folder: Path) -> AsyncIterator[Stage]:
     """Open a stage with a Valkey of its own."""
     server = Valkey().start()
     try:
-        async with staged(server.url, folder) as stage:
+        async with staged(server.url, folder, outbound=LOOPBACK) as stage:
             yield stage
     finally:
         server.close()

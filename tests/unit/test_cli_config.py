@@ -10,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli.app import app
-from service.cli.context import redis_url, without_password
+from service.cli.context import redis_url
 from service.cli.failure import Failure
 from service.settings import Settings
+from service.settings.redis_urls import without_password
 
 
 @pytest.fixture

@@ -139,6 +139,10 @@ ROUTES: Mapping[str, Surface] = {
     "GET /v1/deliveries": Keyed(lists=True),
     "GET /v1/deliveries/{delivery_id}": Owned(thing="delivery"),
     "POST /v1/deliveries/{delivery_id}/redeliver": Owned(thing="delivery", own=202),
+    "POST /v1/keys": Operators(),
+    "GET /v1/keys": Operators(),
+    "POST /v1/keys/{key_id}/revoke": Operators(),
+    "POST /v1/providers/{provider}/test": Operators(),
 }
 
 OPEN_PAGES = frozenset(
@@ -159,4 +163,4 @@ PAGE_PARTS: Mapping[str, str] = {
     "key_id": "key",
 }
 """Whose things pages show is told from the parts of their paths; here they are."""
-OTHER_PARTS: Mapping[str, str] = {"index": "0", "kind": "output"}
+OTHER_PARTS: Mapping[str, str] = {"index": "0", "kind": "output", "provider": "test"}

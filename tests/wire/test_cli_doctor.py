@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from service.cli.checks import examine
-from service.cli.findings import Finding, Grade
+from service.doctor.checks import examine
+from service.doctor.findings import Finding, Grade
 from service.job_store import keys
 from service.settings import Settings
 from tests.fakes.valkey import Valkey

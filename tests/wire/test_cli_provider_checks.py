@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.findings import Finding, Grade
-from service.cli.provider_checks import provider_findings
-from service.cli.reach import reach
 from service.core.catalog import Catalog, parse_catalog
+from service.doctor.findings import Finding, Grade
+from service.doctor.provider_checks import provider_findings
+from service.doctor.reach import reach
 from tests.fakes.certificate import make_certificate, server_context
 
 CATALOG = """

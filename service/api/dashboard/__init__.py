@@ -14,18 +14,25 @@ from service.api.dashboard import (
     gallery,
     job,
     jobs,
+    keys,
     live,
     pictures,
     playground,
+    providers,
+    queue,
     session,
     static_files,
+    system,
     webhooks,
 )
 from service.api.dashboard.activity import Activity
 from service.api.dashboard.batch_failures import Failures
 from service.api.dashboard.batches import FAILURES
+from service.api.dashboard.depths import DEPTHS, depths, new_depths
 from service.api.dashboard.live import ACTIVITY
 from service.api.dashboard.pictures import TURNS
+from service.api.dashboard.providers import RECENT
+from service.api.dashboard.system import EXAMINED
 
 _PAGES = (
     session,
@@ -37,7 +44,11 @@ _PAGES = (
     batch_form,
     batches,
     gallery,
+    queue,
+    providers,
     webhooks,
+    keys,
+    system,
 )
 
 routes = [
@@ -48,7 +59,9 @@ routes = [
 
 
 def prepare(app: web.Application) -> None:
-    """Give the pages what they remember while the front door runs."""
+    """Give the pages what they remember while the front door runs, which is open."""
     app[ACTIVITY] = Activity()
     app[FAILURES] = Failures()
+    app[DEPTHS], app[RECENT], app[EXAMINED] = new_depths(), {}, {}
+    app.cleanup_ctx.append(depths)
     app[TURNS] = WeakValueDictionary()

@@ -22,7 +22,7 @@ from service.api.dashboard.playground import RATIOS
 from service.api.dashboard.rendering import page
 from service.api.form_fields import FormFields
 from service.api.multipart import events_in
-from service.api.parts import PartEnd, PartHead
+from service.api.parts import PartHead
 from service.api.problems import problem_of
 from service.batches import BatchKind, NewBatch
 from service.core.errors import InvalidRequest, ServiceError
@@ -178,7 +178,7 @@ async def _read(request: web.Request) -> _Form:
             content += event
         elif isinstance(event, bytes):
             texts.more(event)
-        elif isinstance(event, PartEnd) and not is_file:
+        elif not is_file:
             texts.put()
     fields = {n: v.replace("\r\n", "\n") for n, v in texts.values.items()}
     if content:

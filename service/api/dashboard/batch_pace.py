@@ -14,6 +14,7 @@ _SAMPLES = 48
 _BINS = 32
 _LATEST = 24
 _RECENT = 4
+_LEAST_S = 2.0
 
 
 class Point(NamedTuple):
@@ -78,10 +79,11 @@ def drawn(points: Sequence[Point], *, begun_s: float, images: float) -> Curve:
     """
     known = [Point(0, begun_s), *points]
     end_s = max(point.at_s for point in known)
-    if end_s - begun_s <= 0:
+    if end_s - begun_s < _LEAST_S:
         return Curve((), ())
-    step_s = (end_s - begun_s) / _BINS
-    times = [begun_s + step_s * number for number in range(1, _BINS + 1)]
+    bins = max(2, min(_BINS, int(end_s - begun_s)))
+    step_s = (end_s - begun_s) / bins
+    times = [begun_s + step_s * number for number in range(1, bins + 1)]
     counts = [_at(known, at_s) for at_s in (begun_s, *times)]
     rates = [
         round(max(0.0, later - sooner) * images / step_s, 3)

@@ -85,7 +85,7 @@ async def show_webhooks(request: web.Request, key: ApiKey) -> web.StreamResponse
         deliveries=found.deliveries,
         older=f"/ui/webhooks?after={last}{kept}" if found.more else None,
         states=STATES,
-        status=status if status in STATES else "",
+        chosen=status if status in STATES else "",
         is_first=after is None,
     )
 

@@ -18,8 +18,10 @@ from service.api.openapi.tables import (
     imagerouter,
     images,
     jobs,
+    keys,
     models,
     openai,
+    providers,
     usage,
     webhooks,
 )
@@ -38,6 +40,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *images.OPERATIONS,
     *models.OPERATIONS,
     *usage.OPERATIONS,
+    *keys.OPERATIONS,
+    *providers.OPERATIONS,
     *health.OPERATIONS,
     *about.OPERATIONS,
 )
@@ -59,6 +63,8 @@ TAGS: Mapping[str, str] = {
     images.TAG: "The bytes themselves.",
     models.TAG: "What may be asked for.",
     usage.TAG: "What was made, what it used up, and what it cost.",
+    providers.TAG: "Who draws, for operators.",
+    keys.TAG: "Who may call, for operators.",
     health.TAG: "For balancers and operators.",
     about.TAG: "What you are reading.",
 }

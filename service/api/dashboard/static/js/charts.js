@@ -41,7 +41,7 @@ function options(figure, about, width) {
     height: figure.querySelector(".plot").clientHeight,
     legend: { show: false },
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { y: { range: (plot, least, most) => [0, Math.max(most * 1.1, 1e-6)] } },
+    scales: { y: { range: (plot, least, most) => [0, most > 0 ? most * 1.1 : 1] } },
     axes: [
       axis,
       { ...axis, size: 56, values: (plot, ticks) => ticks.map((tick) => `${tick.toLocaleString()}${unit}`) },

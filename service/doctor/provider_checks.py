@@ -6,9 +6,9 @@ accept, `darkroom providers test` finds.
 
 from collections.abc import Iterator, Mapping, Sized
 
-from service.cli.findings import Finding, Grade
-from service.cli.reach import reach
 from service.core.catalog import Catalog, ProviderEntry
+from service.doctor.findings import Finding, Grade
+from service.doctor.reach import reach
 from service.provider_keys import has_key
 
 

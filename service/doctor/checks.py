@@ -1,4 +1,4 @@
-"""What `darkroom doctor` looks at, one function each; each finding has its remedy."""
+"""What is looked at, one function each; each finding has its remedy."""
 
 import asyncio
 import os
@@ -8,22 +8,24 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from service.boot.flaws import Flaw
 from service.boot.redis import flaws_of as redis_flaws
 from service.boot.redis import name_of as redis_name
 from service.boot.store import flaws_of as store_flaws
 from service.catalog_file import load_catalog
-from service.cli.context import with_redis
-from service.cli.failure import Failure
-from service.cli.findings import Finding, Grade
-from service.cli.provider_checks import provider_findings
-from service.core.errors import CatalogError, StoreUnavailable
+from service.core.errors import CatalogError, QueueUnavailable, StoreUnavailable
+from service.doctor.findings import Finding, Grade
+from service.doctor.provider_checks import provider_findings
 from service.image_store.opening import open_image_store
 from service.job_store.fleet import alive
+from service.job_store.pool import redis_pool
 from service.settings import ConfigurationError, Settings
+from service.settings.redis_urls import without_password
 
 _FULL_MB, _TIGHT_MB = 64, 1024
+_ANSWER_S = 5
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
@@ -69,16 +71,22 @@ def _catalog(path: Path) -> Iterator[Finding]:
 
 
 async def _redis(settings: Settings) -> list[Finding]:
-    async def look(redis: Redis) -> list[Finding]:
-        flaws = await redis_flaws(redis, settings)
-        name = redis_name(await redis.info())
-        well = Finding(Grade.OK, "redis", f"{name}, durability {settings.durability}")
-        return [*_graded(flaws), well, _workers(await alive(redis))]
-
+    url = settings.redis_url
     try:
-        return await with_redis(settings, look)
-    except Failure as exc:
-        return [Finding(Grade.FAILURE, "redis", exc.what, exc.remedy)]
+        pool = redis_pool(url, timeout_s=_ANSWER_S)
+    except ValueError as exc:
+        remedy = "set it to redis://HOST:PORT"
+        return [Finding(Grade.FAILURE, "redis", f"DARKROOM_REDIS_URL: {exc}", remedy)]
+    async with Redis.from_pool(pool) as redis:
+        try:
+            flaws = await redis_flaws(redis, settings)
+            name, workers = redis_name(await redis.info()), await alive(redis)
+        except (RedisError, QueueUnavailable, OSError):
+            text = f"Redis at {without_password(url)} does not answer"
+            remedy = "start `darkroom up` in this folder, or set DARKROOM_REDIS_URL"
+            return [Finding(Grade.FAILURE, "redis", text, remedy)]
+    well = Finding(Grade.OK, "redis", f"{name}, durability {settings.durability}")
+    return [*_graded(flaws), well, _workers(workers)]
 
 
 def _graded(flaws: Iterable[Flaw]) -> Iterator[Finding]:
