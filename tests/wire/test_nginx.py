@@ -25,11 +25,11 @@ BAD = {
     "a space before the colon": "GET /v1/jobs HTTP/1.1\r\nHost : x\r\n\r\n",
     "no host": "GET /v1/jobs HTTP/1.1\r\n\r\n",
     "a header too long": "GET /v1/jobs HTTP/1.1\r\nHost: x\r\n"
-    + f"A: {'a' * 20_000}\r\n\r\n",
+     f"A: {'a' * 20_000}\r\n\r\n",
     "a null in the target": "GET /v1/jobs%00 HTTP/1.1\r\nHost: x\r\n\r\n",
     "no protocol": "hello\r\n\r\n",
     "a body too long": "POST /v1/jobs HTTP/1.1\r\nHost: x\r\n"
-    + "Content-Length: 99999999\r\n\r\n",
+     "Content-Length: 99999999\r\n\r\n",
 }
 
 
