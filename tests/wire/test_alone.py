@@ -5,17 +5,23 @@ import os
 import subprocess
 import sys
 from asyncio.subprocess import PIPE
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import orjson
 import pytest
 
-from service.core.jobs import JobState, new_job_id
+from service.core.jobs import Attempt, JobState, new_job_id
 from service.core.requests import GenerationRequest, Priority
+from service.image_store.opening import open_image_store
 from service.job_store.lease import Lease
 from service.job_store.outcomes import Later, Outcome
+from service.settings import load_settings
 from tests.fakes.valkey import Valkey
 from workers.alone import ALONE_AFTER, guarded
+from workers.receipts import put_receipt
 
 _CATALOG = """
 [providers.test]
@@ -59,6 +65,12 @@ def environment(
     return tmp_path / "images"
 
 
+@pytest.fixture
+def worker() -> dict[str, Any]:
+    """What the worker of such a child has to do with the job."""
+    return {"worker": SimpleNamespace(images=open_image_store(load_settings()))}
+
+
 async def test_a_job_with_bad_luck_is_made_apart(environment):
     innocent = suspect("test")
 
@@ -77,11 +89,28 @@ async def test_a_failure_told_by_the_child_is_tried_again_as_any_other():
     assert later.attempt.error_code == "provider_unavailable"
 
 
-async def test_what_kills_the_process_it_has_to_itself_is_parked():
-    done = await guarded({}, suspect("poison"))
+async def test_what_kills_the_process_it_has_to_itself_is_parked(worker):
+    done = await guarded(worker, suspect("poison"))
 
     assert isinstance(done, Outcome)
     assert (done.state, done.error["code"]) == (JobState.FAILED, "poison")
+
+
+async def test_what_was_bought_before_the_child_died_is_not_given_up(worker):
+    lease = suspect("poison")
+    bought = Outcome(
+        state=JobState.SUCCEEDED,
+        attempt=Attempt(
+            provider="test",
+            model="poison",
+            started_at=datetime(2026, 11, 21, tzinfo=UTC),
+        ),
+    )
+    await put_receipt(worker["worker"].images, lease, bought)
+
+    done = await guarded(worker, lease)
+
+    assert done == bought
 
 
 async def test_a_child_ends_with_the_attempt_that_is_stopped():
