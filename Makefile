@@ -23,11 +23,12 @@ run: .venv/installed-run ## start everything (make run ARGS="--port 9000")
 test: .venv/installed-test ## run the tests (make test ARGS="-k idempotency")
 	@$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: .venv/installed-dev ## check format, lint, types, imports and known vulnerabilities
+check: .venv/installed-dev ## check format, lint, types, imports, infra/ and known vulnerabilities
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python .ci/infra.py
 	@$(BIN)/python .ci/audit.py
 
 fix: .venv/installed-dev ## format, and repair what can be repaired
@@ -56,9 +57,9 @@ clean: ## remove environments and caches; the data folder stays
 
 # Who has more has less as well: the stamps of the smaller installs come along.
 .venv/installed-run: EXTRAS :=
-.venv/installed-test: EXTRAS := [test]
+.venv/installed-test: EXTRAS := [test,otel]
 .venv/installed-test: LESS := .venv/installed-run
-.venv/installed-dev: EXTRAS := [test,dev]
+.venv/installed-dev: EXTRAS := [test,otel,dev]
 .venv/installed-dev: LESS := .venv/installed-run .venv/installed-test
 .venv/installed-%: pyproject.toml constraints.txt | $(BIN)/python $(BIN)/pip
 	@echo "Installing Darkroom$(EXTRAS) into .venv ..."

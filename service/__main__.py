@@ -10,7 +10,7 @@ import sys
 
 import uvloop
 
-from service import logs
+from service import logs, tracing
 from service.api.server import open_door
 from service.boot import fit
 from service.catalog_file import LiveCatalog
@@ -81,6 +81,7 @@ def main() -> None:
         sock = bind(settings)
         settings = settings.model_copy(update={"port": sock.getsockname()[1]})
         logs.configure(settings)
+        tracing.begin(settings, service="darkroom-web")
         # What is loaded by now stays; looking through it again and again costs a
         # tenth of all the work of a busy front door.
         gc.freeze()

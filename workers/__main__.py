@@ -15,7 +15,7 @@ from typing import Any
 
 import uvloop
 
-from service import logs
+from service import logs, tracing
 from service.boot import fit
 from service.catalog_file import LiveCatalog
 from service.core.catalog import Catalog
@@ -124,6 +124,7 @@ def main() -> None:
         settings = load_settings()
         live = LiveCatalog(settings.catalog_file)
         logs.configure(settings)
+        tracing.begin(settings, service="darkroom-worker")
         uvloop.run(serve(settings, live))
     except (ConfigurationError, CatalogError) as exc:
         print(f"darkroom: {exc}", file=sys.stderr)  # noqa: T201 - no log yet

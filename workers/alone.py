@@ -13,6 +13,7 @@ import signal
 import sys
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import PIPE, Process
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Self, cast
 
@@ -26,10 +27,12 @@ from service.core.jobs import Attempt, JobState
 from service.job_store.lease import Lease
 from service.job_store.outcomes import Later, Outcome
 from service.settings import ConfigurationError, Settings, load_settings
+from workers.context import WorkerContext
 from workers.equipment import equipped
 from workers.generate import generate
 from workers.keeping import PAUSE_S
 from workers.parcels import lease_line, read_lease_line, read_verdict, verdict_line
+from workers.receipts import find_receipt
 
 log = structlog.get_logger()
 
@@ -53,6 +56,11 @@ async def guarded(ctx: dict[str, Any], lease: Lease) -> Outcome | Later:
         await asyncio.sleep(PAUSE_S)
     if line:
         return read_verdict(line)
+    worker: WorkerContext = ctx["worker"]
+    as_next = replace(lease, fence=lease.fence + 1)
+    if (bought := await find_receipt(worker.images, as_next)) is not None:
+        log.warning("attempt.died_behind_receipt", id=lease.id)
+        return bought
     log.error("job.parked", id=lease.id, interruptions=lease.interruptions)
     return _poison(lease)
 
@@ -147,8 +155,8 @@ async def _serve(
     async with equipped(
         settings, live.current, name=f"alone:{os.getpid()}", decoders=1
     ) as ours:
+        lease = read_lease_line(line)  # of a worker whose program may be older
         answers.write(_BEGUN)
-        lease = read_lease_line(line)
         try:
             verdict = await generate({"worker": ours.context}, lease)
         except Exception:

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
+from service import tracing
 from service.core.catalog import Route
 from service.core.errors import (
     PromptRejected,
@@ -162,9 +163,11 @@ async def _call(
     )
     try:
         async with asyncio.timeout(patience.total_seconds()):
-            return await worker.providers[route.provider].generate(
-                request, model=route.provider_model, call=call
-            )
+            with tracing.span(f"generate {route.provider}", kind="client") as span:
+                span.note(darkroom_route=str(route))
+                return await worker.providers[route.provider].generate(
+                    request, model=route.provider_model, call=call
+                )
     except TimeoutError as exc:
         raise ProviderAmbiguous(
             f"the provider did not answer within {patience.total_seconds():g} s"

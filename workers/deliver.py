@@ -11,7 +11,7 @@ the log is followed by one that sends it again, under the same `webhook-id`.
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -21,6 +21,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from service import tracing
 from service.core.errors import QueueUnavailable
 from service.core.webhooks import Schedule
 from service.webhooks import Ending, Parcel, Settled
@@ -54,11 +55,16 @@ class Secrets:
         return self._known[account]
 
 
+async def _in_no_trace(_: Parcel) -> None:
+    """Know of no trace."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverContext:
     """What the task works with.
 
     Attributes:
+        traced: Returns the `traceparent` of what an event is of.
         dice: See `Schedule.wait_after`.
     """
 
@@ -66,6 +72,7 @@ class DeliverContext:
     channel: Channel
     secrets: Secrets
     schedule: Schedule
+    traced: Callable[[Parcel], Awaitable[str | None]] = _in_no_trace
     dice: Callable[[], float] = field(default=random.random)
 
 
@@ -74,7 +81,11 @@ async def deliver(ctx: dict[str, Any], parcel: Parcel) -> Settled:
     own: DeliverContext = ctx["deliver"]
     message = await _message(own, parcel)
     at, begun = datetime.now(UTC), time.monotonic()
-    reply = await own.channel.send(message)
+    above = await own.traced(parcel) if tracing.is_on() else None
+    with tracing.span("deliver", parent=above, kind="producer") as span:
+        span.note(darkroom_delivery_id=parcel.id, darkroom_event=parcel.type)
+        reply = await own.channel.send(message)
+        ids = tracing.ids()
     took_ms = int((time.monotonic() - begun) * 1000)
     log.info(
         "delivery.sent",
@@ -83,6 +94,7 @@ async def deliver(ctx: dict[str, Any], parcel: Parcel) -> Settled:
         status=reply.status,
         error=reply.error,
         took_ms=took_ms,
+        **ids,
     )
     wait = own.schedule.wait_after(parcel.tries + 1, dice=own.dice())
     return _settled(reply, wait, at=at, took_ms=took_ms)

@@ -5,7 +5,7 @@ outgoing calls are its own, so that no receiver can keep an image waiting.
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from service.batches import Batches
 from service.image_store.opening import open_image_store
 from service.job_store import JobStore
 from service.job_store.pool import redis_pool
+from service.job_store.records import read_traceparent
 from service.outbound import Outbound
 from service.settings import Settings
 from service.views import JobViews
@@ -66,12 +67,20 @@ async def make_deliverer(
                         outbound, timedelta(seconds=own.timeout_s)
                     ),
                     secrets=Secrets(redis),
+                    traced=_traces(redis),
                     schedule=own.schedule,
                 )
             },
         )
         stack.push_async_callback(worker.close)
         yield worker
+
+
+def _traces(redis: ArqRedis) -> Callable[[Parcel], Awaitable[str | None]]:
+    async def traced(parcel: Parcel) -> str | None:
+        return await read_traceparent(redis, parcel.subject)
+
+    return traced
 
 
 def _jobs(jobs: JobStore, views: JobViews) -> Reader:

@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from service import tracing
 from service.core.catalog import Route
 from service.core.errors import BadOutput
 from service.core.jobs import Attempt, JobState, StoredImage
@@ -52,9 +53,17 @@ async def generate(ctx: dict[str, Any], lease: Lease) -> Outcome | Later:
     was given up by the queue never touches the bytes of the one that counts.
     """
     worker: WorkerContext = ctx["worker"]
-    with structlog.contextvars.bound_contextvars(
-        job_id=lease.job_id, fence=lease.fence, attempt=lease.attempts + 1
+    above = await worker.leases.traceparent(lease) if tracing.is_on() else None
+    with (
+        tracing.span("attempt", parent=above, kind="consumer") as span,
+        structlog.contextvars.bound_contextvars(
+            job_id=lease.job_id,
+            fence=lease.fence,
+            attempt=lease.attempts + 1,
+            **tracing.ids(),
+        ),
     ):
+        span.note(darkroom_job_id=lease.job_id, darkroom_attempt=lease.attempts + 1)
         if lease.fence > 1 and (found := await find_receipt(worker.images, lease)):
             log.info("receipt.found", images=len(found.images))
             return found

@@ -173,6 +173,7 @@ async def _from_file(request: web.Request, key: ApiKey) -> web.Response:
     if new.name is None and sdk_retry(request):
         earlier = await _earlier(front, new)
         if earlier is not None:
+            await front.backends.jobs.vouch()
             return _answered(front, earlier, joined=True)
     batch, joined = await front.backends.batches.begin(new)
     return _answered(front, batch, joined=joined)

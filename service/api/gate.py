@@ -15,6 +15,7 @@ from typing import cast
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 
+from service import tracing
 from service.api.context import FRONT, TRACE, Front, Trace
 from service.api.problems import (
     INTERNAL,
@@ -69,19 +70,22 @@ class Gate:
         request[TRACE] = trace
         self._under_way += 1
         self._idle.clear()
-        try:
-            response = await self._served(request, trace)
-        finally:
-            if trace.spool is not None:
-                trace.spool.close()
-            self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
-        if not response.prepared:
-            sign(response, trace, self._app[FRONT])
-        if self.draining:
-            response.force_close()
-        self._record(request, response, trace, time.perf_counter() - begun)
+        above = request.headers.get("traceparent")
+        with tracing.span("request", parent=above, kind="server") as span:
+            try:
+                response = await self._served(request, trace)
+            finally:
+                if trace.spool is not None:
+                    trace.spool.close()
+                self._under_way -= 1
+                if not self._under_way:
+                    self._idle.set()
+            if not response.prepared:
+                sign(response, trace, self._app[FRONT])
+            if self.draining:
+                response.force_close()
+            self._record(request, response, trace, time.perf_counter() - begun)
+            _describe(span, request, response, trace)
         return response
 
     async def drained(self) -> None:
@@ -143,8 +147,25 @@ class Gate:
             fields["job_id"] = trace.job_id
         if trace.code is not None:
             fields["code"] = trace.code
+        fields |= tracing.ids()
         write = self._log.debug if route in _QUIET_ROUTES else self._log.info
         write("request.finished", **fields)
+
+
+def _describe(
+    span: tracing.Span,
+    request: web.BaseRequest,
+    response: web.StreamResponse,
+    trace: Trace,
+) -> None:
+    if not tracing.is_on():
+        return
+    route = _template(request)
+    span.name(f"{request.method[:16]} {route}")
+    span.note(http_route=route, http_status_code=response.status)
+    span.note(darkroom_request_id=trace.request_id)
+    if trace.job_id is not None:
+        span.note(darkroom_job_id=trace.job_id)
 
 
 def mark(response: web.StreamResponse, request_id: str) -> None:

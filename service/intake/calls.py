@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from service import tracing
 from service.accounts import ApiKey
 from service.batches import line_job_id
 from service.core.catalog import Catalog, Model, Route
@@ -69,4 +70,5 @@ class Call(NamedTuple):
             alias=terms.alias,
             retry_of=terms.retry_of,
             on_ambiguous=key.on_ambiguous,
+            traceparent=tracing.current(),
         )

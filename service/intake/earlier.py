@@ -52,6 +52,8 @@ class Earlier(NamedTuple):
             job = await self.jobs.aliased(account, terms.alias, call.content)
         if job is None and terms.cache_key is not None and not terms.ephemeral:
             job = await self.jobs.cached(account, terms.cache_key)
+        if job is not None:
+            await self.jobs.vouch()
         return job
 
     async def _line(self, place: Place, key: ApiKey) -> Job | None:

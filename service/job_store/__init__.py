@@ -31,6 +31,7 @@ __all__ = ["JobStore", "Page", "Submitted"]
 
 _GONE_FOR = timedelta(days=30)
 _UNWRITTEN_FOR = timedelta(hours=1)
+_NOTHING = "return 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +275,13 @@ class JobStore:
         """
         found: Mapping[str, float] = await within(self._speeds.of(routes))
         return found
+
+    async def vouch(self) -> None:
+        """Return when what was read before is as safe as what a step has written.
+
+        Under `replicated`, what is merely read may be on one machine only.
+        """
+        await within(self._redis.eval(_NOTHING, 0))
 
     async def ping(self) -> None:
         """Prove that Redis takes a write; measures its clock by the way."""

@@ -104,10 +104,11 @@ was tried, and what beside it), tasks (JSON: those under way upstream), result (
 error (JSON), metadata (JSON), units, progress (0 to 1), most_running, costly (attempts
 that may have been billed), routes (one a line), images (asked for, if more than one),
 via (the route of a running attempt), via2 (of the call beside it), on_ambiguous (unless
-`retry`), held (until it is released), lost (an image was looked for and is not in the
-store), shown (what is left of the request of an ephemeral job once it is final; from
-then on empty), webhook (JSON), notify (types of events it is told of), alias, retry_of,
-batch (`batch line`), custom_id, v (version of the record, unless it is 1).
+`retry`), traceparent (of the call that made it), held (until it is released), lost (an
+image was looked for and is not in the store), shown (what is left of the request of an
+ephemeral job once it is final; from then on empty), webhook (JSON), notify (types of
+events it is told of), alias, retry_of, batch (`batch line`), custom_id, v (version of
+the record, unless it is 1).
 """
 
 from datetime import date

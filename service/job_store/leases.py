@@ -21,7 +21,7 @@ from service.job_store.gather import Gather
 from service.job_store.lease import Claim, Kept, Lease, Renewal, bare_lease, read_lease
 from service.job_store.listening import end
 from service.job_store.outcomes import Aside, Later, Outcome, attempt_json
-from service.job_store.records import VERSION
+from service.job_store.records import VERSION, read_traceparent
 from service.job_store.reports import aside_json, costs, told
 from service.job_store.scripting import Script, script
 from service.job_store.tally import Tally
@@ -250,6 +250,10 @@ class Leases:
         args = [lease.job_id, lease.fence, "\n".join(routes), self._served]
         route: bytes = await self._hedge(args)
         return route.decode() or None
+
+    async def traceparent(self, lease: Lease) -> str | None:
+        """Return that of the call that made the job; None: it was in no trace."""
+        return await read_traceparent(self._redis, lease.job_id)
 
     async def advance(self, lease: Lease, progress: float) -> bool:
         """Say how far the attempt has come; False: no further, or not ours any more.

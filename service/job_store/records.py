@@ -6,10 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from service.core.jobs import Attempt, Job, JobId, JobState, StoredImage
 from service.core.requests import GenerationRequest, Priority
 from service.core.retries import OnAmbiguous
+from service.job_store import keys
 from service.job_store.times import maybe_time_of, time_of
 
 VERSION = 1
@@ -75,6 +78,7 @@ class NewJob:
         routes: `provider/provider model` in the order of preference; which of them an
             attempt takes is decided when it begins. None: the worker decides.
         on_ambiguous: What is done where nobody knows whether it was bought.
+        traceparent: Of the call that made it; None: it was in no trace.
     """
 
     id: JobId
@@ -99,6 +103,7 @@ class NewJob:
     ephemeral: bool = False
     routes: tuple[str, ...] = ()
     on_ambiguous: OnAmbiguous = OnAmbiguous.RETRY
+    traceparent: str | None = None
 
     @property
     def cost(self) -> int:
@@ -109,7 +114,11 @@ class NewJob:
 
 def more_json(new: NewJob) -> bytes:
     """Return the fields of a record that not all jobs have; empty where it has none."""
-    more = {"alias": new.alias, "retry_of": new.retry_of}
+    more = {
+        "alias": new.alias,
+        "retry_of": new.retry_of,
+        "traceparent": new.traceparent,
+    }
     if new.on_ambiguous is not OnAmbiguous.RETRY:
         more["on_ambiguous"] = new.on_ambiguous.value
     if new.request.n > 1:
@@ -142,6 +151,18 @@ def shown_json(request: GenerationRequest) -> bytes:
         extra={},
     )
     return request_json(said)
+
+
+async def read_traceparent(redis: Redis, job_id: str) -> str | None:
+    """Return the `traceparent` of the call that made the job; None: it has none.
+
+    What it serves is worth no error: without Redis there is none, either.
+    """
+    try:
+        stored = await redis.hget(keys.job(job_id), "traceparent")  # type: ignore[misc]
+    except (RedisError, OSError):
+        return None
+    return None if stored is None else stored.decode()
 
 
 def read_request(stored: bytes) -> GenerationRequest:

@@ -3,6 +3,10 @@
 `WAIT` follows each script on the same connection. One that no replica has taken over
 in time is answered NOREPLICAS, though the primary may keep it: whoever asked cannot
 know, as after a lost answer, and asks again under the same name.
+
+WAIT minds what its own connection wrote, and whoever asks again only reads what another
+one did. So a write of no meaning stands between: all that was written before it, by
+whomever, a replica has before it.
 """
 
 from typing import Any
@@ -10,9 +14,11 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from service.job_store import keys
 from service.job_store.pool import cut_idle
 
 _COPIED_WITHIN_MS = 1000
+_CANARY_MS = 60_000
 
 
 class ReplicatedRedis(Redis):
@@ -32,9 +38,10 @@ class ReplicatedRedis(Redis):
     async def _copied(self, *command: Any) -> Any:
         async with self.pipeline(transaction=False) as pipe:
             pipe.execute_command(*command)
+            pipe.execute_command("SET", keys.CANARY, b"1", "PX", _CANARY_MS)
             pipe.execute_command("WAIT", 1, _COPIED_WITHIN_MS)
-            answer, copies = await pipe.execute(raise_on_error=False)
-        for each in (answer, copies):
+            answer, wrote, copies = await pipe.execute(raise_on_error=False)
+        for each in (answer, wrote, copies):
             if isinstance(each, Exception):
                 raise each
         if not copies:

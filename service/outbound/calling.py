@@ -10,6 +10,7 @@ from yarl import URL
 
 from service.guard import AddressRefused
 from service.outbound.answers import Answer, NoAnswer, NotAllowed, NotSent, TooLong
+from service.tracing import carried
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONNECT_S = 10.0
@@ -86,7 +87,7 @@ async def call(
                 method,
                 url,
                 data=body,
-                headers=headers,
+                headers={**(headers or {}), **carried()},
                 allow_redirects=False,
                 trace_request_ctx=progress,
             ) as response,

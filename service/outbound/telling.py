@@ -14,6 +14,7 @@ from yarl import URL
 
 from service.guard import AddressRefused
 from service.outbound.answers import Answer, OutboundError
+from service.tracing import carried
 
 _MOST = 1024
 
@@ -60,7 +61,10 @@ async def tell(
         async with (
             asyncio.timeout_at(deadline),
             session.post(
-                url, data=body, headers=headers, allow_redirects=False
+                url,
+                data=body,
+                headers={**headers, **carried()},
+                allow_redirects=False,
             ) as response,
         ):
             content = b""

@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     billing: Literal["dialect", "always", "never"] = "dialect"
     """Whether answers with images tell latency and cost: where the caller's dialect
     has them, everywhere, or nowhere; a job always tells its owner."""
+    tracing: bool = False
+    """Whether spans are sent where OpenTelemetry's own variables say."""
     json_logs: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     storage: Storage = Storage()

@@ -7,7 +7,7 @@ import math
 import os
 import statistics
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
 
 from tests.chaos.counted import counts_of
@@ -18,8 +18,9 @@ RUNS = ("tests.chaos.counted",)
 """What front door and workers are run through, so that they count."""
 MARKS = "marks"
 """Keys by which an owner is told for a month that a job or a file was deleted."""
-GONE, _MAY_BE_MARKS = "gone", frozenset({"file", "alias"})
-_LONG_S = 86_400
+GONE = "gone"
+_MARKS_ABOVE_S = {"file": 0, "alias": 86_400}
+"""What lives of these for longer is a mark; a file that is there has no such end."""
 _LOOK_S = 0.1
 _GROWTH_EVERY_S = 2.0
 _SCAN = 5000
@@ -29,21 +30,28 @@ Sample = Mapping[str, float]
 
 
 async def keys_by_kind(stage: Stage) -> Counter[str]:
-    """Count all keys by the word behind `darkroom:`; those that stay long are marks."""
+    """Count all keys by the word behind `darkroom:`, marks apart."""
     kinds: Counter[str] = Counter()
     async for key in stage.redis.scan_iter(count=_SCAN):
         kind = key.decode().split(":")[1]
-        stays = kind in _MAY_BE_MARKS and await stage.redis.ttl(key) > _LONG_S
+        least_s = _MARKS_ABOVE_S.get(kind)
+        stays = least_s is not None and await stage.redis.ttl(key) > least_s
         if stays or kind == GONE:
             kind = MARKS
         kinds[kind] += 1
     return kinds
 
 
-def stored_files(stage: Stage) -> int:
-    """Count what lies in the store: files, and folders of single jobs."""
+def stored_files(stage: Stage, but: Collection[str] = ()) -> int:
+    """Count what lies in the store: files, and folders of single jobs.
+
+    Args:
+        stage: Whose store.
+        but: Names of folders that are passed by.
+    """
     found = 0
     for folder, folders, files in os.walk(stage.images):
+        folders[:] = (name for name in folders if name not in but)
         is_shared = Path(folder) == stage.images
         found += len(files) + (0 if is_shared else len(folders))
     return found

@@ -19,6 +19,7 @@ class Link:
         self._to = port
         self._flows = threading.Event()
         self._flows.set()
+        self._deserted: list[threading.Event] = []
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -29,13 +30,24 @@ class Link:
         """Hold from now on whatever the server sends."""
         self._flows.clear()
 
+    def desert(self) -> None:
+        """Hold what comes over the connections there are, as if the far end were gone.
+
+        New ones flow.
+        """
+        self.stall()
+        self._deserted.append(self._flows)
+        self._flows = threading.Event()
+        self._flows.set()
+
     def close(self) -> None:
         """Cut all connections, with what is on the way."""
         for sock in (self._listener, *self._sockets):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
-        self._flows.set()
+        for flows in (self._flows, *self._deserted):
+            flows.set()
         for thread in self._threads:
             thread.join()
 

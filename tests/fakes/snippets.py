@@ -42,7 +42,11 @@ class Block:
 
 def pages() -> list[str]:
     """Return every page there is, by its path in the project."""
-    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")]
+    found = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("examples/*.md"),
+    ]
     return sorted(str(page.relative_to(ROOT)) for page in found)
 
 

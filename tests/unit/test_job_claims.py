@@ -119,6 +119,26 @@ async def test_a_key_goes_on_with_what_old_workers_read_while_later_ones_wait(
     await old.aclose()
 
 
+async def test_a_worker_takes_no_more_later_records_back_than_it_may_soon_run(
+    redis, store
+):
+    backlog = 120
+    for _ in range(backlog):
+        await store.submit(new := job())
+        await redis.hset(keys.job(new.id), "v", 2)
+    old = Leases(redis, worker="old", slots=10, version=1)
+    new = Leases(redis, worker="new", slots=10, version=2)
+    await old.claim(10, held={})
+
+    claim = await new.claim(3, held={})
+
+    assert len(claim.leases) == 3
+    assert claim.left
+    assert await redis.zcard(keys.wait("version:2")) == backlog - 50
+    await old.aclose()
+    await new.aclose()
+
+
 async def test_a_later_record_whose_worker_died_is_left_for_another_like_it(
     redis, store
 ):

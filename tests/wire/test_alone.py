@@ -1,17 +1,27 @@
 """Jobs that workers have died over, each in a process of its own."""
 
 import asyncio
+import os
+import subprocess
+import sys
+from asyncio.subprocess import PIPE
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import orjson
 import pytest
 
-from service.core.jobs import JobState, new_job_id
+from service.core.jobs import Attempt, JobState, new_job_id
 from service.core.requests import GenerationRequest, Priority
+from service.image_store.opening import open_image_store
 from service.job_store.lease import Lease
 from service.job_store.outcomes import Later, Outcome
+from service.settings import load_settings
 from tests.fakes.valkey import Valkey
 from workers.alone import ALONE_AFTER, guarded
+from workers.receipts import put_receipt
 
 _CATALOG = """
 [providers.test]
@@ -55,6 +65,12 @@ def environment(
     return tmp_path / "images"
 
 
+@pytest.fixture
+def worker() -> dict[str, Any]:
+    """What the worker of such a child has to do with the job."""
+    return {"worker": SimpleNamespace(images=open_image_store(load_settings()))}
+
+
 async def test_a_job_with_bad_luck_is_made_apart(environment):
     innocent = suspect("test")
 
@@ -73,18 +89,55 @@ async def test_a_failure_told_by_the_child_is_tried_again_as_any_other():
     assert later.attempt.error_code == "provider_unavailable"
 
 
-async def test_what_kills_the_process_it_has_to_itself_is_parked():
-    done = await guarded({}, suspect("poison"))
+async def test_what_kills_the_process_it_has_to_itself_is_parked(worker):
+    done = await guarded(worker, suspect("poison"))
 
     assert isinstance(done, Outcome)
     assert (done.state, done.error["code"]) == (JobState.FAILED, "poison")
 
 
-async def test_a_child_ends_with_the_attempt_that_is_stopped(environment):
+async def test_what_was_bought_before_the_child_died_is_not_given_up(worker):
+    lease = suspect("poison")
+    bought = Outcome(
+        state=JobState.SUCCEEDED,
+        attempt=Attempt(
+            provider="test",
+            model="poison",
+            started_at=datetime(2026, 11, 21, tzinfo=UTC),
+        ),
+    )
+    await put_receipt(worker["worker"].images, lease, bought)
+
+    done = await guarded(worker, lease)
+
+    assert done == bought
+
+
+async def test_a_child_ends_with_the_attempt_that_is_stopped():
     attempt = asyncio.create_task(guarded({}, suspect("slow-60")))
-    await asyncio.sleep(0)
+    while not children():
+        await asyncio.sleep(0.01)
 
     attempt.cancel("fenced")
 
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(asyncio.CancelledError, match="fenced"):
         await attempt
+    assert children() == []
+
+
+async def test_a_child_that_cannot_read_its_lease_has_not_begun():
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "workers.apart"), stdin=PIPE, stdout=PIPE
+    )
+
+    child.stdin.write(b'{"of": "a worker whose program is older"}\n')
+
+    assert await child.stdout.read() == b""
+    assert await child.wait() == 1
+    child.stdin.close()
+
+
+def children() -> list[bytes]:
+    """Return the processes of jobs that this one has started."""
+    command = ["pgrep", "-f", "-P", str(os.getpid()), "workers.apart"]
+    return subprocess.run(command, capture_output=True, check=False).stdout.split()

@@ -10,7 +10,7 @@ local worker, sequence, want, lease = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonum
 local slots, batch_room, park_after = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local receipt = 'darkroom:claimed:' .. worker
 local taken, noted = { -1, 0 }, { sequence }
-local WINDOW, SUSPECTS_PASSED, PARK_AFTER_MS = 500, 100, 1800000
+local WINDOW, SUSPECTS_PASSED, PARK_AFTER_MS, MOST_BACK = 500, 100, 1800000, 50
 local lease_end, version = whole(now + lease), tonumber(ARGV[11])
 
 -- `job` was read with these behind the usual fields.
@@ -111,9 +111,12 @@ local function is_unreadable(from, id, job)
   end
   return true
 end
+-- No more come back at a time than may soon be run: workers that cannot read the others would only move them here again.
 for needs = 2, version do
   local from = waiting('version:' .. needs)
-  for _, id in ipairs(call('ZRANGE', from, 0, MOST_WOKEN - 1)) do
+  local back = call('ZRANGE', from, 0, MOST_BACK - 1)
+  if #back == MOST_BACK then ring() end
+  for _, id in ipairs(back) do
     local job = read(id)
     if job then
       call('ZREM', from, id)

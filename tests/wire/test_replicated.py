@@ -1,0 +1,47 @@
+"""What an answer under `replicated` stands for, whoever wrote what it tells of."""
+
+import asyncio
+import base64
+from pathlib import Path
+
+from tests.fakes.door import front_door
+from tests.fakes.pictures import draw
+from tests.fakes.sentinels import replicated
+
+JOBS = "/v1/jobs"
+CAT = base64.b64encode(draw("a cat", width=32, height=24)).decode()
+ASKED = {
+    "by its words": {"model": "test/test", "prompt": "a fox"},
+    "by an image": {
+        "model": "test/test",
+        "prompt": "in snow",
+        "image": f"data:image/png;base64,{CAT}",
+    },
+}
+
+
+async def test_what_no_replica_has_is_promised_to_nobody_who_asks_again(tmp_path: Path):
+    with replicated(by_link=True) as pair:
+        async with front_door(
+            pair.primary.url, tmp_path, durability="replicated"
+        ) as door:
+            kept = [
+                await door.post(JOBS, ASKED["by an image"], Idempotency_Key="kept")
+                for _ in range(2)
+            ]
+            pair.link.stall()
+
+            doubted = [
+                await asyncio.gather(
+                    *(
+                        door.post(JOBS, asked, Idempotency_Key=name)
+                        for name, asked in ASKED.items()
+                    )
+                )
+                for _ in range(2)
+            ]
+
+    assert kept[0].body["id"] == kept[1].body["id"]
+    assert [(a.status, a.code) for again in doubted for a in again] == [
+        (503, "queue_unavailable")
+    ] * 4
