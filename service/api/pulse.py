@@ -106,7 +106,8 @@ class Pulse:
             self._good_at = time.monotonic()
             await self._count()
         except (QueueUnavailable, RedisError, OSError) as exc:
-            log.warning("canary.failed", error=type(exc).__name__)
+            cause = exc.__cause__ or exc
+            log.warning("canary.failed", reason=str(cause) or "no answer in time")
 
     async def _count(self) -> None:
         async with asyncio.timeout(_ANSWER_S):

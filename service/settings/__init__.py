@@ -15,6 +15,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -22,7 +23,8 @@ from service.settings.environment import (
     PREFIX,
     ConfigurationError,
     adopt,
-    names_of,
+    kinds_of,
+    not_json,
     sentence,
 )
 from service.settings.redis_urls import check_redis_url
@@ -49,6 +51,7 @@ __all__ = [
 
 PACKAGED_CATALOG = Path(__file__).parents[2] / "infra" / "catalog.toml"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_FILE = "darkroom.toml"
 
 
 class Settings(BaseSettings):
@@ -59,7 +62,7 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
-        toml_file="darkroom.toml",
+        toml_file=_FILE,
     )
 
     redis_url: str = "redis://127.0.0.1:6379/0"
@@ -156,13 +159,15 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         ConfigurationError: One sentence that names the setting and what is wrong.
     """
-    adopt(names_of(Settings))
+    adopt(set(kinds_of(Settings)))
     try:
         settings = Settings(**overrides)
     except ValidationError as exc:
         raise ConfigurationError(sentence(exc)) from exc
-    except ValueError as exc:  # a list or table in the environment that is not JSON
-        raise ConfigurationError(f"a setting cannot be read: {exc}") from exc
+    except SettingsError as exc:
+        raise ConfigurationError(not_json(Settings)) from exc
+    except (ValueError, OSError) as exc:  # not TOML, not UTF-8, not ours to read
+        raise ConfigurationError(f"{_FILE}: {exc}") from exc
     if settings.public_url is None and settings.host not in _LOOPBACK:
         raise ConfigurationError(
             f"DARKROOM_HOST is {settings.host}: set DARKROOM_PUBLIC_URL to the base "

@@ -1,7 +1,9 @@
 """The names of settings in the environment, and what is wrong with those there."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -54,16 +56,38 @@ def adopt(known: set[str]) -> None:
         del os.environ[name]
 
 
-def names_of(model: type[BaseModel], prefix: str = PREFIX) -> set[str]:
-    """Return the variables that set the fields of `model`, and of its sections."""
-    names: set[str] = set()
+def not_json(model: type[BaseModel]) -> str:
+    """Return what is wrong with the lists in the environment of which one is no JSON.
+
+    The library says only in which section that stands.
+    """
+    for name, kind in sorted(kinds_of(model).items()):
+        if get_origin(kind) is list and not _is_json(os.environ.get(name, "[]")):
+            return f"{name}: must be a list in JSON, in brackets, text in quotes"
+    return "a list in the environment is not JSON"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def kinds_of(model: type[BaseModel], prefix: str = PREFIX) -> dict[str, Any]:
+    """Return the variables that set the fields of `model`, and of its sections.
+
+    What each is to be comes with it.
+    """
+    kinds: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
-            names |= names_of(kind, f"{prefix}{name.upper()}__")
+            kinds |= kinds_of(kind, f"{prefix}{name.upper()}__")
         else:
-            names.add(f"{prefix}{name.upper()}")
-    return names
+            kinds[f"{prefix}{name.upper()}"] = kind
+    return kinds
 
 
 def sentence(exc: ValidationError) -> str:

@@ -36,12 +36,24 @@ def environment(tmp_path: Path) -> Iterator[None]:
         ("DARKROOM_DATA_DIR", ""),
         ("DARKROOM_DATA_DIR", "~nobody-of-this-name/x"),
         ("DARKROOM_PROT", "1"),
+        ("DARKROOM_OUTBOUND__ALLOWED_NETWORKS", "10.0.0.0/8"),
+        ("DARKROOM_WEBHOOKS__SCHEDULE_S", "[5, 300"),
     ],
 )
 def test_what_cannot_be_right_is_named(name: str, value: str):
     os.environ[name] = value
 
     with pytest.raises(ConfigurationError, match=name) as refused:
+        load_settings()
+
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", [b"[storage\nbucket=", b"port = \xff"])
+def test_a_file_that_cannot_be_read_is_named(text: bytes):
+    Path("darkroom.toml").write_bytes(text)
+
+    with pytest.raises(ConfigurationError, match=r"^darkroom\.toml: ") as refused:
         load_settings()
 
     assert "\n" not in str(refused.value)
