@@ -41,11 +41,28 @@ _SENTENCES = {
     "invalid_metadata": "metadata must be at most 16 pairs of text, "
     "of 64 and 512 characters",
 }
-_COUNTED = {
+_CLOSER = {
     "too_short": "{param} must name at least {min_length}, or be left out",
     "too_long": "{param} may name at most {max_length}",
+    "string_too_short": "{param} must have at least {min_length} characters",
+    "string_too_long": "{param} may have at most {max_length:,} characters",
+    "greater_than_equal": "{param} must be at least {ge}",
+    "greater_than": "{param} must be more than {gt}",
+    "less_than_equal": "{param} must be at most {le}",
+    "less_than": "{param} must be less than {lt}",
+    "string_type": "{param} must be text",
+    "bool_type": "{param} must be true or false",
+    "bool_parsing": "{param} must be true or false",
+    "int_type": "{param} must be a whole number",
+    "int_from_float": "{param} must be a whole number",
+    "int_parsing": "{param} must be a whole number",
+    "float_type": "{param} must be a number",
+    "float_parsing": "{param} must be a number",
+    "list_type": "{param} must be a list",
+    "dict_type": "{param} must be an object",
+    "model_type": "{param} must be an object",
 }
-"""What is said of lists in place of that."""
+"""What is said of either of the last two, where pydantic knows more."""
 _NAME_LIMIT = 64
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -75,8 +92,8 @@ def _first(error: Mapping[str, Any]) -> InvalidRequest:
     code = _code(error, str(error["loc"][0]))
     about = error.get("ctx", {})
     sentence = _SENTENCES[code].format(param=param, expected=about.get("expected", ""))
-    if code == "out_of_range" and error["type"] in _COUNTED:
-        sentence = _COUNTED[error["type"]].format(param=param, **about)
+    if code in {"out_of_range", "wrong_type"} and error["type"] in _CLOSER:
+        sentence = _CLOSER[error["type"]].format(param=param, **about)
     return InvalidRequest(sentence, code=code, param=param)
 
 
