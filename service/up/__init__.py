@@ -50,6 +50,7 @@ def up(
         QueueUnavailable: Valkey went away during the start.
     """
     drain_s = max(settings.drain_s, settings.worker.drain_s) + _LEEWAY_S
+    os.umask(0o077)  # prompts and images are nobody else's, whoever made the folder
     folder = prepare(settings.data_dir)
     with held(folder, patience_s=2 * drain_s, say=say) as lock:
         port = reserve(settings.host, settings.port)
