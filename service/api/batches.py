@@ -80,7 +80,7 @@ async def get_results(request: web.Request) -> web.StreamResponse:
         if follow:
             most = front.settings.limits.streams
             stack.enter_context(front.hub.seat(key.id, most=most))
-            texts = _followed(request, batch, after)
+            texts = _followed(request, key, batch, after)
         else:
             texts = (piece.text async for piece in _written(front, batch, after))
         await stack.enter_async_context(contextlib.aclosing(texts))
@@ -105,9 +105,9 @@ async def _written(
 
 
 async def _followed(
-    request: web.Request, batch: Batch, after: int
+    request: web.Request, key: ApiKey, batch: Batch, after: int
 ) -> AsyncGenerator[bytes, None]:
-    """Yield results until the batch has ended, and a blank line now and then.
+    """Yield results until batch or key has ended, and a blank line now and then.
 
     Redis and the store may go away meanwhile, which only takes time.
     """
@@ -116,6 +116,8 @@ async def _followed(
     with front.hub.watched(batch.account) as stirred:
         request[TRACE].hung_up = stirred.set
         while request.transport is not None:
+            if not await front.backends.accounts.is_good(key.id):
+                return
             stirred.clear()
             with contextlib.suppress(Unavailable):
                 batch = await front.backends.batches.get(

@@ -96,6 +96,7 @@ def _hub(settings: Settings, backends: Backends, views: Views) -> EventHub:
         shown_with_the_end(
             backends.jobs, backends.batches, views, base_url=settings.base_url
         ),
+        backends.accounts.is_good,
         heartbeat_s=settings.heartbeat_s,
         write_s=settings.limits.write_s,
     )

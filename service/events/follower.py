@@ -26,6 +26,8 @@ class Reason(StrEnum):
     """What he was to be told next is gone: he read too slowly, or we did."""
     OLD = "old"
     """It was time to come again, with a key that is still good."""
+    REVOKED = "revoked"
+    """His key is good no longer."""
     DRAINING = "draining"
     """The front door closes."""
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Self
@@ -47,6 +47,7 @@ class EventHub:
     Args:
         redis: One connection of it listens for nudges.
         show: See `Show`.
+        is_good: Whether a key, by its id, may still be told anything.
         heartbeat_s: Nobody hears nothing for longer.
         write_s: Whoever takes nothing for so long is cut off.
         longest_s: Nobody follows longer, but comes again, and shows his key anew.
@@ -56,13 +57,15 @@ class EventHub:
         self,
         redis: Redis,
         show: Show,
+        is_good: Callable[[str], Awaitable[bool]],
         *,
         heartbeat_s: float,
         write_s: float,
         longest_s: float = _LONGEST_S,
     ) -> None:
         self._heartbeat_s, self._write_s = heartbeat_s, write_s
-        self._longest_s = longest_s
+        self._beat_s = min(_MOST_OFTEN_S, heartbeat_s / 4)
+        self._longest_s, self._is_good = longest_s, is_good
         self.log = EventLog(redis)
         self._reader = Reader(redis, show)
         self._followers: set[Follower] = set()
@@ -73,7 +76,8 @@ class EventHub:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        loops = (self._reader.listen, self._reader.read, self._look_after)
+        keeping = (self._look_after, self._check_keys)
+        loops = (self._reader.listen, self._reader.read, *keeping)
         self._tasks = [asyncio.create_task(loop()) for loop in loops]
         return self
 
@@ -167,9 +171,8 @@ class EventHub:
 
     async def _look_after(self) -> None:
         """Send comments to the quiet, and cut off who takes nothing."""
-        beat_s = min(_MOST_OFTEN_S, self._heartbeat_s / 4)
         while True:
-            await asyncio.sleep(beat_s)
+            await asyncio.sleep(self._beat_s)
             now = time.monotonic()
             for follower in tuple(self._followers):
                 if follower.stuck_since is not None:
@@ -177,5 +180,18 @@ class EventHub:
                         follower.cut(Reason.SLOW)
                 elif now - follower.begun_at > self._longest_s:
                     follower.end(Reason.OLD)
-                elif now - follower.spoke_at > self._heartbeat_s - beat_s:
+                elif now - follower.spoke_at > self._heartbeat_s - self._beat_s:
                     follower.send(_COMMENT, now=now)
+
+    async def _check_keys(self) -> None:
+        """Tell nobody more whose key was revoked, or has expired."""
+        while True:
+            await asyncio.sleep(self._beat_s)
+            for key_id in {follower.caller.key_id for follower in self._followers}:
+                if not await self._is_good(key_id):
+                    self._lock_out(key_id)
+
+    def _lock_out(self, key_id: str) -> None:
+        for follower in tuple(self._followers):
+            if follower.caller.key_id == key_id:
+                follower.end(Reason.REVOKED)

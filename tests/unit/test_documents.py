@@ -1,28 +1,40 @@
 """The documents are true: what they name exists, and what exists they name."""
 
+import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
-from pydantic import BaseModel
 from typer.core import TyperGroup
 from typer.main import get_command
 
 from service.cli.app import app
 from service.core.catalog import parse_catalog
-from service.settings import PACKAGED_CATALOG, Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
-] + sorted(ROOT.glob("docs/**/*.md"))
+] + sorted([*ROOT.glob("docs/**/*.md"), ROOT / "examples/README.md", ROOT / "llms.txt"])
+
+PROGRAM = ROOT / ".ci" / "configuration.py"
 
 each_document = pytest.mark.parametrize(
     "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
 )
+
+
+@pytest.fixture(scope="module")
+def program() -> ModuleType:
+    """What writes the page of settings."""
+    spec = importlib.util.spec_from_file_location("configuration", PROGRAM)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def code(document: Path) -> Iterator[str]:
@@ -100,43 +112,19 @@ def test_every_path_in_the_project_exists(document: Path):
 
 
 @each_document
-def test_every_setting_that_is_named_exists(document: Path):
+def test_every_setting_that_is_named_exists(document: Path, program: ModuleType):
     named = set(re.findall(r"DARKROOM_[A-Z_]+[A-Z]", document.read_text()))
-    known = {"DARKROOM_URL", "DARKROOM_API_KEY"} | {name for name, _ in defaults()}
+    known = {"DARKROOM_URL", "DARKROOM_API_KEY"} | {
+        name for name, _ in program.fields()
+    }
 
     assert named <= known | {f"{name}_FILE" for name in known}
 
 
-def defaults(
-    model: type[BaseModel] = Settings, prefix: str = "DARKROOM_"
-) -> Iterator[tuple[str, Any]]:
-    """Name and default of every setting there is."""
-    for name, field in model.model_fields.items():
-        if isinstance(field.default, BaseModel):
-            yield from defaults(type(field.default), f"{prefix}{name.upper()}__")
-        else:
-            yield prefix + name.upper(), field.default
+def test_the_configuration_page_says_what_the_settings_say(program: ModuleType):
+    page = program.PAGE.read_text()
 
-
-def shown(default: Any) -> str:
-    """Show a default the way the page does."""
-    match default:
-        case None:
-            return "none"
-        case []:
-            return "empty"
-        case bool():
-            return f"`{str(default).lower()}`"
-        case Path() if default == PACKAGED_CATALOG:
-            return "packaged"
-    return f"`{default}`"
-
-
-def test_the_configuration_page_lists_every_setting_with_its_default():
-    page = (ROOT / "docs" / "configuration.md").read_text()
-    rows = re.findall(r"^\| `(DARKROOM_\w+)` \| (.+?) \|", page, re.MULTILINE)
-
-    assert dict(rows) == {name: shown(default) for name, default in defaults()}
+    assert page == program.written(page)
 
 
 def decisions() -> list[Path]:

@@ -176,6 +176,26 @@ async def test_whoever_follows_hears_something_now_and_then(
     assert beat == b"\n"
 
 
+async def test_a_revoked_key_follows_no_batch_to_its_end(
+    shared_valkey: Valkey, redis: Redis, tmp_path: Path
+):
+    async with front_door(shared_valkey.url, tmp_path, heartbeat_s=0.2) as door:
+        batch = await created(door, {"prompt": "a fox"})
+        key, secret = await door.knows("default")
+        url = f"{door.url}/v1/batches/{batch['id']}/results?follow=true"
+        headers = {"Authorization": f"Bearer {secret}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as http,
+            http.get(url) as answer,
+        ):
+            await answer.content.readline()
+            await door.accounts.revoke(key.id)
+            async with asyncio.timeout(5):
+                rest = await answer.content.read()
+
+    assert rest.strip() == b""
+
+
 async def test_what_has_begun_is_finished_and_the_rest_is_canceled(
     shared_valkey: Valkey, redis: Redis, tmp_path: Path
 ):

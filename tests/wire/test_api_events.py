@@ -348,13 +348,35 @@ async def test_a_door_that_closes_ends_its_streams_at_once(
     assert {line["account"] for line in ended} == {"default"}
 
 
+async def test_a_revoked_key_hears_no_more(restless: FrontDoor):
+    key, secret = await restless.knows("default")
+
+    with capture_logs() as said:
+        async with (
+            listening(restless.url, ALL, secret=secret) as locked_out,
+            listening(restless.url, ALL) as heard,
+        ):
+            await restless.accounts.revoke(key.id)
+            async with asyncio.timeout(5):
+                assert await locked_out.rest() == []
+            await restless.submit()
+            assert named(await heard.next()) == ["job.queued"]
+
+    [ended] = [line for line in said if line.get("key_id") == key.id and "s" in line]
+    assert (ended["event"], ended["reason"]) == ("stream.ended", "revoked")
+
+
 async def test_nobody_follows_longer_than_he_may(redis: Redis):
     async def show(account: str, subject: str) -> dict[str, object]:
         raise AssertionError
 
+    async def is_good(key_id: str) -> bool:
+        return True
+
     ours, theirs = socket.socketpair()
     loop = asyncio.get_running_loop()
-    async with EventHub(redis, show, heartbeat_s=0.1, write_s=1, longest_s=0.2) as hub:
+    times = {"heartbeat_s": 0.1, "write_s": 1, "longest_s": 0.2}
+    async with EventHub(redis, show, is_good, **times) as hub:
         follower = Follower(
             Interest("ada"), at=START, is_chunked=True, caller=Caller("key_1", "req_1")
         )

@@ -1,8 +1,10 @@
 """Operators see on `/metrics` how the queue, the workers and the providers do."""
 
 import asyncio
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -107,3 +109,24 @@ async def test_prometheus_finds_no_fault_with_the_page(door):
     )
 
     assert checked.returncode == 0, checked.stderr.decode()
+
+
+async def test_boards_and_alerts_ask_for_figures_that_are_there(door, worker):
+    infra = Path(__file__).parents[2] / "infra"
+    await door.submit(**FOX)
+    page = await figures(door)
+    told = set(re.findall(r"^# TYPE (darkroom_\w+)", page, re.MULTILINE))
+    ends = re.compile("_(bucket|count|sum)$")
+
+    asked = {
+        ends.sub("", name)
+        for path in (
+            infra / "prometheus" / "alerts.yml",
+            infra / "grafana" / "dashboards" / "darkroom.json",
+            infra / "k8s" / "base" / "scaling.yaml",
+            infra.parent / "docs" / "scaling.md",
+        )
+        for name in re.findall(r"\bdarkroom_\w+", path.read_text())
+    }
+
+    assert asked - told == set()
