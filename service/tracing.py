@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
 from service.settings import ConfigurationError, Settings
@@ -109,16 +108,16 @@ def begin(settings: Settings, *, service: str) -> None:
     """
     if not settings.tracing:
         return
-    if find_spec("opentelemetry.sdk") is None:
+    try:
+        otlp = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+        batches = import_module("opentelemetry.sdk.trace.export").BatchSpanProcessor
+        resource = import_module("opentelemetry.sdk.resources").Resource
+        spans = import_module("opentelemetry.sdk.trace")
+    except ImportError as exc:
         raise ConfigurationError(
             "DARKROOM_TRACING needs OpenTelemetry: pip install 'darkroom[otel]'"
-        )
-    otlp = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
-    batches = import_module("opentelemetry.sdk.trace.export").BatchSpanProcessor
-    resource = import_module("opentelemetry.sdk.resources").Resource
-    provider = import_module("opentelemetry.sdk.trace").TracerProvider(
-        resource=resource.create({"service.name": service})
-    )
+        ) from exc
+    provider = spans.TracerProvider(resource=resource.create({"service.name": service}))
     provider.add_span_processor(batches(otlp.OTLPSpanExporter()))
     use(provider)
 

@@ -30,7 +30,6 @@ from service.settings import ConfigurationError, Settings, load_settings
 from workers.context import WorkerContext
 from workers.equipment import equipped
 from workers.generate import generate
-from workers.keeping import PAUSE_S
 from workers.parcels import lease_line, read_lease_line, read_verdict, verdict_line
 from workers.receipts import find_receipt
 
@@ -39,6 +38,8 @@ log = structlog.get_logger()
 ALONE_AFTER = 3
 """Interruptions; with those in one worker, a poison job takes three along."""
 _COMMAND = (sys.executable, "-P", "-m", "workers.apart")
+_AGAIN_S = 5.0
+"""To begin in vain costs a second of a processor."""
 _BEGUN = b"begun\n"
 _LONGEST_LINE = 1 << 24
 _DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -53,7 +54,7 @@ async def guarded(ctx: dict[str, Any], lease: Lease) -> Outcome | Later:
         if (line := await _run_apart(lease)) is not None:
             break
         log.warning("attempt.not_begun", id=lease.id)
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(_AGAIN_S)
     if line:
         return read_verdict(line)
     worker: WorkerContext = ctx["worker"]
@@ -141,7 +142,8 @@ def main() -> int:
     try:
         settings = load_settings()
         live = LiveCatalog(settings.catalog_file)
-    except (ConfigurationError, CatalogError):  # the worker has said why
+    except (ConfigurationError, CatalogError) as exc:  # its worker read it before
+        print(f"darkroom: {exc}", file=sys.stderr)  # noqa: T201 - no log yet
         return 2
     logs.configure(settings)
     line = sys.stdin.buffer.readline()

@@ -5,7 +5,6 @@ Two doing it at once would be harmless: every step behind it may run twice.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -176,7 +175,7 @@ class Sweep:
 
     async def forget_workers(self) -> None:
         """Strike off workers that were killed; the others sign off themselves."""
-        silent_since_ms = (time.time() - _SILENCE.total_seconds()) * 1000
+        silent_since_ms = await redis_now_ms(self._redis) - ms(_SILENCE)
         await self._redis.zremrangebyscore(keys.WORKERS, "-inf", silent_since_ms)
 
     async def _is_ours(self, chore: _Chore) -> bool:

@@ -40,6 +40,7 @@ __all__ = [
 
 _ALL_KEYS = "darkroom:keys"
 _WRITE = (Path(__file__).parent / "write.lua").read_text()
+_REVOKE = (Path(__file__).parent / "revoke.lua").read_text()
 _FORM = re.compile(r"[!-~]{1,256}")
 _TRUST_S = 5.0
 _MOST_KNOWN = 10_000
@@ -60,6 +61,7 @@ class Accounts:
         self._rate = Rate(redis)
         self.loads = Loads(redis, self.list)
         self._write = redis.register_script(_WRITE)
+        self._revoke = redis.register_script(_REVOKE)
         self._known: dict[str, tuple[ApiKey, float]] = {}
         self._unknown: dict[str, float] = {}
         self._digests: dict[str, str] = {}
@@ -165,8 +167,7 @@ class Accounts:
         if digest is None:
             return None
         record = _record(digest.decode())
-        now_ms = str(int(time.time() * 1000))
-        await within(self._redis.hsetnx(record, "revoked_ms", now_ms))
+        await within(self._revoke(keys=[record]))
         self._known.pop(digest.decode(), None)
         return await self._read(record)
 

@@ -26,8 +26,8 @@ def standing_figures(standing: Standing) -> Iterator[Metric]:
         "Jobs that wait for a free slot of a worker; estimated where there are many.",
         labels=("priority",),
     )
-    for priority, jobs in standing.priorities.items():
-        ready.add_metric((priority,), jobs)
+    for priority, waiting in standing.priorities.items():
+        ready.add_metric((priority,), waiting)
     yield ready
     depth = standing.depth
     jobs = GaugeMetricFamily(

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from service.boot.flaws import Flaw
 from service.job_store.gather import is_away
@@ -118,7 +118,7 @@ def _of_replicas(info: Mapping[str, Any]) -> Iterator[Flaw]:
 async def _of_syncs(redis: Redis) -> list[Flaw]:
     try:
         policy = (await redis.config_get(_SYNC)).get(_SYNC)
-    except NoPermissionError:
+    except ResponseError:  # forbidden, or taken out
         text = "nobody may see here whether it syncs before it answers"
         remedy = "allow +config|get, or make sure of appendfsync always yourself"
         return [_flaw(text=text, remedy=remedy, breaks=False)]

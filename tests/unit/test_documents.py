@@ -127,6 +127,15 @@ def test_the_configuration_page_says_what_the_settings_say(program: ModuleType):
     assert page == program.written(page)
 
 
+def test_every_alert_has_a_recipe():
+    alerts = (ROOT / "infra" / "prometheus" / "alerts.yml").read_text()
+    recipes = (ROOT / "docs" / "operations.md").read_text()
+
+    names = re.findall(r"- alert: (\w+)", alerts)
+    assert names
+    assert [name for name in names if f"`{name}`" not in recipes] == []
+
+
 def decisions() -> list[Path]:
     return sorted((ROOT / "docs" / "adr").glob("*.md"))
 

@@ -137,6 +137,22 @@ async def test_a_child_that_cannot_read_its_lease_has_not_begun():
     child.stdin.close()
 
 
+async def test_a_child_that_cannot_read_its_catalog_says_so(environment):
+    (environment.parent / "catalog.toml").write_text("providers = 1")
+
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "workers.apart"),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+
+    assert await child.stdout.read() == b""
+    assert b"catalog.toml" in await child.stderr.read()
+    assert await child.wait() == 2
+    child.stdin.close()
+
+
 def children() -> list[bytes]:
     """Return the processes of jobs that this one has started."""
     command = ["pgrep", "-f", "-P", str(os.getpid()), "workers.apart"]

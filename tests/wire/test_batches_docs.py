@@ -3,13 +3,13 @@
 import asyncio
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.conformance.tools import tool
 from tests.fakes.door import SECRET, FrontDoor
 from tests.fakes.worker import FakeWorker
 
@@ -17,19 +17,23 @@ ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(
     r"```(\w+)\n(.*?)```", (ROOT / "docs" / "batches.md").read_text(), re.DOTALL
 )
-PROGRAMS = {"python": (sys.executable, "-W", "error", "-c"), "bash": ("bash", "-euc")}
+PROGRAMS = {
+    "python": (sys.executable, "-W", "error", "-c"),
+    "bash": ("bash", "-euc"),
+    "js": ("node", "--input-type=module", "-e"),
+}
 
 
-@pytest.mark.skipif(
-    shutil.which("curl") is None and "CI" not in os.environ, reason="needs curl"
-)
 @pytest.mark.parametrize(("language", "block"), BLOCKS, ids=[b[0] for b in BLOCKS])
 async def test_the_document_s_blocks_run(
     language: str, block: str, door: FrontDoor, worker: FakeWorker, tmp_path: Path
 ):
+    tool("curl")
+    program, *options = PROGRAMS[language]
+
     ran = await asyncio.to_thread(
         subprocess.run,
-        [*PROGRAMS[language], block],
+        [tool(program), *options, block],
         cwd=tmp_path,
         env={
             "PATH": os.environ["PATH"],

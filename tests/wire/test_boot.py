@@ -105,6 +105,17 @@ async def test_strict_wants_every_answer_synced_and_trusts_who_may_not_look(
     assert synced == ""
 
 
+async def test_strict_trusts_a_server_that_has_no_config_command(tmp_path: Path):
+    with contextlib.closing(Valkey(rename_command='CONFIG ""').start()) as hidden:
+        settings = Settings(
+            redis_url=hidden.url, data_dir=tmp_path, durability="strict"
+        )
+
+        said = await refusal(settings)
+
+    assert said == ""
+
+
 async def test_replicated_wants_a_replica_that_writes_wait_for(
     shared_valkey, redis, tmp_path: Path
 ):

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from tests.fakes.door import SECRET
+from tests.wire.bad_input.http import UNENDED
 
 CONF = Path(__file__).parents[2] / "infra" / "nginx" / "darkroom.conf"
 KEY = f"Authorization: Bearer {SECRET}\r\n"
@@ -25,11 +26,11 @@ BAD = {
     "a space before the colon": "GET /v1/jobs HTTP/1.1\r\nHost : x\r\n\r\n",
     "no host": "GET /v1/jobs HTTP/1.1\r\n\r\n",
     "a header too long": "GET /v1/jobs HTTP/1.1\r\nHost: x\r\n"
-     f"A: {'a' * 20_000}\r\n\r\n",
+    f"A: {'a' * 20_000}\r\n\r\n",
     "a null in the target": "GET /v1/jobs%00 HTTP/1.1\r\nHost: x\r\n\r\n",
     "no protocol": "hello\r\n\r\n",
     "a body too long": "POST /v1/jobs HTTP/1.1\r\nHost: x\r\n"
-     "Content-Length: 99999999\r\n\r\n",
+    "Content-Length: 99999999\r\n\r\n",
 }
 
 
@@ -86,6 +87,14 @@ async def test_malformed_requests_end_at_nginx_or_with_a_400(door, nginx):
     assert max(told.values()) < 502, told
     listed = await door.get("/v1/jobs")
     assert listed.body["data"] == []
+
+
+async def test_what_is_hardly_http_breaks_nothing_between_the_two(door, nginx):
+    told = [await status_of(nginx, request) for request in UNENDED]
+    after = await status_of(nginx, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert {500, 502, 504}.isdisjoint(told), told
+    assert after == 200
 
 
 async def test_jobs_and_their_links_pass_and_figures_do_not(door, worker, nginx):

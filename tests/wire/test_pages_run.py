@@ -59,7 +59,7 @@ def free_port() -> int:
 def test_every_block_works_when_pasted(
     page: str, here: Installation, packages: Path, tmp_path: Path
 ):
-    for name in ("curl", "bash", "openssl"):
+    for name in ("curl", "bash", "jq"):
         tool(name)
     for name in (".darkroom", "examples"):
         (tmp_path / name).symlink_to(here.cwd / name)

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.fakes.snippets import blocks
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 TOUR = README.split("## A five-minute tour")[1].split("\n## ")[0]
@@ -51,6 +53,12 @@ def pasted(url: str) -> str:
     for language, block in re.findall(r"```(\w+)\n(.*?)```", TOUR, re.DOTALL):
         script.append(f"python3 <<'END'\n{block}END" if language == "python" else block)
     return "\n".join(script).replace("http://127.0.0.1:8080", url)
+
+
+def test_nothing_to_paste_stands_outside_the_tour():
+    programs = [b.code for b in blocks("README.md") if b.is_program]
+
+    assert [code for code in programs if code not in TOUR] == []
 
 
 def size_of(path: Path) -> tuple[int, int]:

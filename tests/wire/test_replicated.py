@@ -4,6 +4,9 @@ import asyncio
 import base64
 from pathlib import Path
 
+import pytest
+
+from service.core.errors import QueueUnavailable
 from tests.fakes.door import front_door
 from tests.fakes.pictures import draw
 from tests.fakes.sentinels import replicated
@@ -45,3 +48,17 @@ async def test_what_no_replica_has_is_promised_to_nobody_who_asks_again(tmp_path
     assert [(a.status, a.code) for again in doubted for a in again] == [
         (503, "queue_unavailable")
     ] * 4
+
+
+async def test_a_key_is_not_called_revoked_where_a_failover_would_bring_it_back(
+    tmp_path: Path,
+):
+    with replicated(by_link=True) as pair:
+        async with front_door(
+            pair.primary.url, tmp_path, durability="replicated"
+        ) as door:
+            key, _ = await door.knows("ada")
+            pair.link.stall()
+
+            with pytest.raises(QueueUnavailable):
+                await door.door.front.backends.accounts.revoke(key.id)

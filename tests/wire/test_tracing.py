@@ -1,17 +1,25 @@
 """A trace goes with a job, from its caller through the queue to whoever is told."""
 
+import asyncio
+import signal
+import sys
 from base64 import b64encode
 from typing import NamedTuple
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+)
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from service import tracing
-from tests.fakes.door import front_door
+from tests.fakes.door import SECRET, front_door
+from tests.fakes.front_process import front_process
 from tests.fakes.images import encoded, noise
 from tests.fakes.postman import LOOPBACK, postman, quick
 from tests.fakes.receiver import Receiver
@@ -124,3 +132,63 @@ async def test_without_tracing_nothing_is_told_to_others(
     assert stored == ABOVE.encode()
     assert nothing is None
     assert set(upstream.heard) == {""}
+
+
+async def test_a_process_logs_the_trace_and_sends_its_spans(
+    redis, shared_valkey, tmp_path
+):
+    sent = list[str]()
+
+    async def collect(request: web.Request) -> web.Response:
+        told = ExportTraceServiceRequest.FromString(await request.read())
+        for resource in told.resource_spans:
+            for scope in resource.scope_spans:
+                sent.extend(f"{s.name} {s.trace_id.hex()}" for s in scope.spans)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/v1/traces", collect)
+    async with (
+        TestServer(app) as collector,
+        front_process(
+            shared_valkey.url,
+            tmp_path,
+            DARKROOM_BOOTSTRAP_KEY=SECRET,
+            DARKROOM_TRACING="true",
+            OTEL_EXPORTER_OTLP_ENDPOINT=str(collector.make_url("")),
+            OTEL_EXPORTER_OTLP_COMPRESSION="none",
+        ) as door,
+        aiohttp.ClientSession() as http,
+    ):
+        port = (await door.event("door.opened"))["port"]
+        headers = {"Authorization": f"Bearer {SECRET}", "traceparent": ABOVE}
+        wish = {"model": "test/test", "prompt": "a fox"}
+        url = f"http://127.0.0.1:{port}/v1/jobs"
+        async with http.post(url, json=wish, headers=headers) as answer:
+            job = (await answer.json())["id"]
+            request_id = answer.headers["x-request-id"]
+        line = await door.event("request.finished")
+        door.signal(signal.SIGTERM)
+        code, _ = await door.ended()
+
+    told = {name: line[name] for name in ("request_id", "job_id", "trace_id")}
+    assert told == {"request_id": request_id, "job_id": job, "trace_id": TRACE}
+    assert code == 0
+    assert sent == [f"POST /v1/jobs {TRACE}"]
+
+
+async def test_without_the_extra_the_start_names_the_setting_and_the_remedy():
+    script = (
+        "import sys; sys.modules['opentelemetry'] = None\n"
+        "from service.__main__ import main; main()"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", script),
+        env={"DARKROOM_TRACING": "true", "DARKROOM_PORT": "0"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+
+    assert process.returncode == 2
+    assert b"DARKROOM_TRACING needs OpenTelemetry" in said
+    assert b"pip install 'darkroom[otel]'" in said

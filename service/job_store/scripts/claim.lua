@@ -79,7 +79,7 @@ end
 local held, limit = {}, {}
 for k = 1, SUSPECT_LANES do
   held[k] = tonumber(ARGV[11 + k] or 0)
-  limit[k] = math.max(1, math.floor(slots / 4 ^ k))
+  limit[k] = math.max(1, math.floor(slots / 2 / 4 ^ (k - 1)))
 end
 
 local clock = virtual_clock()
