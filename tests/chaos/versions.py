@@ -55,6 +55,9 @@ class _Side:
         victim.start()
         self.note_pids()
 
+    def live_pids(self) -> set[int]:
+        return {worker.pid for worker in self.workers}
+
     async def submit(self, names: Sequence[str]) -> None:
         ids = [
             self.client.submit(name, name=name, model=MODEL) for name in sorted(names)
@@ -78,7 +81,7 @@ async def beside_later(
     async with AsyncExitStack() as stack:
         stage = await stack.enter_async_context(on_stage(cast))
         ours, theirs = await _sides(stack, stage, later(folder))
-        await _play(ours, theirs, jobs=jobs, kills=kills, dice=random.Random(seed))
+        await _play(stage, ours, theirs, jobs=jobs, kills=kills, seed=seed)
         await _judge(report, stage, (ours, theirs), kills=kills)
         report.expect_none("read_by_an_earlier_worker", await _misread(stage, ours))
         await _roll_back(report, stage, ours, theirs, jobs=cast.all_slots)
@@ -93,7 +96,7 @@ async def beside_earlier(
     async with AsyncExitStack() as stack:
         stage = await stack.enter_async_context(on_stage(cast))
         ours, theirs = await _sides(stack, stage, earlier(folder, commit))
-        await _play(ours, theirs, jobs=jobs, kills=kills, dice=random.Random(seed))
+        await _play(stage, ours, theirs, jobs=jobs, kills=kills, seed=seed)
         await _judge(report, stage, (ours, theirs), kills=kills)
     return report
 
@@ -132,15 +135,19 @@ async def _until_at_work(stage: Stage, pids: set[int]) -> None:
 
 
 async def _play(
-    ours: _Side, theirs: _Side, *, jobs: int, kills: int, dice: random.Random
+    stage: Stage, ours: _Side, theirs: _Side, *, jobs: int, kills: int, seed: int
 ) -> None:
     """Submit to both, kill of both, and wait until all is final, at either door."""
+    dice = random.Random(seed)
     parts = [[f"fox {n}" for n in range(at, jobs, 2)] for at in range(2)]
     size = max(1, jobs // (2 * (kills + 1)))
     victims = itertools.cycle((ours, theirs))
     for begin in range(0, len(parts[0]), size):
         if begin:
-            next(victims).kill_one(dice)
+            victim = next(victims)
+            victim.kill_one(dice)
+            # The other side would be through with it all meanwhile.
+            await _until_at_work(stage, victim.live_pids())
         for side, names in zip((ours, theirs), parts, strict=True):
             await side.submit(names[begin : begin + size])
     # Each asks at the other's door.

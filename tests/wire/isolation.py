@@ -139,9 +139,6 @@ ROUTES: Mapping[str, Surface] = {
     "GET /v1/deliveries": Keyed(lists=True),
     "GET /v1/deliveries/{delivery_id}": Owned(thing="delivery"),
     "POST /v1/deliveries/{delivery_id}/redeliver": Owned(thing="delivery", own=202),
-    "POST /v1/keys": Operators(),
-    "GET /v1/keys": Operators(),
-    "POST /v1/keys/{key_id}/revoke": Operators(),
     "POST /v1/providers/{provider}/test": Operators(),
 }
 
