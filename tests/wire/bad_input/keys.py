@@ -121,7 +121,10 @@ ROWS: Rows = {
         ),
     ],
     10: [
-        *(Case(request=get(path), answer="404 not_found") for path in OFFICE),
+        *(
+            Case(request=get(path, key="{stranger}"), answer="404 not_found")
+            for path in OFFICE
+        ),
         Case(
             request=get("/v1/usage?account=default", key="{stranger}"),
             answer="403 key_scope",
