@@ -42,6 +42,8 @@ _ALL_KEYS = "darkroom:keys"
 _WRITE = (Path(__file__).parent / "write.lua").read_text()
 _REVOKE = (Path(__file__).parent / "revoke.lua").read_text()
 _FORM = re.compile(r"[!-~]{1,256}")
+_LEAST_CHOSEN = 16
+"""Characters of a key that somebody thought of: it may do everything."""
 _TRUST_S = 5.0
 _MOST_KNOWN = 10_000
 _MOST_UNKNOWN = 1_000
@@ -213,11 +215,13 @@ def checked_secret(secret: str) -> str:
     """Return `secret`, which somebody else chose.
 
     Raises:
-        ConfigurationError: No client could send it in a header.
+        ConfigurationError: No client could send it in a header, or all could guess it.
     """
-    if _FORM.fullmatch(secret) is None:
+    if len(secret) < _LEAST_CHOSEN or _FORM.fullmatch(secret) is None:
         raise ConfigurationError(
-            "DARKROOM_BOOTSTRAP_KEY must be 1 to 256 visible ASCII characters"
+            f"DARKROOM_BOOTSTRAP_KEY must be {_LEAST_CHOSEN} to 256 visible ASCII "
+            f'characters: try `python3 -c "import secrets; '
+            f"print('sk_' + secrets.token_urlsafe())\"`"
         )
     return secret
 

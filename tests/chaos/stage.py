@@ -27,7 +27,7 @@ from tests.fakes.upstreams.words import KEY as CONTRACT_KEY
 from tests.fakes.valkey import Valkey
 
 ROOT = Path(__file__).parents[2]
-SECRET = "sk_chaos"
+SECRET = "sk_of-all-the-chaos"
 MODEL = "chaos/image"
 POISON = "chaos/poison"
 SHORT = "chaos-image"

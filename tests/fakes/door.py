@@ -23,7 +23,7 @@ from service.settings import Limits, Settings
 from tests.fakes import canaries
 from tests.fakes.witness import Witness
 
-SECRET = canaries.watch("sk_of-the-tests", always=True)
+SECRET = canaries.watch("sk_of-all-the-tests", always=True)
 WITNESS = Witness()
 
 

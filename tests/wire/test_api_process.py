@@ -54,11 +54,11 @@ async def test_end_of_the_parents_pipe_ends_the_door(start):
 
 
 async def test_preset_key_opens_the_door(start):
-    door = await start(DARKROOM_BOOTSTRAP_KEY="sk_preset")
+    door = await start(DARKROOM_BOOTSTRAP_KEY="sk_preset_for_tests")
     port = (await door.event("door.opened"))["port"]
 
     async with aiohttp.ClientSession() as http:
-        headers = {"X-API-Key": "sk_preset"}
+        headers = {"X-API-Key": "sk_preset_for_tests"}
         answer = await http.get(f"http://127.0.0.1:{port}/v1/jobs", headers=headers)
 
     assert answer.status == 200
@@ -69,18 +69,20 @@ async def test_door_waits_for_a_redis_that_is_not_there_yet(
 ):
     valkey.kill()
     door = await start(
-        DARKROOM_REDIS_URL=valkey.url, DARKROOM_BOOTSTRAP_KEY="sk_preset"
+        DARKROOM_REDIS_URL=valkey.url, DARKROOM_BOOTSTRAP_KEY="sk_preset_for_tests"
     )
     port = (await door.event("door.opened"))["port"]
     async with aiohttp.ClientSession() as http:
         ready = await http.get(f"http://127.0.0.1:{port}/readyz")
         early = await http.get(
-            f"http://127.0.0.1:{port}/v1/jobs", headers={"X-API-Key": "sk_preset"}
+            f"http://127.0.0.1:{port}/v1/jobs",
+            headers={"X-API-Key": "sk_preset_for_tests"},
         )
         await asyncio.to_thread(valkey.start)
         await door.event("key.adopted")
         later = await http.get(
-            f"http://127.0.0.1:{port}/v1/jobs", headers={"X-API-Key": "sk_preset"}
+            f"http://127.0.0.1:{port}/v1/jobs",
+            headers={"X-API-Key": "sk_preset_for_tests"},
         )
 
     assert [a.status for a in (ready, early, later)] == [503, 503, 200]

@@ -153,7 +153,7 @@ async def test_sighup_lets_a_front_door_read_its_catalog_anew(
         shared_valkey.url,
         tmp_path,
         DARKROOM_CATALOG_FILE=str(file),
-        DARKROOM_BOOTSTRAP_KEY="sk_preset",
+        DARKROOM_BOOTSTRAP_KEY="sk_preset_for_tests",
     ) as process:
         port = (await process.event("door.opened"))["port"]
         written("owl")
@@ -163,7 +163,9 @@ async def test_sighup_lets_a_front_door_read_its_catalog_anew(
         process.signal(signal.SIGHUP)
         refused = await process.event("catalog.refused")
 
-        async with aiohttp.ClientSession(headers={"X-API-Key": "sk_preset"}) as http:
+        async with aiohttp.ClientSession(
+            headers={"X-API-Key": "sk_preset_for_tests"}
+        ) as http:
             answer = await http.get(f"http://127.0.0.1:{port}/v1/models")
             listed = await answer.json()
 

@@ -281,7 +281,7 @@ def test_a_taken_port_is_one_sentence(install):
         (
             {"DARKROOM_BOOTSTRAP_KEY": "a b"},
             (),
-            "DARKROOM_BOOTSTRAP_KEY must be 1 to 256 visible",
+            "DARKROOM_BOOTSTRAP_KEY must be 16 to 256 visible",
         ),
     ],
 )
