@@ -75,21 +75,21 @@ for _, id in ipairs(call('ZRANGEBYSCORE', queue, '(0', now_text, 'LIMIT', 0, WIN
   end
 end
 
--- Suspects are claimed first, the most suspected before all, each class within its share of the worker.
+-- Suspects are claimed first, the most suspected before all, each class within its share of the worker. Those of the
+-- third class and above have a process of their own there each: four are many.
 local held, limit = {}, {}
 for k = 1, SUSPECT_LANES do
   held[k] = tonumber(ARGV[11 + k] or 0)
-  limit[k] = math.max(1, math.floor(slots / 2 / 4 ^ (k - 1)))
+  limit[k] = math.max(1, math.floor(slots / 2 ^ k))
+  if k >= 3 then limit[k] = math.min(limit[k], 4) end
 end
 
 local clock = virtual_clock()
 local risen = clock
 
--- Its worker died, as so many before. True when it died alone in its class: were it innocent, somebody else would have died.
+-- Its worker died, as so many before, and for so long: nobody saw that it was the job, but it may take a machine along.
 local function is_poison(job, interruptions)
-  local class = math.min(interruptions - 1, SUSPECT_LANES)
-  local for_long = now - tonumber(job[STARTED] or now) >= PARK_AFTER_MS
-  return interruptions >= park_after and for_long and class > 0 and limit[class] == 1
+  return interruptions >= park_after and now - tonumber(job[STARTED] or now) >= PARK_AFTER_MS
 end
 
 -- Move one that is ready to where it waits for a permit; it keeps its tag, and nobody looks at it until one is free.
