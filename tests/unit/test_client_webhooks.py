@@ -94,7 +94,7 @@ def test_the_specification_s_own_example_is_signed_rightly():
     "changed",
     [
         {"webhook-id": "evt_2"},
-        {"webhook-timestamp": str(int(time.time()) - 1)},
+        {"webhook-timestamp": "a second earlier"},
         {"webhook-signature": "v1,AAAA"},
         {"webhook-signature": "v1,not base64 v1"},
         {"webhook-signature": "v2,AAAA v1,ä"},
@@ -103,6 +103,8 @@ def test_the_specification_s_own_example_is_signed_rightly():
 )
 def test_what_was_changed_does_not_match(changed: dict[str, str]):
     body = event()
+    if "webhook-timestamp" in changed:
+        changed = {"webhook-timestamp": str(int(time.time()) - 1)}
 
     with pytest.raises(InvalidWebhook, match="no signature matches"):
         verify_webhook(body, headers(body) | changed, SECRET)

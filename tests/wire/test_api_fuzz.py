@@ -7,6 +7,7 @@ from tests.fuzz.stand import stand
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # seven thousand requests
 def test_every_answer_is_one_the_document_tells_of(capfd: pytest.CaptureFixture[str]):
     with stand(jobs=20) as here:
         failed = run(here, examples=3, walks=30, seed=1, more=["--no-color"])

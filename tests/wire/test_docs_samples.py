@@ -82,6 +82,9 @@ def variables(operation: dict[str, Any], here: Stand) -> dict[str, str]:
     batch_id = here.batches[0]
     if operation["operationId"] == "cancel_batch":
         batch_id = here.slow_batch()
+    key_id = ""
+    if operation["operationId"] == "revoke_key":
+        key_id = here.post("/v1/keys", {"account": "reader"})["id"]
     return {
         "URL": here.base_url,
         "KEY": SECRET,
@@ -90,4 +93,6 @@ def variables(operation: dict[str, Any], here: Stand) -> dict[str, str]:
         "ENDPOINT_ID": endpoint_id,
         "DELIVERY_ID": here.deliveries[0],
         "BATCH_ID": batch_id,
+        "KEY_ID": key_id,
+        "PROVIDER": "test",
     }

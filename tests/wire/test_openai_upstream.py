@@ -150,6 +150,7 @@ async def test_the_ledger_has_a_line_at_receipt_and_one_when_drawn(
     lines = map(json.loads, (tmp_path / "ledger").read_text("utf-8").splitlines())
     assert [(line["event"], line["prompt"], line["n"]) for line in lines] == [
         ("received", "lost", 1),
+        ("failed", "lost", 1),
         ("received", "dröwn", 2),
         ("answered", "dröwn", 2),
     ]

@@ -152,7 +152,7 @@ def _options(fields: Mapping[str, str]) -> dict[str, Any]:
     if "n" in options:
         if not options["n"].isascii() or not options["n"].isdigit():
             raise InvalidRequest(
-                "n must be a whole number", code="invalid_type", param="n"
+                "n must be a whole number", code="invalid_n", param="n"
             )
         options["n"] = int(options["n"])
     return options

@@ -120,6 +120,8 @@ DRAFT = (
     "unknown_price",
     "unknown_model",
     "model_not_allowed",
+    "unknown_provider",
+    "no_provider_left",
 )
 """Any route that takes what a caller wants made."""
 
