@@ -40,6 +40,8 @@ _LEAST_EVERY_S = 2.0
 _FORGOTTEN_WITHIN_S = 600 + 5 * KEPT_S
 """Ten minutes later the sweep looks once more for images that came late."""
 _CLOSED_WITHIN_S = 60
+_OWN = 60
+"""Tasks and descriptors of a process that serves nobody, first seen in its birth."""
 _SETTLED_S = 3 * KEPT_S
 """A minute's retention, and the sweep that comes by once a minute, twice."""
 _LOOK_S = 2.0
@@ -147,7 +149,7 @@ async def _until_closed(report: Report, stage: Stage, first: Sample) -> None:
         still = {
             name: f"{was:.0f} -> {now[name]:.0f}"
             for name, was in first.items()
-            if name.endswith(("tasks", "fds")) and now[name] > was + _slack(name)
+            if name.endswith(("tasks", "fds")) and now[name] > was + _OWN
         }
         if not still:
             break
