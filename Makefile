@@ -52,7 +52,7 @@ screenshots: .venv/installed-test ## take the pictures of the docs anew (ARGS="j
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 clean: ## remove environments and caches; the data folder stays
-	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find service workers tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Who has more has less as well: the stamps of the smaller installs come along.
