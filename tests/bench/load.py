@@ -1,4 +1,8 @@
-"""Keeps connections of an HTTP server busy: `python -m tests.bench.load PORT SECONDS`.
+"""Keeps connections of an HTTP server busy.
+
+load PORT SECONDS accept         submit one job after the other
+load PORT SECONDS bulk LINES     submit batches of so many lines
+load PORT SECONDS poll ID...     ask how these jobs stand, in turn
 
 Every connection sends its next request as soon as the answer to the last one is
 whole. The answers of a first second do not count. Prints JSON: answers per second,
@@ -7,9 +11,11 @@ below 1 for the figures to be the server's.
 """
 
 import asyncio
+import itertools
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from typing import cast
 
 import orjson
@@ -18,23 +24,47 @@ import uvloop
 from tests.bench.contenders._door import KEY
 
 _CONNECTIONS = 64
+_OF_BATCHES = 16
+"""As many as one account may send at a time."""
 _WARM_UP_S = 1.0
 _BODY = orjson.dumps({"model": "test/test", "prompt": "a red fox in the snow, " * 20})
-_HEAD = (
-    "POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-    f"Authorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
-    f"Content-Length: {len(_BODY)}\r\nIdempotency-Key: bench-"
-).encode()
-_TAIL = b"\r\n\r\n" + _BODY
 _GOOD = (b"HTTP/1.1 200", b"HTTP/1.1 202")
 _LENGTH = b"\r\nContent-Length: "
+
+
+def _posts(path: str, kind: str, body: bytes) -> Iterator[bytes]:
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: Bearer {KEY}\r\nContent-Type: {kind}\r\n"
+        f"Content-Length: {len(body)}\r\nIdempotency-Key: bench-"
+    ).encode()
+    tail = b"\r\n\r\n" + body
+    for number in itertools.count():
+        yield b"%b%d%b" % (head, number, tail)
+
+
+def _gets(paths: list[str]) -> Iterator[bytes]:
+    tail = f" HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+    return itertools.cycle(f"GET {path}{tail}".encode() for path in paths)
+
+
+def _requests(what: str, rest: list[str]) -> tuple[Iterator[bytes], int]:
+    """Return what is sent, and over how many connections."""
+    match what:
+        case "accept":
+            return _posts("/v1/jobs", "application/json", _BODY), _CONNECTIONS
+        case "bulk":
+            lines = (_BODY + b"\n") * int(rest[0])
+            return _posts("/v1/batches", "application/x-ndjson", lines), _OF_BATCHES
+        case "poll":
+            return _gets([f"/v1/jobs/{job_id}" for job_id in rest]), _CONNECTIONS
+    raise SystemExit(f"nobody knows how to {what}")
 
 
 class Tally:
     """What all connections have seen."""
 
     def __init__(self) -> None:
-        self.sent = 0
         self.took_s: list[float] = []
         self.refused: bytes | None = None
 
@@ -42,8 +72,9 @@ class Tally:
 class Caller(asyncio.Protocol):
     """One connection, kept alive."""
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally, self._answer, self._sent_s = tally, b"", 0.0
+    def __init__(self, requests: Iterator[bytes], tally: Tally) -> None:
+        self._requests, self._tally = requests, tally
+        self._answer, self._sent_s = b"", 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -68,16 +99,17 @@ class Caller(asyncio.Protocol):
         self._tally.refused = self._tally.refused or b"a connection was closed"
 
     def _send(self) -> None:
-        self._tally.sent += 1
         self._sent_s = time.perf_counter()
-        self._transport.write(b"%b%d%b" % (_HEAD, self._tally.sent, _TAIL))
+        self._transport.write(next(self._requests))
 
 
-async def load(port: int, seconds: float) -> dict[str, float]:
+async def load(
+    port: int, seconds: float, requests: Iterator[bytes], connections: int
+) -> dict[str, float]:
     """Return what one client process sees of the server."""
     loop, tally = asyncio.get_running_loop(), Tally()
-    for _ in range(_CONNECTIONS):
-        await loop.create_connection(lambda: Caller(tally), "127.0.0.1", port)
+    for _ in range(connections):
+        await loop.create_connection(lambda: Caller(requests, tally), "127.0.0.1", port)
     await asyncio.sleep(_WARM_UP_S)
     tally.took_s.clear()
     begun, busy = time.perf_counter(), time.process_time()
@@ -95,5 +127,6 @@ async def load(port: int, seconds: float) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    figures = uvloop.run(load(int(sys.argv[1]), float(sys.argv[2])))
+    port, seconds, what, *rest = sys.argv[1:]
+    figures = uvloop.run(load(int(port), float(seconds), *_requests(what, rest)))
     print(orjson.dumps(figures).decode())
