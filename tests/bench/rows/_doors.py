@@ -1,7 +1,7 @@
 """Front doors under test: ours as it is deployed, and the peers' scripts."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import orjson
@@ -56,9 +56,20 @@ def script(module: str, server: Valkey) -> Iterator[int]:
         yield int(door.line())
 
 
-def load(port: int, seconds: float, what: str, *rest: str) -> dict[str, float]:
+def load(
+    port: int,
+    seconds: float,
+    what: str,
+    *rest: str,
+    callers: int | None = None,
+    watch: Sequence[int] = (),
+) -> dict[str, float]:
     """Keep it busy from a process of its own; see `tests.bench.load`."""
-    words = (str(port), str(seconds), what, *rest)
+    words = [str(port), str(seconds), what, *rest]
+    if callers is not None:
+        words += ["--callers", str(callers)]
+    if watch:
+        words += ["--watch", *map(str, watch)]
     with process(OURS, "tests.bench.load", *words) as client:
         figures: dict[str, float] = orjson.loads(client.line())
     return figures
