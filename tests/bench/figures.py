@@ -1,7 +1,7 @@
-"""Repetitions, medians, ratios, and how they are written down."""
+"""What is measured, repetitions of it, medians and ratios."""
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -48,6 +48,11 @@ class Goal:
     more_is_better: bool | None = None
     ours: str | None = None
 
+    @property
+    def unit(self) -> str:
+        """What stands behind its numbers."""
+        return "x" if self.rivals else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -76,6 +81,20 @@ class Row:
             return self.contenders()
         return nullcontext(self.contenders)
 
+    def subject(self, goal: Goal) -> str:
+        """Return what the goal is about; no other of the row is about the same."""
+        rivals = " and ".join(goal.rivals)
+        whom = f"the better of {rivals}" if len(goal.rivals) > 1 else rivals
+        words = f"of {whom}" if whom else ""
+        if goal.figure is not None or not whom:
+            words += f" in {goal.figure or self.figure}"
+        return words.strip() + (f", {goal.ours}" if goal.ours else "")
+
+    def wants_more(self, goal: Goal) -> bool:
+        """Whether the higher figure wins."""
+        own = goal.more_is_better
+        return self.more_is_better if own is None else own
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -89,73 +108,33 @@ class Result:
     samples: Mapping[str, Sequence[Sample]]
     skipped: str = ""
 
+    def values(self, contender: str, figure: str | None = None) -> list[float]:
+        """Return all of a figure; none where the contender does not have it."""
+        name = figure or self.row.figure
+        return [sample[name] for sample in self.samples[contender] if name in sample]
+
     def median(self, contender: str, figure: str | None = None) -> float:
-        return statistics.median(self._all(contender, figure))
+        return statistics.median(self.values(contender, figure))
 
     def ratio(self, goal: Goal) -> float:
         """Return our median over the best rival's, or itself where there is none."""
         ours = self.median(goal.ours or next(iter(self.samples)), goal.figure)
         if not goal.rivals:
             return ours
-        best = max if self._wants_more(goal) else min
+        best = max if self.row.wants_more(goal) else min
         return ours / best(self.median(rival, goal.figure) for rival in goal.rivals)
 
+    def score(self, goal: Goal, target: float | None = None) -> float:
+        """Return our part of the target, by default of `reach`: 1 and above is met."""
+        ratio, target = self.ratio(goal), goal.reach if target is None else target
+        return ratio / target if self.row.wants_more(goal) else target / ratio
+
     def is_reached(self, goal: Goal) -> bool:
-        ratio = self.ratio(goal)
-        return ratio >= goal.reach if self._wants_more(goal) else ratio <= goal.reach
+        return self.score(goal) >= 1
 
-    def lines(self) -> Iterator[str]:
-        """Yield the row as Markdown."""
-        yield f"## {self.row.title}\n"
-        yield f"{self.row.about}\n"
-        if self.skipped:
-            yield f"Not measured: {self.skipped}."
-            return
-        firsts = [samples[0] for samples in self.samples.values()]
-        others = list(dict.fromkeys(f for s in firsts for f in s if f != self._main))
-        heads = ["", f"median {self._main}", "least to most", *others]
-        yield f"| {' | '.join(heads)} |"
-        yield f"|---|{'---:|' * (len(heads) - 1)}"
-        for name in self.samples:
-            values = self._all(name)
-            cells = [name, _text(self.median(name))]
-            cells.append(f"{_text(min(values))} to {_text(max(values))}")
-            cells += [self._cell(name, other) for other in others]
-            yield f"| {' | '.join(cells)} |"
-        yield ""
-        for goal in self.row.goals:
-            yield f"* {self._verdict(goal)}"
-
-    def _cell(self, contender: str, figure: str) -> str:
-        values = self._all(contender, figure)
-        return _text(statistics.median(values)) if values else ""
-
-    def _verdict(self, goal: Goal) -> str:
-        unit = "x" if goal.rivals else ""
-        aim = "" if goal.aim is None else f", aim {goal.aim:g}{unit}"
-        met = "reached" if self.is_reached(goal) else "**not reached**"
-        came_to = f"{_text(self.ratio(goal))}{unit}{self._subject(goal)}"
-        return f"{came_to} (reach {goal.reach:g}{unit}{aim}): {met}"
-
-    def _subject(self, goal: Goal) -> str:
-        rivals = " and ".join(goal.rivals)
-        whom = f"the better of {rivals}" if len(goal.rivals) > 1 else rivals
-        words = f" of {whom}" if whom else ""
-        if goal.figure is not None or not whom:
-            words += f" in {goal.figure or self._main}"
-        return words + (f", {goal.ours}" if goal.ours else "")
-
-    def _wants_more(self, goal: Goal) -> bool:
-        own = goal.more_is_better
-        return self.row.more_is_better if own is None else own
-
-    @property
-    def _main(self) -> str:
-        return self.row.figure
-
-    def _all(self, contender: str, figure: str | None = None) -> list[float]:
-        name = figure or self._main
-        return [sample[name] for sample in self.samples[contender] if name in sample]
+    def is_aim_missed(self, goal: Goal) -> bool:
+        """Whether something is left to explain."""
+        return self.score(goal, goal.aim) < 1
 
 
 def measure(row: Row, effort: Effort, *, tell: Callable[[str], object]) -> Result:
@@ -167,7 +146,7 @@ def measure(row: Row, effort: Effort, *, tell: Callable[[str], object]) -> Resul
                 turn = f"{row.name} {repetition + 1}/{effort.repetitions}"
                 for name, take in contenders.items():
                     samples.setdefault(name, []).append(sample := take(effort))
-                    figures = ", ".join(f"{k} {_text(v)}" for k, v in sample.items())
+                    figures = ", ".join(f"{k} {shown(v)}" for k, v in sample.items())
                     tell(f"{turn} {name}: {figures}")
     except Skipped as exc:
         tell(f"{row.name} is skipped: {exc}")
@@ -175,5 +154,6 @@ def measure(row: Row, effort: Effort, *, tell: Callable[[str], object]) -> Resul
     return Result(row, samples)
 
 
-def _text(value: float) -> str:
+def shown(value: float) -> str:
+    """Return a figure as it is written down."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
