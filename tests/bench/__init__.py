@@ -11,6 +11,8 @@
     peers       .venv-bench, made on demand
     stand       servers and processes of one measurement
     load        keeps connections of an HTTP server busy, a process of its own
+    cost        what processes have had of a processor
+    pngs        the images that are made
 
 Machines are shared and noisy: the same contender moves by a factor of two between
 runs. So only ratios count, of contenders that took turns in one run.

@@ -34,6 +34,7 @@ _CONNECTIONS = 64
 _OF_BATCHES = 16
 """As many as one account may send at a time."""
 _WARM_UP_S = 1.0
+_FEWEST = 2
 _BODY = orjson.dumps({"model": "test/test", "prompt": "a red fox in the snow, " * 20})
 _GOOD = (b"HTTP/1.1 200", b"HTTP/1.1 202")
 _LENGTH = b"\r\ncontent-length: "
@@ -141,11 +142,13 @@ async def load(
     begun, busy = time.perf_counter(), time.process_time()
     await asyncio.sleep(seconds)
     took, busy = time.perf_counter() - begun, time.process_time() - busy
-    answers, figures = len(tally.took_s), dict[str, float]()
-    if watched:
-        figures["CPU ms"] = (cpu_s(watched) - cost_s) / answers * 1000
     if tally.refused is not None:
         raise SystemExit(tally.refused.decode())
+    answers, figures = len(tally.took_s), dict[str, float]()
+    if answers < _FEWEST:
+        raise SystemExit(f"{answers} answers in {seconds} s say nothing")
+    if watched:
+        figures["CPU ms"] = (cpu_s(watched) - cost_s) / answers * 1000
     percentiles = statistics.quantiles(tally.took_s, n=100)
     return {
         "answers/s": answers / took,
