@@ -88,7 +88,7 @@ class Row:
         words = f"of {whom}" if whom else ""
         if goal.figure is not None or not whom:
             words += f" in {goal.figure or self.figure}"
-        return words.strip() + (f", {goal.ours}" if goal.ours else "")
+        return words.strip() + (f" ({goal.ours})" if goal.ours else "")
 
     def wants_more(self, goal: Goal) -> bool:
         """Whether the higher figure wins."""

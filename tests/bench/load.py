@@ -32,7 +32,7 @@ from tests.bench.cost import cpu_s
 
 _CONNECTIONS = 64
 _OF_BATCHES = 16
-"""As many as one account may send at a time."""
+"""As many as one account may send at a time; fewer where each has many lines."""
 _WARM_UP_S = 1.0
 _FEWEST = 2
 _BODY = orjson.dumps({"model": "test/test", "prompt": "a red fox in the snow, " * 20})
@@ -63,8 +63,10 @@ def _requests(what: str, rest: list[str]) -> tuple[Iterator[bytes], int]:
         case "accept":
             return _posts("/v1/jobs", "application/json", _BODY), _CONNECTIONS
         case "bulk":
-            lines = (_BODY + b"\n") * int(rest[0])
-            return _posts("/v1/batches", "application/x-ndjson", lines), _OF_BATCHES
+            lines = int(rest[0])
+            body, connections = (_BODY + b"\n") * lines, _OF_BATCHES * 100 // lines
+            batches = _posts("/v1/batches", "application/x-ndjson", body)
+            return batches, max(2, min(_OF_BATCHES, connections))
         case "poll":
             return _gets([f"/v1/jobs/{job_id}" for job_id in rest]), _CONNECTIONS
         case "images":

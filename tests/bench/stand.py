@@ -41,6 +41,16 @@ class Process:
     def pid(self) -> int:
         return self._popen.pid
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it stand still meanwhile."""
+        self.send(signal.SIGSTOP)
+        yield
+        self.send(signal.SIGCONT)
+
+    def send(self, number: signal.Signals) -> None:
+        self._popen.send_signal(number)
+
     def line(self) -> str:
         """Return the next line of its output."""
         assert self._popen.stdout is not None
