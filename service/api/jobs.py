@@ -22,7 +22,7 @@ from service.api.wishes import (
     refuse_unknown,
 )
 from service.core.errors import AlreadyFinished, InvalidRequest, JobNotFound
-from service.core.jobs import Job, JobState, is_alias
+from service.core.jobs import Job, is_alias
 from service.core.requests import Priority
 from service.intake import Terms
 from service.intake.draft import DRAFT_CONFIG, Draft, Metadata
@@ -136,14 +136,16 @@ async def get_job(request: web.Request) -> web.Response:
     refuse_unknown(request, "wait")
     front, job_id = request.app[FRONT], await job_id_of(request, key)
     held_s = long_poll_s(request)
+    jobs = front.backends.jobs
     if held_s is None:
-        job = await front.backends.jobs.get(job_id, account=key.account)
+        job, position = await jobs.look(job_id, account=key.account)
     else:
         job = await front.waiters.wait(job_id, account=key.account, most_s=held_s)
+        position = await jobs.position(job)
         if preference(request).wait_s is not None:
             request[TRACE].headers["Preference-Applied"] = f"wait={held_s}"
     request[TRACE].job_id = job.id
-    return await _shown(request, job)
+    return _shown(request, job, position)
 
 
 @routes.post("/v1/jobs/{job_id}/cancel")
@@ -190,9 +192,10 @@ async def release_job(request: web.Request) -> web.Response:
     """Let a held job go on."""
     key = await authorized(request)
     job_id = await job_id_of(request, key)
-    job = await request.app[FRONT].intake.release(job_id, account=key.account)
+    front = request.app[FRONT]
+    job = await front.intake.release(job_id, account=key.account)
     request[TRACE].job_id = job.id
-    return await _shown(request, job)
+    return _shown(request, job, await front.backends.jobs.position(job))
 
 
 @routes.delete("/v1/jobs/{job_id}")
@@ -208,14 +211,11 @@ def _duration(seconds: int | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
 
 
-async def _shown(request: web.Request, job: Job) -> web.Response:
+def _shown(request: web.Request, job: Job, position: int | None) -> web.Response:
     front, etag = request.app[FRONT], etag_of(job)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if _matches(request, etag):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    if job.state is not JobState.QUEUED:
-        return answer(front.views.job(job), headers=headers)
-    position = await front.backends.jobs.position(job)
     eta_s = None if position is None else front.waiters.pace.eta_s(position)
     view = front.views.job(job, position=position, eta_s=eta_s)
     return answer(view, headers=headers)

@@ -16,11 +16,11 @@ from service.core.errors import AlreadyFinished, JobDeleted, JobNotFound, NotHel
 from service.core.jobs import Job, JobId, JobState, is_alias, is_job_id
 from service.core.requests import Priority
 from service.job_store import keys
-from service.job_store.answers import ANSWER_BUDGET_S, told, within
+from service.job_store.answers import within
 from service.job_store.gates import Gates, read_gates
-from service.job_store.gather import Gather
 from service.job_store.listing import newest
-from service.job_store.outlook import place_of, place_of_next
+from service.job_store.looking import Looked, Looking
+from service.job_store.outlook import place_of_next
 from service.job_store.records import NewJob, read_job
 from service.job_store.scripting import script
 from service.job_store.speeds import Speeds
@@ -67,7 +67,7 @@ class JobStore:
         self._submissions = Submissions(
             redis, backlog=backlog, retention=retention, idempotency=idempotency
         )
-        self._reads: Gather[JobId, dict[bytes, bytes]] = Gather(self._read)
+        self._looked = Looking(redis)
 
     async def submit(self, new: NewJob) -> Submitted:
         """Write a job down and ring the queue; again with the same id is harmless.
@@ -86,16 +86,13 @@ class JobStore:
             JobNotFound: Never made, or somebody else's.
             JobDeleted: It was the account's.
         """
-        if not is_job_id(job_id):
-            raise JobNotFound("no such job")
-        stored = await told(self._reads(JobId(job_id)))
-        if stored and stored[b"account"] == account.encode():
-            return read_job(JobId(job_id), stored)
-        if not stored:
-            owner = await within(self._redis.get(keys.gone(job_id)))
-            if owner == account.encode():
-                raise JobDeleted("this job was deleted")
-        raise JobNotFound("no such job")
+        return read_job(JobId(job_id), (await self._found(job_id, account)).record)
+
+    async def look(self, job_id: str, *, account: str) -> tuple[Job, int | None]:
+        """Return what `get` does, and with it `position`, in one round trip."""
+        looked = await self._found(job_id, account)
+        job = read_job(JobId(job_id), looked.record)
+        return job, await self._place(job, looked)
 
     async def cached(self, account: str, cache_key: str) -> Job | None:
         """Return the job that a submission with that key would join now, if any.
@@ -180,10 +177,7 @@ class JobStore:
 
         Where its key has as many running as it may: how many of the key's.
         """
-        if job.state is not JobState.QUEUED or job.due_at is not None or job.held:
-            return None
-        place: int | None = await within(place_of(self._redis, job))
-        return place
+        return await self._place(job, None)
 
     async def place_of_next(
         self,
@@ -304,19 +298,30 @@ class JobStore:
     async def aclose(self) -> None:
         """Stop the shared round trips; the pool stays open."""
         await self._submissions.aclose()
-        await self._reads.aclose()
+        await self._looked.aclose()
+
+    async def _found(self, job_id: str, account: str) -> Looked:
+        if not is_job_id(job_id):
+            raise JobNotFound("no such job")
+        looked = await self._looked(JobId(job_id))
+        if looked.record and looked.record[b"account"] == account.encode():
+            return looked
+        if not looked.record:
+            owner = await within(self._redis.get(keys.gone(job_id)))
+            if owner == account.encode():
+                raise JobDeleted("this job was deleted")
+        raise JobNotFound("no such job")
+
+    async def _place(self, job: Job, looked: Looked | None) -> int | None:
+        if job.state is not JobState.QUEUED or job.due_at is not None or job.held:
+            return None
+        seen = looked or await self._looked(job.id)
+        return await self._looked.place_of(job, seen.place)
 
     async def _jobs(self, ids: Sequence[str]) -> list[Job]:
-        records = await asyncio.gather(*(told(self._reads(JobId(i))) for i in ids))
-        return [read_job(JobId(i), r) for i, r in zip(ids, records, strict=True) if r]
-
-    async def _read(self, ids: Sequence[JobId]) -> list[dict[bytes, bytes]]:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for job_id in ids:
-                pipe.hgetall(keys.job(job_id))
-            async with asyncio.timeout(ANSWER_BUDGET_S):
-                answers: list[dict[bytes, bytes]] = await pipe.execute()
-        return answers
+        found = await asyncio.gather(*(self._looked(JobId(i)) for i in ids))
+        looked = zip(ids, found, strict=True)
+        return [read_job(JobId(i), seen.record) for i, seen in looked if seen.record]
 
 
 def _answers(job: Job) -> bool:

@@ -1,35 +1,11 @@
-"""Where in the queue a job stands, or would if it were submitted now."""
-
-from collections.abc import Sequence
+"""Where in the queue a job would stand if it were submitted now."""
 
 from redis.asyncio import Redis
 
-from service.core.jobs import Job
 from service.core.requests import Priority
 from service.job_store import keys
 
 _FIRST_TAG = -(2**52)
-
-
-async def place_of(redis: Redis, job: Job) -> int | None:
-    """Return how many jobs of its lane start before it, and itself.
-
-    Where no provider takes calls of it: how many wait for the same routes.
-    """
-    ready = [keys.lane(job.priority, job.interruptions), keys.waiting(job.key_id)]
-    place = await _rank(redis, job, ready)
-    if place is not None:
-        return place
-    names = await redis.smembers(keys.WAITS)  # type: ignore[misc]
-    return await _rank(redis, job, [keys.wait(name.decode()) for name in names])
-
-
-async def _rank(redis: Redis, job: Job, lanes: Sequence[str]) -> int | None:
-    async with redis.pipeline(transaction=False) as pipe:
-        for lane in lanes:
-            pipe.zrank(lane, job.id)
-        ranks = await pipe.execute()
-    return next((int(rank) + 1 for rank in ranks if rank is not None), None)
 
 
 async def place_of_next(

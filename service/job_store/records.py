@@ -19,6 +19,10 @@ VERSION = 1
 """Of the records written here. It rises with whatever a worker of the version before
 would read wrongly; such a worker leaves the record alone (claim.lua)."""
 
+_STATES = {state.value.encode(): state for state in JobState}
+_PRIORITIES = {priority.value.encode(): priority for priority in Priority}
+_UNCLAIMED, _TRIED = b"0", (b"attempt:", b"hedge:")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
@@ -172,40 +176,42 @@ def read_request(stored: bytes) -> GenerationRequest:
 
 def read_job(job_id: JobId, stored: Mapping[bytes, bytes]) -> Job:
     """Read a record's fields, as HGETALL gives them."""
-    fields = {name.decode(): value for name, value in stored.items()}
-    result = orjson.loads(fields["result"]) if "result" in fields else {}
+    fields, get = stored, stored.get
+    state, result = _STATES[fields[b"state"]], get(b"result")
+    made = orjson.loads(result) if result else {}
+    error, metadata = get(b"error"), get(b"metadata")
     return Job(
         id=job_id,
-        account=fields["account"].decode(),
-        key_id=fields["key_id"].decode(),
-        priority=Priority(fields["priority"].decode()),
-        state=JobState(fields["state"].decode()),
-        request=read_request(fields["request"]),
-        created_at=time_of(fields["created_ms"]),
-        started_at=maybe_time_of(fields.get("started_ms")),
-        completed_at=maybe_time_of(fields.get("completed_ms")),
-        deadline=maybe_time_of(fields.get("deadline_ms")),
-        due_at=maybe_time_of(fields.get("due_ms")),
-        expires_at=maybe_time_of(fields.get("expires_ms")),
-        fence=int(fields["fence"]),
-        attempts=int(fields.get("attempts", 0)),
-        interruptions=int(fields.get("interruptions", 0)),
+        account=fields[b"account"].decode(),
+        key_id=fields[b"key_id"].decode(),
+        priority=_PRIORITIES[fields[b"priority"]],
+        state=state,
+        request=read_request(fields[b"request"]),
+        created_at=time_of(fields[b"created_ms"]),
+        started_at=maybe_time_of(get(b"started_ms")),
+        completed_at=maybe_time_of(get(b"completed_ms")),
+        deadline=maybe_time_of(get(b"deadline_ms")),
+        due_at=maybe_time_of(get(b"due_ms")),
+        expires_at=maybe_time_of(get(b"expires_ms")),
+        fence=int(fields[b"fence"]),
+        attempts=int(get(b"attempts", 0)),
+        interruptions=int(get(b"interruptions", 0)),
         trail=_trail(fields),
-        images=tuple(StoredImage(**image) for image in result.get("images", ())),
-        error=orjson.loads(fields["error"]) if "error" in fields else None,
-        usage=result.get("usage"),
-        cost_usd=result.get("cost_usd"),
-        cost_source=result.get("cost_source"),
-        units=int(fields.get("units", 0)),
-        ephemeral="shown" in fields,
-        lost="lost" in fields,
-        held="held" in fields and fields["state"] == b"queued",
-        metadata=orjson.loads(fields["metadata"]) if "metadata" in fields else {},
-        progress=float(fields.get("progress", 0)),
-        alias=_text(fields.get("alias")),
-        retry_of=_text(fields.get("retry_of")),
-        custom_id=_text(fields.get("custom_id")),
-        **_place(fields.get("batch")),
+        images=tuple(StoredImage(**image) for image in made.get("images", ())),
+        error=None if error is None else orjson.loads(error),
+        usage=made.get("usage"),
+        cost_usd=made.get("cost_usd"),
+        cost_source=made.get("cost_source"),
+        units=int(get(b"units", 0)),
+        ephemeral=b"shown" in fields,
+        lost=b"lost" in fields,
+        held=b"held" in fields and state is JobState.QUEUED,
+        metadata={} if metadata is None else orjson.loads(metadata),
+        progress=float(get(b"progress", 0)),
+        alias=_text(get(b"alias")),
+        retry_of=_text(get(b"retry_of")),
+        custom_id=_text(get(b"custom_id")),
+        **_place(get(b"batch")),
     )
 
 
@@ -220,13 +226,15 @@ def _text(stored: bytes | None) -> str | None:
     return None if stored is None else stored.decode()
 
 
-def _trail(fields: Mapping[str, bytes]) -> tuple[Attempt, ...]:
+def _trail(fields: Mapping[bytes, bytes]) -> tuple[Attempt, ...]:
     """Return all attempts, of each claim the one that decided last."""
+    if fields[b"fence"] == _UNCLAIMED:
+        return ()
     found = []
     for name, stored in fields.items():
-        kind, _, fence = name.partition(":")
-        if kind in {"attempt", "hedge"}:
-            found.append((int(fence), kind == "attempt", stored))
+        if name.startswith(_TRIED):
+            kind, _, fence = name.partition(b":")
+            found.append((int(fence), kind == b"attempt", stored))
     return tuple(_read_attempt(stored) for _, _, stored in sorted(found))
 
 
