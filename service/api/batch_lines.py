@@ -6,7 +6,7 @@ it was written; it is read once when the batch is taken in, to find fault with i
 once more when its turn comes.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 import orjson
 from pydantic import BaseModel, Field
@@ -157,11 +157,17 @@ def wants_bytes(body: dict[str, Any]) -> bool:
 def _shown_id(fields: dict[str, Any]) -> str | None:
     """Return the name of a line that may be wrong in any way."""
     given = fields.get("custom_id")
-    return given if isinstance(given, str) and 0 < len(given) <= _LONGEST_ID else None
+    return given if _is_id(given) else None
+
+
+def _is_id(given: object) -> TypeGuard[str]:
+    return isinstance(given, str) and 0 < len(given) <= _LONGEST_ID
 
 
 def _read_job(fields: dict[str, Any], _: str) -> dict[str, Any]:
-    read_fields(_Named, {"custom_id": fields.pop("custom_id", None)})
+    named = fields.pop("custom_id", None)
+    if named is not None and not _is_id(named):
+        read_fields(_Named, {"custom_id": named})
     return fields
 
 

@@ -35,13 +35,11 @@ from service.core.errors import (
     RequestError,
 )
 from service.files import FileKind, Files, Line
-from service.intake.compose import compose
+from service.intake.faults import Faults
 from service.intake.holding import while_held
 from service.intake.lines import LineReader
 from service.intake.names import Names
 from service.intake.retrying import failed_lines
-from service.intake.spool import Spool
-from service.intake.words import check_metadata
 from service.job_store import JobStore
 
 _TURN_S = 0.002
@@ -203,6 +201,9 @@ class Acceptance:
         model: str | None,
     ) -> Reading:
         writer, names = self.batches.writer(batch.id), Names()
+        faults = Faults(
+            reader=self.reader, live=self.live, endpoint=batch.endpoint, key=key
+        )
         digest, errors, bad = hashlib.sha256(), list[BadLine](), 0
         turn_ends = time.monotonic() + _TURN_S
         async for line in lines:
@@ -212,7 +213,7 @@ class Acceptance:
                     code="too_many_lines",
                 )
             digest.update(line.data + b"\n")
-            stored, fault = await self._checked(batch, line, names, key, model)
+            stored, fault = await self._checked(batch, line, names, faults, model)
             if fault is not None:
                 bad += 1
                 errors += [_bad_line(fault, line.number)][: MOST_ERRORS - len(errors)]
@@ -231,7 +232,7 @@ class Acceptance:
         batch: Batch,
         line: Line,
         names: Names,
-        key: ApiKey,
+        faults: Faults,
         model: str | None,
     ) -> tuple[StoredLine, RequestError | None]:
         """Return the line as it is kept, and what is wrong with it."""
@@ -246,31 +247,10 @@ class Acceptance:
                 param="custom_id",
             )
         if fault is None and body is not None:
-            fault = await self._fault(batch, body, key)
+            fault = await faults.of(body)
         said = None if fault is None else told(fault)
         body = body if fault is None else None
         return StoredLine(line.number, custom_id, body, said), fault
-
-    async def _fault(
-        self, batch: Batch, body: dict[str, object], key: ApiKey
-    ) -> RequestError | None:
-        """Return why no job could be made of a body, as far as can be told by now."""
-        try:
-            with contextlib.closing(Spool()) as spool:
-                drafted = await self.reader.draft(
-                    body, endpoint=batch.endpoint, spool=spool
-                )
-                compose(
-                    drafted.draft,
-                    key=key,
-                    catalog=self.live.current,
-                    operation=drafted.operation,
-                    uploads=drafted.uploads,
-                )
-                check_metadata(drafted.metadata or {})
-        except RequestError as exc:
-            return exc
-        return None
 
     async def _announce_outputs(self, batch: Batch) -> None:
         """Write down the files of the results, which can be read while they come."""
