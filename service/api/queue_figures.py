@@ -47,7 +47,7 @@ def standing_figures(standing: Standing) -> Iterator[Metric]:
         value=max(0.0, age),
     )
     yield GaugeMetricFamily(
-        "darkroom_workers", "Workers that spoke lately.", value=len(standing.workers)
+        "darkroom_workers", "Workers that take jobs.", value=len(standing.workers)
     )
 
 
