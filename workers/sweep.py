@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
 import structlog
 from redis.asyncio import Redis
@@ -18,6 +19,7 @@ from service.core.errors import Unavailable
 from service.files import Files
 from service.image_store import ImageStore
 from service.job_store import keys
+from service.job_store.listening import end
 from service.job_store.scripting import script
 from service.job_store.times import ms, redis_now_ms
 
@@ -41,7 +43,11 @@ class _Chore:
 
 
 class Sweep:
-    """Expires, repairs and forgets jobs; runs in every worker process."""
+    """Expires, repairs and forgets jobs; runs in every worker process.
+
+    A context manager that does each chore when it is due, until it is left; none
+    waits for another.
+    """
 
     def __init__(
         self, redis: Redis, images: ImageStore, *, retention: timedelta
@@ -68,10 +74,14 @@ class Sweep:
             _Chore("purge", timedelta(seconds=15), self.purge_delivered),
             _Chore("mourn", timedelta(seconds=60), self.forget_workers),
         )
+        self._tasks: list[asyncio.Task[None]] = []
 
-    async def run(self) -> None:
-        """Do each chore when it is due, until canceled; none waits for another."""
-        await asyncio.gather(*(self._repeat(chore) for chore in self._chores))
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._repeat(one)) for one in self._chores]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await end(self._tasks)
 
     async def _repeat(self, chore: _Chore) -> None:
         while True:
