@@ -18,6 +18,7 @@ from service.batches import Endings
 from service.core.errors import Unavailable
 from service.files import Files
 from service.image_store import ImageStore
+from service.image_store.proof import clear
 from service.job_store import keys
 from service.job_store.listening import end
 from service.job_store.scripting import script
@@ -71,6 +72,7 @@ class Sweep:
             _Chore("batches", timedelta(seconds=1), self.end_batches),
             _Chore("segments", timedelta(seconds=60), self.forget_batches),
             _Chore("files", timedelta(seconds=60), self.forget_files),
+            _Chore("checks", timedelta(hours=1), self.forget_checks),
             _Chore("purge", timedelta(seconds=15), self.purge_delivered),
             _Chore("mourn", timedelta(seconds=60), self.forget_workers),
         )
@@ -153,6 +155,11 @@ class Sweep:
         """Delete files that have expired, and uploads that nobody finished."""
         while gone := await self._files.forget_due():
             log.info("files.forgotten", files=gone)
+
+    async def forget_checks(self) -> None:
+        """Delete what checks of the store could not delete when they were made."""
+        if left := await clear(self._images):
+            log.info("checks.forgotten", checks=left)
 
     async def end_batches(self) -> None:
         """Expire batches whose time is over; go on with what is called off."""

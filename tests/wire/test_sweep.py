@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
-from service.core.errors import JobDeleted
+from service.core.errors import JobDeleted, StoreUnavailable
 from service.core.jobs import JobState, new_job_id
 from service.files import Files, Terms
 from service.image_store.local import LocalImageStore
@@ -161,6 +161,25 @@ async def test_workers_that_were_killed_are_struck_off(redis, images):
     await Sweep(redis, images, retention=DAY).forget_workers()
 
     assert await redis.zrange(keys.WORKERS, 0, -1) == [b"alive"]
+
+
+async def test_what_checks_of_the_store_left_behind_is_deleted(redis, images, tmp_path):
+    class Stuck(LocalImageStore):
+        """Deletes nothing, as one whose policy forbids it."""
+
+        async def delete(self, key):
+            raise StoreUnavailable(key)
+
+    stuck = Stuck(tmp_path, base_url="", secret=b"s" * 32, lifetime=DAY)
+    with pytest.raises(StoreUnavailable):
+        await stuck.check()
+    [late] = await images.list("checks/")
+    for old in ("checks/1700000000-ab", "checks/0123456789abcdef"):
+        await images.put(old, b"x", content_type="text/plain")
+
+    await Sweep(redis, images, retention=DAY).forget_checks()
+
+    assert await images.list("checks/") == [late]
 
 
 async def test_a_chore_that_crashes_stops_no_other(redis, tmp_path):
