@@ -9,12 +9,12 @@ BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 	PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
-.PHONY: help run test check fix bench chaos soak fuzz screenshots clean
+.PHONY: help run test check fix bench bench-check chaos soak fuzz screenshots clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 run: .venv/installed-run ## start everything (make run ARGS="--port 9000")
 	@exec $(BIN)/darkroom up $(ARGS)
@@ -35,8 +35,12 @@ fix: .venv/installed-dev ## format, and repair what can be repaired
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# All rows take half an hour and write docs/benchmarks.md; some of them only print.
 bench: .venv/installed-test ## measure side by side with others (make bench ROW=drain)
-	@$(BIN)/python -m tests.bench $(ROW) $(ARGS)
+	@$(BIN)/python -m tests.bench $(or $(ROW),--write) $(ARGS)
+
+bench-check: .venv/installed-test ## say which figures fell by more than a fifth (ROW=drain)
+	@$(BIN)/python -m tests.bench --check $(ROW) $(ARGS)
 
 chaos: .venv/installed-test ## 10,000 prompts while all is being killed (ARGS="--jobs 1000 --seed 7")
 	@$(BIN)/python -m tests.chaos.drive $(ARGS)
@@ -52,7 +56,7 @@ screenshots: .venv/installed-test ## take the pictures of the docs anew (ARGS="j
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 clean: ## remove environments and caches; the data folder stays
-	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-bench* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find service workers tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Who has more has less as well: the stamps of the smaller installs come along.

@@ -21,7 +21,13 @@ from service.accounts.apikey import ApiKey, Grant, Scope, read_record, to_record
 from service.accounts.links import link_secret
 from service.accounts.load import Loads
 from service.accounts.rate import Allowance, Rate, RateExceeded
-from service.accounts.usage import Balance, DayUsage, read_balance, read_usage
+from service.accounts.usage import (
+    Balance,
+    DayUsage,
+    balance_of,
+    read_balance,
+    read_usage,
+)
 from service.accounts.waiting import within
 from service.core.errors import QueueUnavailable, Unauthenticated
 from service.settings import ConfigurationError, Limits
@@ -35,6 +41,7 @@ __all__ = [
     "Grant",
     "RateExceeded",
     "Scope",
+    "balance_of",
     "checked_secret",
 ]
 

@@ -89,15 +89,15 @@ async def read_usage(
 
 async def read_balance(redis: Redis, key: ApiKey) -> Balance:
     """Return what the key has reserved and used this month."""
-    period = period_of(datetime.now(UTC))
-    names = ["reserved", f"used:{period}"]
+    names = ["reserved", f"used:{period_of(datetime.now(UTC))}"]
     reserved, used = await redis.hmget(f"darkroom:use:{key.id}", names)  # type: ignore[misc]
-    return Balance(
-        limit=key.quota_units,
-        reserved=int(reserved or 0),
-        used=int(used or 0),
-        period=period,
-    )
+    return balance_of(key, reserved=int(reserved or 0), used=int(used or 0))
+
+
+def balance_of(key: ApiKey, *, reserved: int, used: int) -> Balance:
+    """Return the balance of this month, whose figures somebody has read."""
+    period = period_of(datetime.now(UTC))
+    return Balance(limit=key.quota_units, reserved=reserved, used=used, period=period)
 
 
 def _rows(day: date, stored: Mapping[bytes, bytes]) -> list[DayUsage]:

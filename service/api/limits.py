@@ -36,15 +36,23 @@ async def count(request: web.Request, key: ApiKey) -> None:
         _tell_rate(request, allowance)
 
 
-async def tell_quota(request: web.Request, key: ApiKey) -> None:
+async def tell_quota(
+    request: web.Request, key: ApiKey, balance: Balance | None = None
+) -> None:
     """Say what is left of the key's quota now; without Redis, do not.
 
     A submission that has been accepted is not refused for want of a header.
+
+    Args:
+        request: Whose answer tells it.
+        key: Who calls.
+        balance: Where it was read just now.
     """
     if key.quota_units is None:
         return
     with contextlib.suppress(QueueUnavailable):
-        balance = await request.app[FRONT].backends.accounts.balance(key)
+        if balance is None:
+            balance = await request.app[FRONT].backends.accounts.balance(key)
         _tell_balance(request, balance)
 
 

@@ -109,7 +109,7 @@ async def submit(
         exc.retry_after = limits.patience(request, exc)
         await limits.tell_quota(request, key)
         raise
-    await limits.tell_quota(request, key)
+    await limits.tell_quota(request, key, accepted.balance)
     if trace.spool is not None:
         trace.spool.close()  # a call that waits for its images waits without them
     trace.job_id = accepted.job.id

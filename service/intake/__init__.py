@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from service.accounts import ApiKey
+from service.accounts import ApiKey, balance_of
 from service.catalog_file import LiveCatalog
 from service.core.errors import (
     AlreadyFinished,
@@ -188,10 +188,11 @@ class Intake:
         new, submitted = await writer.write(
             call.to_job(routes), store, counted=terms.has_count
         )
+        balance = balance_of(call.key, reserved=submitted.reserved, used=submitted.used)
         if not submitted.joined:
-            return Accepted(new, call.content, composed.dropped)
+            return Accepted(new, call.content, composed.dropped, balance)
         job = await self.jobs.get(submitted.job_id, account=call.key.account)
-        return Accepted(job, call.content, composed.dropped)
+        return Accepted(job, call.content, composed.dropped, balance)
 
     def _in_vain(self, call: Call) -> bool:
         """Whether nobody could run the job; lines of a batch are accepted already."""

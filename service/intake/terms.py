@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
+from service.accounts import Balance
 from service.core.jobs import Job
 from service.core.requests import Priority
 from service.job_store.records import NewJob, Place, Webhook
@@ -79,11 +80,13 @@ class Accepted(NamedTuple):
             stands.
         content: Equal for equal calls; empty where nobody may repeat this one.
         dropped: Fields the model cannot honor, which the caller let go.
+        balance: Of the key, by the step that wrote it down; None: none did.
     """
 
     job: NewJob | Job
     content: str
     dropped: tuple[str, ...]
+    balance: Balance | None = None
 
     @property
     def joined(self) -> bool:

@@ -35,14 +35,25 @@ _SOON = timedelta(seconds=5)
 
 _Arrival = tuple[NewJob, float]
 """A job and when it arrived, in monotonic seconds."""
+_Said = tuple[bytes, Any, int, int]
+"""The script's word for one job; see `submit.lua`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What `submit` came to: `joined` means an earlier job answers for this one."""
+    """What `submit` came to.
+
+    Attributes:
+        job_id: The job that answers for it.
+        joined: Whether that is an earlier one.
+        reserved: Quota units of its key for unfinished jobs, this one included.
+        used: Quota units charged to its key this month.
+    """
 
     job_id: JobId
     joined: bool
+    reserved: int
+    used: int
 
 
 class Submissions:
@@ -60,18 +71,19 @@ class Submissions:
         self._retention_ms, self._idempotency_ms = ms(retention), ms(idempotency)
         self._submit = script(redis, "submit")
         self._clock = RedisClock()
-        self._gather: Gather[_Arrival, tuple[bytes, Any]] = Gather(
+        self._gather: Gather[_Arrival, _Said] = Gather(
             self._send, most=_ABOARD, abreast=_ABREAST
         )
 
     async def __call__(self, new: NewJob) -> Submitted:
         """Write a job down and ring the queue; see `JobStore.submit`."""
-        code, value = await told(self._gather((new, time.monotonic())))
+        said = await told(self._gather((new, time.monotonic())))
+        code, value, reserved, used = said
         match code:
             case b"made":
-                return Submitted(new.id, joined=False)
+                return Submitted(new.id, False, reserved, used)
             case b"joined":
-                return Submitted(JobId(value.decode()), joined=True)
+                return Submitted(JobId(value.decode()), True, reserved, used)
             case b"mismatch":
                 raise mismatch()
             case b"batch_over":
@@ -104,7 +116,7 @@ class Submissions:
         """Stop the shared round trips."""
         await self._gather.aclose()
 
-    async def _send(self, batch: Sequence[_Arrival]) -> list[tuple[bytes, Any]]:
+    async def _send(self, batch: Sequence[_Arrival]) -> list[_Said]:
         async with asyncio.timeout(ANSWER_BUDGET_S):
             if not self._clock.is_known:
                 await self.ping()
@@ -114,7 +126,7 @@ class Submissions:
                 args += _fields(new, self._clock.at(arrived + _SUBMIT_BUDGET_S))
             answers = await self._submit(args)
         self._clock.heard(answers[0], sent=sent)
-        return list(zip(answers[1::2], answers[2::2], strict=True))
+        return list(zip(*(answers[at::4] for at in range(1, 5)), strict=True))
 
 
 def _fields(new: NewJob, accept_until: int) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""`.venv-bench`: the peers, exactly as pinned, in an environment of their own."""
+"""`.venv-bench`: the peers, exactly as pinned, in environments of their own."""
 
 import os
 import subprocess
@@ -10,32 +10,41 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 OURS = Path(sys.executable)
 
-_PINS = Path(__file__).parent / "requirements.txt"
-_HOME = ROOT / ".venv-bench"
-_STAMP = _HOME / "installed"
+_HERE = Path(__file__).parent
 _TOLD = ("aiohttp", "arq", "redis", "hiredis", "orjson", "uvloop")
 
 
 @cache
-def theirs() -> Path:
-    """Return the peers' Python; the first call after a change of pins installs."""
-    python, pins = _HOME / "bin" / "python", _PINS.read_text()
-    if not _STAMP.exists() or _STAMP.read_text() != pins:
-        print("Installing the peers into .venv-bench ...", file=sys.stderr)
-        _run(OURS, "-m", "venv", "--clear", _HOME)
-        _run(python, "-m", "pip", "install", "--quiet", "--requirement", _PINS)
+def theirs(whose: str = "") -> Path:
+    """Return the peers' Python; the first call after a change of pins installs.
+
+    Args:
+        whose: The one peer whose pins suit no other's, such as `litellm`.
+    """
+    suffix = f"-{whose}" if whose else ""
+    listed, home = _HERE / f"requirements{suffix}.txt", ROOT / f".venv-bench{suffix}"
+    python, stamp, pins = (
+        home / "bin" / "python",
+        home / "installed",
+        listed.read_text(),
+    )
+    if not stamp.exists() or stamp.read_text() != pins:
+        print(f"Installing peers into {home.name} ...", file=sys.stderr)
+        _run(OURS, "-m", "venv", "--clear", home)
+        _run(python, "-m", "pip", "install", "--quiet", "--requirement", listed)
         # Bytecode that is made anew in every process would count against them.
-        _run(python, "-m", "compileall", "-q", _HOME / "lib")
-        _STAMP.write_text(pins)
+        _run(python, "-m", "compileall", "-q", home / "lib")
+        stamp.write_text(pins)
     return python
 
 
 def versions() -> dict[str, list[str]]:
     """Return what is installed on either side, as pins."""
-    lines = [line.partition("#")[0].strip() for line in _PINS.read_text().splitlines()]
+    texts = [listed.read_text() for listed in sorted(_HERE.glob("requirements*.txt"))]
+    lines = [x.partition("#")[0].strip() for text in texts for x in text.splitlines()]
     return {
         "ours": [f"{name} {version(name)}" for name in _TOLD],
-        "peers": [line.replace("==", " ") for line in lines if line],
+        "peers": list(dict.fromkeys(x.replace("==", " ") for x in lines if x)),
     }
 
 

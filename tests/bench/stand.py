@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -36,6 +37,20 @@ class Process:
     def __init__(self, popen: "subprocess.Popen[str]", said: Path) -> None:
         self._popen, self._said = popen, said
 
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it stand still meanwhile."""
+        self.send(signal.SIGSTOP)
+        yield
+        self.send(signal.SIGCONT)
+
+    def send(self, number: signal.Signals) -> None:
+        self._popen.send_signal(number)
+
     def line(self) -> str:
         """Return the next line of its output."""
         assert self._popen.stdout is not None
@@ -68,23 +83,32 @@ class Process:
 
 @contextlib.contextmanager
 def process(python: Path, module: str, *args: str, **env: str) -> Iterator[Process]:
-    """Run a module of ours with that Python, and kill it in the end."""
+    """Run a module with that Python, and kill it in the end."""
+    with program(python, "-m", module, *args, **env) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def program(*words: Path | str, **env: str) -> Iterator[Process]:
+    """Run a program, and kill it in the end with all that it has started."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("DARKROOM_")}
     clean.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.NamedTemporaryFile("w") as said:
         popen = subprocess.Popen(
-            [python, "-m", module, *args],
+            words,
             cwd=ROOT,
             env={**clean, **env},
             stdout=subprocess.PIPE,
             stderr=said,
             text=True,
+            start_new_session=True,
         )
         with popen:
             try:
                 yield Process(popen, Path(said.name))
             finally:
-                popen.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(popen.pid, signal.SIGKILL)
 
 
 def valkey_version() -> str:

@@ -89,7 +89,7 @@ async def _kills(wish: Wish) -> AsyncIterator[Report]:
     yield await kills.run(
         kills.read_prompts(wish.prompts, wish.jobs),
         seed=wish.seed,
-        cast=Cast(workers=4, slots=16, lease_s=15, latency_ms=600, patience_s=20),
+        cast=Cast(workers=8, slots=8, lease_s=15, latency_ms=600, patience_s=20),
         folder=wish.folder,
     )
 

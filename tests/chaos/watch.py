@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from service.core.jobs import JobState
 from service.job_store import keys
+from service.job_store.listening import end
 
 _PERIOD_S = 0.5
 _FINALS_EVERY = 20
@@ -158,7 +159,5 @@ async def watching(url: str, *, account: str = "default") -> AsyncIterator[Watch
     try:
         yield watcher
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end([task])
         await redis.aclose()

@@ -32,6 +32,11 @@ class Valkey:
     def url(self) -> str:
         return f"unix://{self.socket}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> "Valkey":
         options = [
             word

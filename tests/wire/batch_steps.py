@@ -140,7 +140,7 @@ class BatchSteps(JobStoreSteps):
         line += [units, QUOTA, MOST_OPEN, MOST_RUNNING[account], "", "hash", "", ""]
         line += ["", "", more]
 
-        now_ms, code, value = self.run("submit", 20, 1, 1, *line)
+        now_ms, code, value, *_ = self.run("submit", 20, 1, 1, *line)
 
         dealt_with = int(before[1] or 0) > number
         if known or dealt_with:

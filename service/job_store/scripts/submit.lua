@@ -5,18 +5,13 @@
 --   content hash, event types its own webhook wants or '', cache key or '', the request without its words or '' (takes its place
 --   when the job is final), routes, one a line, or '', further fields of the record (JSON) or '': webhook, alias, retry_of,
 --   batch ('batch line'), custom_id, on_ambiguous, images (asked for)
--- Returns now, then per job a code and a value:
+-- Returns now, then per job a code, a value, and what its key has reserved and used with it:
 --   made id | joined id | mismatch id | late 0 | batch_over 0 | queue_full 0 | backlog 0 | quota (1: reservations are open, 0: used up)
 local WIDTH = 20
 local answers = { now }
 local backlog = tonumber(call('GET', queue .. ':open') or 0)
 local most_in_all, name_life, cache_life = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local known, begun = {}, {}
-
-local function answer(code, value)
-  answers[#answers + 1] = code
-  answers[#answers + 1] = value
-end
 
 -- What the key has open, reserved and used, with what this batch adds.
 local function known_use(key_id)
@@ -53,6 +48,10 @@ local function holder(name)
 end
 
 local function submit(at)
+  local seen = known_use(ARGV[at + 2])
+  local function answer(code, value)
+    for _, part in ipairs({ code, value, seen[2], seen[3] }) do answers[#answers + 1] = part end
+  end
   local id, account, key_id, priority, cost = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
   local request, metadata, accept_until = ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
   local deadline, asked, quota, most = tonumber(ARGV[at + 8]), tonumber(ARGV[at + 9]), tonumber(ARGV[at + 10]), tonumber(ARGV[at + 11])
@@ -66,7 +65,6 @@ local function submit(at)
   local made = not joined and cache ~= '' and cached(cache_key)
   local batch, line = string.match(more.batch or '', '^(%S+) (%d+)$')
   local of = batch and batch_of(batch, account)
-  local seen = known_use(key_id)
   if call('EXISTS', key) == 1 then
     if not begun[id] and restore(id) then call('ZADD', 'darkroom:jobs:' .. account, 'NX', now_text, id) end
     answer('made', id)

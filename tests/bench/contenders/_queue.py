@@ -7,9 +7,10 @@ hear URL         the same, and say how many ms each has waited for its start
 """
 
 import asyncio
+import itertools
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -42,7 +43,7 @@ def run(
     command, url, *jobs = sys.argv[1:]
     match command:
         case "fill":
-            uvloop.run(_fill(submitting(url), int(jobs[0])))
+            uvloop.run(fill(submitting(url), itertools.repeat(REQUEST, int(jobs[0]))))
         case "send":
             uvloop.run(_send(submitting(url), int(jobs[0])))
         case "work":
@@ -51,11 +52,15 @@ def run(
             uvloop.run(work(url, _tell))
 
 
-async def _fill(submitting: AbstractAsyncContextManager[Submit], jobs: int) -> None:
+async def fill(
+    submitting: AbstractAsyncContextManager[Callable[[Any], Awaitable[object]]],
+    jobs: Iterable[Any],
+) -> None:
+    """Enqueue them, five hundred at a time."""
+    left = iter(jobs)
     async with submitting as submit:
-        for at in range(0, jobs, _AT_ONCE):
-            these = range(at, min(at + _AT_ONCE, jobs))
-            await asyncio.gather(*(submit(REQUEST) for _ in these))
+        while these := list(itertools.islice(left, _AT_ONCE)):
+            await asyncio.gather(*map(submit, these))
 
 
 async def _send(submitting: AbstractAsyncContextManager[Submit], jobs: int) -> None:

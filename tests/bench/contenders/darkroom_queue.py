@@ -1,7 +1,8 @@
 """Ours: record, lease, fence, commit and events, as a worker process runs them."""
 
 import logging
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -22,25 +23,35 @@ from tests.bench.contenders._queue import SLOTS, Job, Request, Submit, run
 from workers.engine import LeaseWorker
 
 _TIMEOUT_S = 5.0
+_PLENTY = 10**9
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 @asynccontextmanager
-async def submitting(url: str) -> AsyncIterator[Submit]:
+async def storing(url: str) -> AsyncIterator[Callable[[NewJob], Awaitable[object]]]:
     redis = Redis(connection_pool=redis_pool(url, timeout_s=_TIMEOUT_S))
-    jobs = JobStore(redis)
-    yield lambda request: jobs.submit(new_job(request))
+    jobs = JobStore(redis, backlog=_PLENTY)
+    yield jobs.submit
     await jobs.aclose()
-    await redis.aclose()
+    await redis.aclose(close_connection_pool=True)
 
 
-def new_job(request: Request) -> NewJob:
+@asynccontextmanager
+async def submitting(url: str) -> AsyncIterator[Submit]:
+    async with storing(url) as submit:
+        yield lambda request: submit(new_job(request))
+
+
+def new_job(request: Request, account: str = "default") -> NewJob:
     return NewJob(
         id=new_job_id(),
-        account="default",
-        key_id="key_0123456789abcdef",
+        account=account,
+        key_id=f"key_{account}",
         priority=Priority.NORMAL,
         request=GenerationRequest(**request),
+        units=5000,
+        quota=_PLENTY * 5000,
+        most_queued=_PLENTY,
     )
 
 
@@ -50,12 +61,15 @@ async def work(url: str, job: Job) -> None:
         job({"extra": lease.request.extra})
         return outcome(lease, started_at)
 
-    redis = ArqRedis(redis_pool(url, timeout_s=_TIMEOUT_S))
+    redis, name = (
+        ArqRedis(redis_pool(url, timeout_s=_TIMEOUT_S)),
+        f"bench-{os.getpid()}",
+    )
     worker = LeaseWorker(
         generate,
-        name="bench",
+        name=name,
         redis_pool=redis,
-        leases=Leases(redis, worker="bench", slots=SLOTS),
+        leases=Leases(redis, worker=name, slots=SLOTS),
         max_jobs=SLOTS,
     )
     await worker.async_run()

@@ -5,11 +5,12 @@ from aiohttp import web
 from tests.bench.contenders._door import run
 
 
-async def accept(request: web.Request) -> web.Response:
+async def answer(request: web.Request) -> web.Response:
     return web.Response()
 
 
 if __name__ == "__main__":
     app = web.Application()
-    app.router.add_post("/v1/jobs", accept)
+    app.router.add_post("/v1/jobs", answer)
+    app.router.add_get("/v1/jobs/{id}", answer)
     run(app)

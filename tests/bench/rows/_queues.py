@@ -1,5 +1,6 @@
 """The queues: which script in which Python, and how far one has come."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from redis import Redis
 
 from service.job_store import keys
 from tests.bench.peers import OURS, theirs
-from tests.bench.stand import process
+from tests.bench.stand import Process, process
 from tests.fakes.valkey import Valkey
 
 
@@ -30,6 +31,17 @@ class Queue:
         """Run `fill` or `send` to its end."""
         with process(self.python(), self.module, command, server.url, str(jobs)) as p:
             p.wait()
+
+
+def timed(
+    worker: Process, done: Callable[[], int], *, since: int, until: int
+) -> tuple[int, float]:
+    """Return how many jobs were finished between these two, and in how many seconds."""
+    worker.wait_until(lambda: done() >= since, every_s=0.001)
+    begun, first = time.perf_counter(), done()
+    worker.wait_until(lambda: done() >= until, every_s=0.001)
+    last = done()
+    return last - first, time.perf_counter() - begun
 
 
 def _acknowledged(redis: "Redis[bytes]", jobs: int) -> int:

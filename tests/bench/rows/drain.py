@@ -1,12 +1,11 @@
 """How many no-op jobs a second one worker process finishes."""
 
-import time
 from functools import partial
 
 from redis import Redis
 
 from tests.bench.figures import Effort, Goal, Row, Sample
-from tests.bench.rows._queues import ARQ, DARKROOM, SAQ, TASKIQ, Queue
+from tests.bench.rows._queues import ARQ, DARKROOM, SAQ, TASKIQ, Queue, timed
 from tests.bench.stand import process, valkey
 
 _JOBS = 5_000
@@ -19,13 +18,13 @@ def _drain(queue: Queue, jobs: int, effort: Effort) -> Sample:
         queue.do("fill", server, jobs)
         with process(queue.python(), queue.module, "work", server.url) as worker:
             # Starting up does not count: the clock runs from the tenth part on.
-            worker.wait_until(
-                lambda: queue.done(redis, jobs) >= jobs // 10, every_s=0.002
+            finished, took_s = timed(
+                worker,
+                lambda: queue.done(redis, jobs),
+                since=jobs // 10,
+                until=jobs,
             )
-            begun, first = time.perf_counter(), queue.done(redis, jobs)
-            worker.wait_until(lambda: queue.done(redis, jobs) >= jobs, every_s=0.005)
-            took = time.perf_counter() - begun
-    return {"jobs/s": (jobs - first) / took}
+    return {"jobs/s": finished / took_s}
 
 
 DRAIN = Row(
