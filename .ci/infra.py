@@ -1,7 +1,8 @@
 """Hold what lies in infra/ to the rules of those who will read it.
 
-What is installed with `make check` always runs. promtool (Debian's prometheus), nginx
-and terraform are asked where they are there; who is missing is named.
+What is installed with `make check` always runs. promtool (Debian's prometheus) and
+terraform are asked where they are there; who is missing is named. What nginx makes of
+its file, a test on the wire shows.
 """
 
 import shutil

@@ -14,7 +14,7 @@ from service.image_store import ImageStore
 from service.image_store.opening import open_image_store
 from service.job_store import JobStore
 from service.job_store.pool import redis_pool
-from service.job_store.replicated import ReplicatedRedis
+from service.job_store.replicated import lasting_redis
 from service.settings import Settings
 
 
@@ -39,9 +39,8 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
     """
     async with AsyncExitStack() as stack:
         pool = redis_pool(settings.redis_url, timeout_s=2.5)
-        replicated = settings.durability == "replicated"
-        redis = (ReplicatedRedis if replicated else Redis)(connection_pool=pool)
-        stack.push_async_callback(redis.aclose, close_connection_pool=True)
+        redis = lasting_redis(pool, durability=settings.durability)
+        stack.push_async_callback(redis.aclose)
         jobs = JobStore(
             redis,
             backlog=settings.limits.backlog,

@@ -4,6 +4,7 @@ Fields that could carry a prompt, a secret or a signed URL are dropped by name a
 in case one slipped into another field, blotted out by form.
 """
 
+import contextlib
 import logging
 import re
 import sys
@@ -60,7 +61,7 @@ def configure(settings: Settings) -> None:
     structlog.configure(
         processors=[render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: _Patient(sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -76,6 +77,16 @@ def configure(settings: Settings) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _Patient(structlog.WriteLogger):
+    """A line that a full disk has no room for is lost, and ends nobody."""
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    debug = info = warning = error = critical = exception = msg
 
 
 def as_json(logger: Any, method: str, event: EventDict) -> str:

@@ -6,7 +6,7 @@ increment, would cost a busy front door as much as reading the request does.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client import (
@@ -39,8 +39,6 @@ class Metrics:
         self._open_streams = open_streams
         self._requests: dict[tuple[str, str, int], _Histogram] = {}
         self._made = self._joined = 0
-        self._deliveries: dict[str, int] = {}
-        self._late_s = 0.0
         self._others: Sequence[Metric] = ()
         self._here: Sequence[Metric] = ()
         self._errors = Counter[str]()
@@ -80,15 +78,6 @@ class Metrics:
         else:
             self._made += 1
 
-    def delivering(self, counts: Mapping[str, int], *, late_s: float) -> None:
-        """Take in how deliveries went so far, over the whole fleet.
-
-        Args:
-            counts: By outcome: an end, or `again` for an attempt with another to come.
-            late_s: How late the oldest that is due is.
-        """
-        self._deliveries, self._late_s = dict(counts), late_s
-
     def beside(self, figures: Sequence[Metric]) -> None:
         """Take in figures of others, which stand on the page until there are newer."""
         self._others = figures
@@ -116,7 +105,6 @@ class Metrics:
         jobs.add_metric(("made",), self._made)
         jobs.add_metric(("joined",), self._joined)
         yield jobs
-        yield from self._collect_deliveries()
         yield self._collect_errors()
         yield from self._here
         yield from self._others
@@ -136,21 +124,6 @@ class Metrics:
         for code in sorted({"queue_unavailable", "store_unavailable", *self._errors}):
             errors.add_metric((code,), self._errors[code])
         return errors
-
-    def _collect_deliveries(self) -> Iterator[Metric]:
-        attempts = CounterMetricFamily(
-            "darkroom_deliveries",
-            "Ends of deliveries by outcome, and attempts with another to come.",
-            labels=("outcome",),
-        )
-        for outcome, count in sorted(self._deliveries.items()):
-            attempts.add_metric((outcome,), count)
-        yield attempts
-        yield GaugeMetricFamily(
-            "darkroom_delivery_late_seconds",
-            "How late the oldest delivery that is due is.",
-            value=self._late_s,
-        )
 
     def page(self) -> tuple[bytes, str]:
         """Return all figures and their content type."""

@@ -23,7 +23,6 @@ from service.core.errors import CatalogError
 from service.hangup import on_hangup
 from service.job_store.lease import Lease
 from service.job_store.leases import Leases
-from service.job_store.listening import end
 from service.outbound import Outbound
 from service.parent import watch_parent
 from service.settings import ConfigurationError, Settings, load_settings
@@ -51,6 +50,16 @@ async def make_worker(
             equipped(settings, live.current, name=name, decoders=own.imaging_processes)
         )
         redis, leases = ours.redis, ours.context.leases
+        sweep = Sweep(
+            redis,
+            ours.context.images,
+            retention=timedelta(seconds=settings.retention_s),
+        )
+
+        async def sweeping(_: object) -> None:
+            """Begin when the worker does: the backends were found fit by then."""
+            await stack.enter_async_context(sweep)
+
         worker = LeaseWorker(
             guarded,
             name=name,
@@ -61,15 +70,10 @@ async def make_worker(
             drain=timedelta(seconds=own.drain_s),
             handle_signals=False,
             ctx={"worker": ours.context},
+            on_startup=sweeping,
         )
         stack.push_async_callback(worker.close)
         live.follow(partial(_adopt, worker, leases, ours.outbound))
-        sweep = Sweep(
-            redis,
-            ours.context.images,
-            retention=timedelta(seconds=settings.retention_s),
-        )
-        stack.push_async_callback(end, [asyncio.create_task(sweep.run())])
         yield worker
 
 

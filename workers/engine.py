@@ -94,7 +94,7 @@ class LeaseWorker(Worker, Generic[E]):
         self._look = asyncio.Event()  # something changed: claim again
         self._free = asyncio.Event()  # there is a free slot
         self._free.set()
-        self._behind = asyncio.Event()  # a cancellation may have been missed
+        self._behind = asyncio.Event()  # the heartbeat is not to wait for its time
         self._wants_room = False
         self._settling: set[E] = set()  # verdict reached: no stopping them
         self._hurry = asyncio.Event()
@@ -114,7 +114,7 @@ class LeaseWorker(Worker, Generic[E]):
         if self.on_startup:
             await self.on_startup(self.ctx)
         with contextlib.suppress(RedisError, OSError):  # the heartbeat says it again
-            await self.leases.announce()
+            await self._speak()
         log.info("worker.started", worker=self.name, slots=self.max_jobs)
         loops = [
             asyncio.create_task(loop())
@@ -145,6 +145,7 @@ class LeaseWorker(Worker, Generic[E]):
             self._hurry.set()
         self.allow_pick_jobs = False
         self._look.set()
+        self._behind.set()  # nobody is to count on us: the next heartbeat says so
         log.info("worker.draining", signal=Signals(signum).name, jobs=len(self._held))
 
     def change(self, ctx: Mapping[str, Any]) -> None:
@@ -267,7 +268,7 @@ class LeaseWorker(Worker, Generic[E]):
             begun = time.monotonic()
             try:
                 await self._renew()
-                await self.leases.announce()
+                await self._speak()
             except (RedisError, OSError) as exc:
                 log.warning("renewal.failed", error=type(exc).__name__)
                 await asyncio.sleep(_PAUSE_S)
@@ -284,7 +285,10 @@ class LeaseWorker(Worker, Generic[E]):
         while True:
             await asyncio.sleep(_PRESENCE_S)
             with contextlib.suppress(RedisError, OSError):
-                await self.leases.announce()
+                await self._speak()
+
+    async def _speak(self) -> None:
+        await self.leases.announce(draining=not self.allow_pick_jobs)
 
     async def _renew(self) -> None:
         """Prolong what is in hand; let go of what is not ours any more."""

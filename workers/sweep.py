@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
 import structlog
 from redis.asyncio import Redis
@@ -17,7 +18,9 @@ from service.batches import Endings
 from service.core.errors import Unavailable
 from service.files import Files
 from service.image_store import ImageStore
+from service.image_store.proof import clear
 from service.job_store import keys
+from service.job_store.listening import end
 from service.job_store.scripting import script
 from service.job_store.times import ms, redis_now_ms
 
@@ -41,7 +44,11 @@ class _Chore:
 
 
 class Sweep:
-    """Expires, repairs and forgets jobs; runs in every worker process."""
+    """Expires, repairs and forgets jobs; runs in every worker process.
+
+    A context manager that does each chore when it is due, until it is left; none
+    waits for another.
+    """
 
     def __init__(
         self, redis: Redis, images: ImageStore, *, retention: timedelta
@@ -65,13 +72,18 @@ class Sweep:
             _Chore("batches", timedelta(seconds=1), self.end_batches),
             _Chore("segments", timedelta(seconds=60), self.forget_batches),
             _Chore("files", timedelta(seconds=60), self.forget_files),
+            _Chore("checks", timedelta(hours=1), self.forget_checks),
             _Chore("purge", timedelta(seconds=15), self.purge_delivered),
             _Chore("mourn", timedelta(seconds=60), self.forget_workers),
         )
+        self._tasks: list[asyncio.Task[None]] = []
 
-    async def run(self) -> None:
-        """Do each chore when it is due, until canceled; none waits for another."""
-        await asyncio.gather(*(self._repeat(chore) for chore in self._chores))
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._repeat(one)) for one in self._chores]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await end(self._tasks)
 
     async def _repeat(self, chore: _Chore) -> None:
         while True:
@@ -143,6 +155,11 @@ class Sweep:
         """Delete files that have expired, and uploads that nobody finished."""
         while gone := await self._files.forget_due():
             log.info("files.forgotten", files=gone)
+
+    async def forget_checks(self) -> None:
+        """Delete what checks of the store could not delete when they were made."""
+        if left := await clear(self._images):
+            log.info("checks.forgotten", checks=left)
 
     async def end_batches(self) -> None:
         """Expire batches whose time is over; go on with what is called off."""

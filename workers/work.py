@@ -57,8 +57,12 @@ class Work(Protocol[E]):
         """Return the verdict on one whose run met a bug of ours."""
         ...
 
-    async def announce(self) -> None:
-        """Say that this worker lives; called with every heartbeat."""
+    async def announce(self, *, draining: bool) -> None:
+        """Say that this worker lives; called with every heartbeat.
+
+        Args:
+            draining: It takes nothing more on.
+        """
         ...
 
     async def leave(self) -> None:

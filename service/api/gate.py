@@ -10,6 +10,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import cast
 
 import structlog
@@ -33,6 +34,8 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _QUIET_ROUTES = frozenset({"/health", "/healthz", "/readyz", "/metrics"})
 _NO_ROUTE = "-"
+_CHUNKED = "chunked"
+_CODED = replace(MALFORMED, message="a body may be sent as chunked, but not compressed")
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 _UNREAD = frozenset(
     {
@@ -96,7 +99,7 @@ class Gate:
         self, request: web.BaseRequest, trace: Trace
     ) -> web.StreamResponse:
         try:
-            _check_line(request)
+            _check_head(request)
             return await self._handler(request)
         except Refused as exc:
             problem = exc.problem
@@ -202,8 +205,10 @@ def request_id_of(request: web.BaseRequest) -> str:
     return f"req_{secrets.token_hex(12)}"
 
 
-def _check_line(request: web.BaseRequest) -> None:
-    """Refuse what is for a proxy, or in a version that is not spoken here.
+def _check_head(request: web.BaseRequest) -> None:
+    """Refuse what is for a proxy, or in a version or coding not spoken here.
+
+    The parser minds only that a coding ends with chunks.
 
     Raises:
         Refused: `malformed_request`.
@@ -211,6 +216,8 @@ def _check_line(request: web.BaseRequest) -> None:
     """
     if request.version not in _VERSIONS:
         raise Refused(MALFORMED)
+    if request.headers.get("Transfer-Encoding", _CHUNKED).lower() != _CHUNKED:
+        raise Refused(_CODED)
     if not request.raw_path.startswith("/"):
         raise web.HTTPNotFound
 

@@ -18,6 +18,7 @@ from service.api.auth import authorized
 from service.api.context import FRONT, Front
 from service.api.gate_figures import counted_routes, gate_figures
 from service.api.queue_figures import (
+    delivery_figures,
     pulse_figures,
     standing_figures,
     tally_figures,
@@ -64,13 +65,17 @@ async def get_metrics(request: web.Request) -> web.Response:
 
 
 async def _look(front: Front) -> None:
-    counts, late_s = await front.deliveries.figures()
-    front.metrics.delivering(counts, late_s=late_s)
+    deliveries = await front.deliveries.figures()
     gates = await front.backends.jobs.gates(counted_routes(front.catalog))
     standing = await read_standing(front.backends.redis)
     tally = await read_tally(front.backends.redis)
     front.metrics.beside(
-        (*gate_figures(gates), *standing_figures(standing), *tally_figures(tally))
+        (
+            *gate_figures(gates),
+            *standing_figures(standing),
+            *tally_figures(tally),
+            *delivery_figures(*deliveries),
+        )
     )
 
 

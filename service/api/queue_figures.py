@@ -1,4 +1,4 @@
-"""The queue and its workers, as figures of `/metrics`.
+"""The queue, its workers and deliveries, as figures of `/metrics`.
 
 They are the fleet's, not this process's: every front door shows the same ones, so that
 whoever adds them up over front doors counts double.
@@ -47,7 +47,7 @@ def standing_figures(standing: Standing) -> Iterator[Metric]:
         value=max(0.0, age),
     )
     yield GaugeMetricFamily(
-        "darkroom_workers", "Workers that spoke lately.", value=len(standing.workers)
+        "darkroom_workers", "Workers that take jobs.", value=len(standing.workers)
     )
 
 
@@ -91,6 +91,23 @@ def tally_figures(tally: Tallied) -> Iterator[Metric]:
     for part, count in tally.errors.items():
         errors.add_metric((part,), count)
     yield errors
+
+
+def delivery_figures(counts: Mapping[str, int], late_s: float) -> Iterator[Metric]:
+    """Yield how deliveries went; `again` is an attempt with another to come."""
+    attempts = CounterMetricFamily(
+        "darkroom_deliveries",
+        "Ends of deliveries by outcome, and attempts with another to come.",
+        labels=("outcome",),
+    )
+    for outcome, count in sorted(counts.items()):
+        attempts.add_metric((outcome,), count)
+    yield attempts
+    yield GaugeMetricFamily(
+        "darkroom_delivery_late_seconds",
+        "How late the oldest delivery that is due is.",
+        value=late_s,
+    )
 
 
 def pulse_figures(report: Mapping[str, Any]) -> Iterator[Metric]:

@@ -92,13 +92,13 @@ async def with_redis(
     """Connect, do the work and close.
 
     Raises:
-        Failure: Redis is not there.
+        Failure: Redis is not there, or nobody knows whether what it took stays.
     """
-    from redis.asyncio import Redis
     from redis.exceptions import RedisError
 
     from service.core.errors import QueueUnavailable
     from service.job_store.pool import redis_pool
+    from service.job_store.replicated import NotCopied, lasting_redis
     from service.settings.redis_urls import without_password
 
     url = redis_url(settings)
@@ -106,10 +106,16 @@ async def with_redis(
         pool = redis_pool(url, timeout_s=5)
     except ValueError as exc:
         raise Failure(f"DARKROOM_REDIS_URL: {exc}", exit_code=2) from exc
-    async with Redis.from_pool(pool) as redis:
+    async with lasting_redis(pool, durability=settings.durability) as redis:
         try:
             return await work(redis)
         except (RedisError, QueueUnavailable, OSError) as exc:
+            if isinstance(exc.__cause__, NotCopied):
+                raise Failure(
+                    f"no replica of Redis at {without_password(url)} has it yet, so "
+                    "that a failover may undo it",
+                    remedy="look whether it is there, and do it again if it is not",
+                ) from exc
             raise Failure(
                 f"Redis at {without_password(url)} does not answer",
                 remedy="start `darkroom up` in this folder, or set DARKROOM_REDIS_URL",

@@ -2,8 +2,9 @@
 
 Keys are made by the server and look like `jobs/{job id}/{fence}/{i}`; beside the
 images of one attempt lies `jobs/{job id}/{fence}/receipt.json`. Files that were
-uploaded lie there, too, in pieces: `files/{file id}/{i}`. What `StoreUnavailable`
-says is for operators: it names folders, addresses and settings.
+uploaded lie there, too, in pieces: `files/{file id}/{i}`. Under `checks/` something
+lies for as long as a check takes. What `StoreUnavailable` says is for operators: it
+names folders, addresses and settings.
 """
 
 from datetime import datetime, timedelta

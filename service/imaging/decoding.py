@@ -108,9 +108,7 @@ def _refusing() -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise _too_large() from exc
     except Exception as exc:  # hostile bytes bring out of Pillow whatever there is
-        raise BadImage(
-            f"the image is damaged or incomplete ({type(exc).__name__})"
-        ) from exc
+        raise _damaged() from exc
 
 
 def _decoded(data: bytes) -> tuple[Image.Image, ImageFacts]:
@@ -163,7 +161,7 @@ def _check_chunks(data: bytes) -> None:
         if kind == b"IEND":
             return
         at = end + 4
-    raise BadImage("the image is damaged or incomplete")
+    raise _damaged()
 
 
 def _plain(image: Image.Image) -> Image.Image:
@@ -198,6 +196,10 @@ def _options(output_format: str, compression: int | None) -> dict[str, int]:
         return {"compress_level": 1}
     options = {"method": 0} if output_format == "webp" else {}
     return options if compression is None else options | {"quality": compression}
+
+
+def _damaged() -> BadImage:
+    return BadImage("the image is damaged or incomplete")
 
 
 def _too_large() -> BadImage:

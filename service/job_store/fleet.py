@@ -1,4 +1,4 @@
-"""Which workers are alive and whom they can call, as it was when last looked."""
+"""Which workers take jobs and whom they can call, as it was when last looked."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -18,7 +18,7 @@ _KNOWN_FOR = timedelta(minutes=1)
 
 
 async def tell_worker(redis: Redis, name: str, *, slots: int) -> None:
-    """Say that a worker lives, and how much it takes on; may raise RedisError."""
+    """Say that a worker takes jobs, and how many; may raise RedisError."""
     now_ms = await redis_now_ms(redis)
     async with redis.pipeline(transaction=False) as pipe:
         pipe.zadd(keys.WORKERS, {name: now_ms})
@@ -36,7 +36,7 @@ def version_here() -> str:
 
 
 async def alive(redis: Redis) -> int:
-    """Return how many workers have spoken lately; may raise RedisError."""
+    """Return how many workers take jobs, as they said lately; may raise RedisError."""
     spoke_since = await redis_now_ms(redis) - ms(_SILENT)
     workers: int = await redis.zcount(keys.WORKERS, spoke_since, "+inf")
     return workers
@@ -46,7 +46,7 @@ class Fleet:
     """Seen every few seconds, so that no submission has to ask.
 
     Attributes:
-        workers: How many are alive.
+        workers: How many are alive and do not drain.
         served: Providers that one of them can call.
     """
 

@@ -87,7 +87,8 @@
     darkroom:secret:embed             bytes   what signs embed links
     darkroom:rate:{key id}            us      when its next submission is due (GCRA)
     darkroom:calls:{key id}:{content} hash    calls without an answer, for SDK retries
-    darkroom:workers                  zset    worker processes by when they last spoke
+    darkroom:workers                  zset    worker processes by when they last spoke,
+                                              but for those that drain
     darkroom:worker:{name}            text    its slots and version; gone a minute after
     darkroom:tally                    hash    what workers count, for `/metrics`
     darkroom:sweep:{chore}            text    taken by whoever does the chore this time

@@ -90,14 +90,21 @@ class Leases:
         self._gates = dict(gates)
         self._served = " ".join(gates)
 
-    async def announce(self) -> None:
-        """Say that this worker lives, and whom it can call."""
+    async def announce(self, *, draining: bool = False) -> None:
+        """Say that this worker lives, and whom it can call.
+
+        One that drains is struck off, but speaks for its providers all the same:
+        whoever comes in its place will call them.
+        """
         await tell_gates(self._redis, self._gates)
+        if draining:
+            await self.leave()
+            return
         await tell_worker(self._redis, self._worker, slots=self._slots)
         await self.tally.flush(self._redis)
 
     async def leave(self) -> None:
-        """Strike this worker off."""
+        """Strike this worker off: it takes no job any more."""
         await self._redis.zrem(keys.WORKERS, self._worker)
         await self.tally.flush(self._redis)
 

@@ -11,7 +11,7 @@ whomever, a replica has before it.
 
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import ResponseError
 
 from service.job_store import keys
@@ -19,6 +19,10 @@ from service.job_store.pool import cut_idle
 
 _COPIED_WITHIN_MS = 1000
 _CANARY_MS = 60_000
+
+
+class NotCopied(ResponseError):
+    """Written, and no replica has it: nobody knows whether it stays."""
 
 
 class ReplicatedRedis(Redis):
@@ -47,5 +51,11 @@ class ReplicatedRedis(Redis):
         if not copies:
             # It may have been cut off from them, and another be the primary by now.
             await cut_idle(self.connection_pool)
-            raise ResponseError("NOREPLICAS no replica has taken it over in time")
+            raise NotCopied("NOREPLICAS no replica has taken it over in time")
         return answer
+
+
+def lasting_redis(pool: ConnectionPool, *, durability: str) -> Redis:
+    """Return a client, which owns the pool, whose scripts last as `durability` says."""
+    kind = ReplicatedRedis if durability == "replicated" else Redis
+    return kind.from_pool(pool)

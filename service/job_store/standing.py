@@ -81,7 +81,8 @@ class Standing:
     Attributes:
         priorities: Of the ready ones, by priority; estimated where there are many.
         oldest: When the oldest of those that were looked at was made.
-        workers: Those alive, by name.
+        workers: Those that take jobs, by name.
+        silent: Names of those that ceased to speak without signing off.
         running: Jobs in work, as many as are looked at.
     """
 
@@ -89,6 +90,7 @@ class Standing:
     priorities: Mapping[str, int]
     oldest: datetime | None
     workers: Mapping[str, LiveWorker]
+    silent: frozenset[str]
     running: Sequence[RunningJob]
 
 
@@ -129,7 +131,8 @@ async def read_standing(redis: Redis) -> Standing:
         clock, workers, busy, *ready = await pipe.execute()
         ids = [found[0].decode() for found in ready if found]
         since_ms = clock_ms(clock) - ms(_SILENT)
-        alive = {name.decode(): at for name, at in workers if at >= since_ms}
+        spoke = {name.decode(): at for name, at in workers}
+        alive = {name: at for name, at in spoke.items() if at >= since_ms}
         for name in alive:
             pipe.get(keys.worker(name))
         for job_id in ids:
@@ -147,6 +150,7 @@ async def read_standing(redis: Redis) -> Standing:
             name: _worker(int(at_ms), about)
             for (name, at_ms), about in zip(alive.items(), said, strict=True)
         },
+        silent=frozenset(spoke.keys() - alive.keys()),
         running=[
             _running(job_id.decode(), row)
             for job_id, row in zip(busy, running, strict=True)

@@ -26,13 +26,19 @@ _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 10.0
 _LOG_LIMIT_BYTES = 10 * 2**20
 _TAIL_LINES = 8
+_LONGEST_WORDS = 200
 
 
 class Child:
     """A supervised process.
 
+    Args:
+        say: Told of each end, and what is known of why.
+
     Attributes:
         name: As messages and its log file call it.
+        trouble: Tells what is the matter where it runs, if anything is: its log may
+            lie on a disk that takes no last words.
         refused: It said itself that its configuration is wrong.
     """
 
@@ -45,11 +51,12 @@ class Child:
         fds: Sequence[int],
         log: Path,
         say: Callable[[str], None],
+        trouble: Callable[[], str | None],
     ) -> None:
         self.name, self.log = name, log
         self.refused = False
         self._command, self._env, self._fds = command, env, tuple(fds)
-        self._say = say
+        self._say, self.trouble = say, trouble
         self._stopping = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -156,7 +163,11 @@ class Child:
 
     def _report(self, code: int) -> None:
         how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        said = self.last_lines()
+        if code > 0 and said:
+            how += f": {said.splitlines()[-1][:_LONGEST_WORDS]}"
         message = f"{self.name} ended ({how}); starting it again"
         if self._short_lives == _HOPELESS:
-            message += f"\nit keeps ending; its last lines:\n{self.last_lines()}"
-        self._say(message)
+            message += f"\nit keeps ending; its last lines:\n{said}"
+        trouble = self.trouble()
+        self._say(message if trouble is None else f"{message}\n{trouble}")

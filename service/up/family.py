@@ -18,7 +18,7 @@ from service.parent import PARENT_FD
 from service.settings import Settings
 from service.up.child import Child
 from service.up.first_key import FirstKey, ensure_key
-from service.up.folder import CannotStart
+from service.up.folder import CannotStart, shortage
 
 _FLUSH_S = 25.0
 """How long Valkey may take to write its file and leave."""
@@ -58,6 +58,7 @@ class Family:
         self._settings, self._folder, self._socket = settings, folder, socket
         self._drain_s, self._say = drain_s, say
         self._hurry, self._announced = asyncio.Event(), False
+        self._is_full = False
         self._guardian: Child
         self._children: list[Child]
         self.redis_url = "unix://" + quote(os.fspath(socket))
@@ -89,7 +90,13 @@ class Family:
         def child(name: str, command: list[str], fds: tuple[int, ...]) -> Child:
             log = self._folder / "logs" / f"{name}.log"
             return Child(
-                name, command, env=env, fds=fds, log=log, say=self._child_ended
+                name,
+                command,
+                env=env,
+                fds=fds,
+                log=log,
+                say=self._child_ended,
+                trouble=lambda: shortage(self._folder),
             )
 
         python, fds = [sys.executable, "-P", "-m"], (parent_read, family_write)
@@ -127,6 +134,14 @@ class Family:
             await asyncio.sleep(_TRIM_EVERY_S)
             for child in (self._guardian, *self._children):
                 child.trim_log()
+            self._mind_the_disk()
+
+    def _mind_the_disk(self) -> None:
+        """Say once that the disk is full; nobody could write that into a log."""
+        full = shortage(self._folder)
+        if full is not None and not self._is_full:
+            self._say(full)
+        self._is_full = full is not None
 
     def _child_ended(self, message: str) -> None:
         if self._announced:  # before that, what matters is raised
@@ -193,6 +208,5 @@ def _hopeless(child: Child) -> CannotStart:
     if child.refused:
         said = lines.rpartition("\n")[2].removeprefix("darkroom: ")
         return CannotStart(said or f"{child.name} does not start")
-    return CannotStart(
-        f"{child.name} does not start; the end of {child.log}:\n{lines}", exit_code=1
-    )
+    why = f"{child.name} does not start; the end of {child.log}:\n{lines}"
+    return CannotStart("\n".join(filter(None, (why, child.trouble()))), exit_code=1)

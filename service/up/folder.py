@@ -55,16 +55,27 @@ def prepare(folder: Path) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "logs").mkdir(exist_ok=True)
         (folder / _LOCK).touch(mode=0o600)
-        free = shutil.disk_usage(folder).free
     except OSError as exc:
         raise _refused(folder, exc) from exc
-    if free < _LEAST_FREE_BYTES:
-        raise CannotStart(
-            f"the disk of {folder} is full ({free // 2**20} MB free, at least "
-            f"{_LEAST_FREE_BYTES // 2**20} are needed): make room, or name a folder "
-            "elsewhere with --data-dir"
-        )
+    full = shortage(folder)
+    if full is not None:
+        raise CannotStart(full)
     return folder
+
+
+def shortage(folder: Path) -> str | None:
+    """Return what to do about a disk that is full, or soon will be; None: nothing."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:  # nobody can tell
+        return None
+    if free >= _LEAST_FREE_BYTES:
+        return None
+    return (
+        f"the disk of {folder} is full ({free // 2**20} MB free, at least "
+        f"{_LEAST_FREE_BYTES // 2**20} are needed): make room, or name a folder "
+        "elsewhere with --data-dir"
+    )
 
 
 class Lock:

@@ -118,7 +118,7 @@ class DeliveryLeases:
             self._send, persistent=True
         )
 
-    async def announce(self) -> None:
+    async def announce(self, *, draining: bool) -> None:
         """Say nothing: who sends deliveries also runs jobs, and says so there."""
 
     async def leave(self) -> None:

@@ -1,19 +1,19 @@
 """A front door with one job, whose images come out wrong as often as it is told."""
 
 import hashlib
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
 from tests.fakes.pictures import draw
+from tests.fakes.served import Served
 
 KEY = "sk_client"
 PICTURE = draw("a fox", width=8, height=8)
 
 
-class Gallery:
-    """Serves on a port of 127.0.0.1 while the context is open.
+class Gallery(Served):
+    """That front door.
 
     Attributes:
         spoiled: So many downloads lack their last byte.
@@ -25,25 +25,11 @@ class Gallery:
         self.spoiled = self.expired = 0
         self.strangers: list[str] = []
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.add_routes(
-            [web.get("/v1/jobs/{id}", self._job), web.get("/picture", self._picture)]
-        )
-        self._runner = web.AppRunner(app, shutdown_timeout=0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0]
-        self.url = f"http://{host}:{port}"
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._runner.cleanup()
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/v1/jobs/{id}", self._job),
+            web.get("/picture", self._picture),
+        ]
 
     async def _job(self, request: web.Request) -> web.Response:
         assert request.headers["Authorization"] == f"Bearer {KEY}"

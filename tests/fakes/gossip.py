@@ -1,20 +1,18 @@
 """A provider that tells everybody what it was told, keys included."""
 
 import base64
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
 from tests.fakes.images import encoded, noise
+from tests.fakes.served import Served
 
 _PNG = base64.b64encode(encoded(noise(64, 64), "PNG")).decode()
 
 
-class Gossip:
-    """Serves on a port of 127.0.0.1 while the context is open.
-
-    The first word of a prompt is the status that its call is answered; after `200`
+class Gossip(Served):
+    """The first word of a prompt is the status that its call is answered; after `200`
     comes an image, and after all else the headers of the call.
 
     Attributes:
@@ -24,22 +22,8 @@ class Gossip:
     def __init__(self) -> None:
         self.keys: set[str] = set()
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/v1/images/generations", self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._runner.cleanup()
+    def routes(self) -> list[web.RouteDef]:
+        return [web.post("/v1/images/generations", self._answer)]
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.keys.add(request.headers["Authorization"].removeprefix("Bearer "))

@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Self
 
 from aiohttp import web
 
 from tests.fakes.images import encoded, moving, noise
+from tests.fakes.served import Served
 
 PNG = encoded(noise(64, 48), "PNG")
 MIB = 1 << 20
 
 
-class PictureHost:
-    """Serves on a port of 127.0.0.1 while the context is open.
+class PictureHost(Served):
+    """That web server.
 
     Attributes:
         seen: Names asked for, in order.
@@ -42,24 +41,12 @@ class PictureHost:
             "cut": _cut,
         }
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/{name}", self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        return self
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/{name}", self._answer)]
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self.let_go()
-        await self._runner.cleanup()
+        await super().__aexit__(*error)
 
     def let_go(self) -> None:
         """Answer, with nothing, who was left to hang."""

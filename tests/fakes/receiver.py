@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from tests.fakes.served import Served
 
 
 class Heard(NamedTuple):
@@ -43,8 +44,8 @@ def verifies(heard: Heard, secret: str) -> bool:
     return True
 
 
-class Receiver:
-    """Serves on a port of 127.0.0.1 while the context is open.
+class Receiver(Served):
+    """That server.
 
     Attributes:
         secrets: Whichever of these a request is signed with is right.
@@ -63,24 +64,12 @@ class Receiver:
         self.came = asyncio.Condition()
         self._ended = asyncio.Event()
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/{path:.*}", self._hear)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024).start()
-        self.port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        return self
+    def routes(self) -> list[web.RouteDef]:
+        return [web.post("/{path:.*}", self._hear)]
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self._ended.set()
-        await self._runner.cleanup()
+        await super().__aexit__(*error)
 
     async def until(self, count: int, *, within_s: float = 10) -> list[Heard]:
         """Wait for so many requests in all; return them."""

@@ -38,10 +38,11 @@ class Terminal:
         self._runner = CliRunner()
         self._env = {"DARKROOM_URL": url, "DARKROOM_API_KEY": key, "COLUMNS": "200"}
 
-    async def types(self, *words: str) -> Ended:
+    async def types(self, *words: str, **env: str) -> Ended:
+        """Type it, with these variables set beside those that name the front door."""
         with capture_logs():  # they would stand among what the command prints
             result = await asyncio.to_thread(
-                self._runner.invoke, app, list(words), env=self._env
+                self._runner.invoke, app, list(words), env=self._env | env
             )
         error = result.exception
         if isinstance(error, Failure):

@@ -61,6 +61,14 @@ def test_an_image_cut_anywhere_is_refused(name: str):
     assert accepted == []
 
 
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_is_wrong_with_an_image_is_said_in_plain_words(name: str):
+    with pytest.raises(BadImage) as refusal:
+        check(WHOLE[name][:-20])
+
+    assert str(refusal.value) == "the image is damaged or incomplete"
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -156,5 +156,52 @@ async def test_a_later_record_whose_worker_died_is_left_for_another_like_it(
 
     assert by_old.leases == ()
     assert [lease.fence for lease in by_new.leases] == [2]
+    assert [lease.interruptions for lease in by_new.leases] == [1]
+    await old.aclose()
+    await new.aclose()
+
+
+async def test_a_worker_that_was_only_stunned_keeps_its_later_record(redis, store):
+    await store.submit(job())
+    new = Leases(
+        redis, worker="new", slots=10, lease=timedelta(milliseconds=20), version=2
+    )
+    old = Leases(redis, worker="old", slots=10, version=1)
+    [stunned] = (await new.claim(1, held={})).leases
+    await redis.hset(keys.job(stunned.job_id), "v", 2)
+    await asyncio.sleep(0.05)
+    await old.claim(10, held={})
+    awake = Leases(redis, worker="awake", slots=10, version=2)
+
+    aside = await redis.zcard(keys.wait("version:2"))
+    renewed = await awake.renew([stunned])
+    again = await awake.claim(10, held={})
+
+    assert aside == 1
+    assert renewed == [Renewal.RENEWED]
+    assert await redis.zcard(keys.wait("version:2")) == 0
+    assert await redis.zcard(keys.QUEUE) == 1
+    assert again.leases == ()
+    for each in (old, new, awake):
+        await each.aclose()
+
+
+async def test_however_many_later_records_were_lost_they_hide_no_suspect(redis, store):
+    plain = job()
+    lost = [*(job() for _ in range(250)), plain]
+    for one in lost:
+        await store.submit(one)
+    new = Leases(
+        redis, worker="new", slots=300, lease=timedelta(milliseconds=20), version=2
+    )
+    old = Leases(redis, worker="old", slots=10, version=1)
+    assert len((await new.claim(300, held={})).leases) == len(lost)
+    for one in lost[:-1]:
+        await redis.hset(keys.job(one.id), "v", 2)
+    await asyncio.sleep(0.05)
+
+    claims = [await old.claim(10, held={}) for _ in range(4)]
+
+    assert [lease.job_id for claim in claims for lease in claim.leases] == [plain.id]
     await old.aclose()
     await new.aclose()

@@ -1,12 +1,25 @@
 """What may stand in a log line, and what may not."""
 
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import orjson
 import pytest
 
 from service.logs import as_json, as_line, redact
 
+FULL = Path("/dev/full")
+TALKER = """
+import structlog
+from service import logs
+from service.settings import Settings
+logs.configure(Settings())
+for _ in range(1000):
+    structlog.get_logger().warning("disk.filled", reason="x" * 500)
+print("still here")
+"""
 KEY = "sk_AbCdEfGh0123456789"
 
 
@@ -74,6 +87,19 @@ def test_traceback_is_kept_without_the_secrets_in_it():
     line = orjson.loads(as_json(None, "error", fields))
 
     assert "ValueError: [redacted]" in line["exception"]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+def test_a_full_disk_under_the_log_ends_nobody():
+    with FULL.open("w") as log:
+        ran = subprocess.run(
+            [sys.executable, "-c", TALKER],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            check=False,
+        )
+
+    assert ran.stdout == b"still here\n"
 
 
 def test_redaction_leaves_its_input_alone():

@@ -21,7 +21,7 @@ TESTS = {
 
 
 def test_every_threat_has_its_row():
-    assert list(ROWS) == [f"T{number}" for number in range(1, 43)]
+    assert list(ROWS) == [f"T{number}" for number in range(1, 44)]
 
 
 def test_every_defense_names_where_it_stands_and_who_attacks_it():

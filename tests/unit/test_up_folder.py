@@ -18,8 +18,12 @@ from service.up.folder import (
     prepare,
     read_key,
     read_runtime,
+    shortage,
     write_key,
 )
+
+NO_ROOM = Path("/proc")
+"""Linux says of it that there is no byte free."""
 
 
 def silent(_: str) -> None:
@@ -40,6 +44,13 @@ def dead_pid() -> int:
 def test_a_new_folder_is_for_its_owner_alone(folder: Path):
     assert folder.stat().st_mode & 0o777 == 0o700
     assert folder.is_absolute()
+
+
+@pytest.mark.skipif(not NO_ROOM.exists(), reason="there is no /proc here")
+def test_a_full_disk_is_named_with_a_way_out(folder: Path):
+    assert shortage(folder) is None
+    assert shortage(folder / "gone") is None
+    assert "the disk of /proc is full (0 MB free" in str(shortage(NO_ROOM))
 
 
 def test_commands_read_where_it_runs_until_it_ends(folder: Path):

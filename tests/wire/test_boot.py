@@ -197,7 +197,7 @@ async def test_a_store_that_is_away_keeps_nobody_from_starting(
     assert said == ""
 
 
-async def test_a_process_says_it_in_one_line_and_ends_with_code_two(
+async def test_a_process_touches_nothing_says_it_in_one_line_and_ends_with_code_two(
     valkey: Valkey, server: Redis, tmp_path: Path
 ):
     await server.config_set("appendonly", "no")
@@ -214,7 +214,9 @@ async def test_a_process_says_it_in_one_line_and_ends_with_code_two(
             },
         )
         _, also_said = await worker.communicate()
+    written = await server.keys()
 
+    assert written == []
     assert (code, worker.returncode) == (2, 2)
     for lines in (said, also_said.decode()):
         [line] = [line for line in lines.splitlines() if not line.startswith("{")]

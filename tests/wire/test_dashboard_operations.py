@@ -5,8 +5,11 @@ import re
 
 import aiohttp
 import pytest
+from redis.asyncio import Redis
 
 from service.accounts import Scope
+from service.job_store import keys
+from service.job_store.leases import Leases
 from tests.fakes.door import FrontDoor
 from tests.fakes.studio import studio
 from tests.fakes.visitor import Visitor, visitor
@@ -211,6 +214,26 @@ async def test_operators_see_queue_providers_and_system(door: FrontDoor):
     assert "<polyline" in providers.html
     assert "DARKROOM_REDIS_URL" in system.text
     assert "catalog" in findings.text
+
+
+async def test_a_worker_that_drains_is_not_taken_for_one_that_fell_silent(
+    door: FrontDoor, redis: Redis
+):
+    await door.submit("a fox")
+    leases = Leases(redis, worker="host:1:a", slots=10)
+    await leases.claim(1, held={})
+    async with visitor(door, scopes=EVERYTHING) as operator:
+        await leases.announce()
+        at_work = await operator.get("/ui/queue")
+        await leases.announce(draining=True)
+        draining = await operator.get("/ui/queue")
+        await redis.zadd(keys.WORKERS, {"host:1:a": 1})
+        silent = await operator.get("/ui/queue")
+    await leases.aclose()
+
+    states = ("alive", "draining", "silent")
+    for seen, state in zip((at_work, draining, silent), states, strict=True):
+        assert re.findall("|".join(states), seen.text) == [state]
 
 
 @pytest.mark.parametrize("prompt", [HOSTILE])

@@ -11,9 +11,11 @@ from arq.worker import func
 
 from service.core.jobs import JobState
 from service.job_store import keys
+from service.job_store.fleet import alive
 from service.job_store.leases import PARK_AFTER, Leases
 from service.job_store.outcomes import Outcome
 from service.job_store.pool import redis_pool
+from service.job_store.standing import read_standing
 from tests.fakes.engine import (
     ATTEMPT,
     BRIEF,
@@ -62,6 +64,36 @@ async def test_a_drain_waits_for_what_can_finish(store, shared_valkey):
 
     done = await store.get(job.id, account="ada")
     assert (done.state, done.attempts, done.fence) == (JobState.SUCCEEDED, 1, 1)
+
+
+async def test_who_drains_is_none_of_those_that_take_jobs(store, shared_valkey, redis):
+    job, begun, go = new_job(), asyncio.Event(), asyncio.Event()
+
+    async def slow(ctx, lease):
+        begun.set()
+        await go.wait()
+        return DONE
+
+    await store.submit(job)
+    async with (
+        asyncio.timeout(10),
+        working(shared_valkey.url, slow, lease=BRIEF) as worker,
+    ):
+        await begun.wait()
+        before = await alive(redis)
+        worker.handle_sig(signal.SIGTERM)
+        while await alive(redis):
+            await asyncio.sleep(0.01)
+        for _ in range(2):  # heartbeats, of which none brings it back
+            lapses = await redis.zscore(keys.QUEUE, job.id)
+            while await redis.zscore(keys.QUEUE, job.id) == lapses:
+                await asyncio.sleep(0.01)
+        draining = await read_standing(redis)
+        go.set()
+
+    assert before == 1
+    assert (draining.workers, draining.silent) == ({}, frozenset())
+    assert [one.worker for one in draining.running] == [worker.name]
 
 
 async def test_a_dead_workers_jobs_run_again_when_their_lease_lapses(

@@ -9,7 +9,8 @@ import pytest
 from service.core.errors import QueueUnavailable
 from tests.fakes.door import front_door
 from tests.fakes.pictures import draw
-from tests.fakes.sentinels import replicated
+from tests.fakes.sentinels import Pair, replicated
+from tests.fakes.terminal import Ended, Terminal
 
 JOBS = "/v1/jobs"
 CAT = base64.b64encode(draw("a cat", width=32, height=24)).decode()
@@ -62,3 +63,30 @@ async def test_a_key_is_not_called_revoked_where_a_failover_would_bring_it_back(
 
             with pytest.raises(QueueUnavailable):
                 await door.door.front.backends.accounts.revoke(key.id)
+
+
+async def test_commands_for_keys_promise_no_more_than_the_front_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    with replicated(by_link=True) as pair:
+        made = await types(pair, "keys", "create", "--json")
+        key_id = made.json["id"]
+        pair.link.stall()
+
+        doubted = [
+            await types(pair, "keys", *words)
+            for words in (("create",), ("revoke", key_id), ("revoke", key_id))
+        ]
+
+    assert [ended.out for ended in doubted] == ["", "", ""]
+    for ended in doubted:
+        assert "so that a failover may undo it: look whether it is" in ended.failure
+
+
+async def types(pair: Pair, *words: str) -> Ended:
+    """Type a command on a machine that shares this Redis."""
+    terminal = Terminal("http://nowhere", "sk_nobody")
+    return await terminal.types(
+        *words, DARKROOM_REDIS_URL=pair.primary.url, DARKROOM_DURABILITY="replicated"
+    )

@@ -1,13 +1,15 @@
 """The chores, on a real Valkey and real files."""
 
 import asyncio
+import contextlib
 import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from redis.asyncio import Redis
 
-from service.core.errors import JobDeleted
+from service.core.errors import JobDeleted, StoreUnavailable
 from service.core.jobs import JobState, new_job_id
 from service.files import Files, Terms
 from service.image_store.local import LocalImageStore
@@ -161,6 +163,25 @@ async def test_workers_that_were_killed_are_struck_off(redis, images):
     assert await redis.zrange(keys.WORKERS, 0, -1) == [b"alive"]
 
 
+async def test_what_checks_of_the_store_left_behind_is_deleted(redis, images, tmp_path):
+    class Stuck(LocalImageStore):
+        """Deletes nothing, as one whose policy forbids it."""
+
+        async def delete(self, key):
+            raise StoreUnavailable(key)
+
+    stuck = Stuck(tmp_path, base_url="", secret=b"s" * 32, lifetime=DAY)
+    with pytest.raises(StoreUnavailable):
+        await stuck.check()
+    [late] = await images.list("checks/")
+    for old in ("checks/1700000000-ab", "checks/0123456789abcdef"):
+        await images.put(old, b"x", content_type="text/plain")
+
+    await Sweep(redis, images, retention=DAY).forget_checks()
+
+    assert await images.list("checks/") == [late]
+
+
 async def test_a_chore_that_crashes_stops_no_other(redis, tmp_path):
     class Rotten(LocalImageStore):
         async def list(self, prefix):
@@ -178,15 +199,27 @@ async def test_a_chore_that_crashes_stops_no_other(redis, tmp_path):
         secret=b"s" * 32,
         lifetime=DAY,
     )
-    chores = asyncio.create_task(Sweep(redis, rotten_images, retention=DAY).run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(5), Sweep(redis, rotten_images, retention=DAY):
         while not (await store.get(late.id, account="ada")).state.is_final:
             await asyncio.sleep(0.05)
 
-    assert not chores.done()
-    chores.cancel()
-    await asyncio.gather(chores, return_exceptions=True)
     await store.aclose()
+
+
+async def test_chores_end_though_they_do_not_hear_it_at_once(redis, images):
+    class Deaf(Redis):
+        """Loses a cancellation, as redis-py can to a reply."""
+
+        async def set(self, *_, **__):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    deaf, before = Deaf(connection_pool=redis.connection_pool), asyncio.all_tasks()
+
+    async with Sweep(deaf, images, retention=DAY):
+        await asyncio.sleep(0)  # so that they have begun
+
+    assert asyncio.all_tasks() == before
 
 
 async def test_ephemeral_images_nobody_came_for_are_removed(redis, images):

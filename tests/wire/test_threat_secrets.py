@@ -28,7 +28,7 @@ from tests.fakes.valkey import Valkey
 CATALOG = """
 [providers.gossip{status}]
 adapter = "openai"
-base_url = "{url}"
+base_url = "{url}/v1"
 api_key_env = "GOSSIP_API_KEY"
 
 [models."gossip/{status}"]

@@ -36,6 +36,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self.trouble: str | None = None
         self._more = asyncio.Condition()
 
     def say(self, message: str) -> None:
@@ -72,6 +73,7 @@ async def start(
             fds=(),
             log=tmp_path / "imp.log",
             say=terminal.say,
+            trouble=lambda: terminal.trouble,
         )
         started.append(child)
         child.start()
@@ -97,7 +99,21 @@ async def test_one_that_keeps_ending_is_reported_with_its_last_lines(start, term
     await terminal.until(3)
 
     assert child.failed
+    assert terminal.messages[0] == "imp ended (exit code 1: no luck); starting it again"
     assert terminal.messages[2].endswith("it keeps ending; its last lines:\nno luck")
+
+
+async def test_one_that_could_not_say_why_is_reported_with_what_is_known(
+    start, terminal
+):
+    terminal.trouble = "the disk is full"
+    start("raise SystemExit(1)")
+
+    await terminal.until(1)
+
+    assert terminal.messages == [
+        "imp ended (exit code 1); starting it again\nthe disk is full"
+    ]
 
 
 async def test_one_whose_configuration_is_wrong_has_failed_at_once(start, terminal):

@@ -50,7 +50,8 @@ class Worker(NamedTuple):
     Attributes:
         host: Where it runs.
         process: Which process there.
-        alive: What it says of itself; None: it fell silent.
+        alive: What it says of itself; None: it takes no jobs any more.
+        silent: It did not sign off; otherwise it drains.
         jobs: What it runs, the longest first; the first few.
         running: How many that are.
     """
@@ -58,6 +59,7 @@ class Worker(NamedTuple):
     host: str
     process: str
     alive: LiveWorker | None
+    silent: bool
     jobs: list[RunningJob]
     running: int
 
@@ -120,16 +122,22 @@ async def _shares(front: Front) -> list[Share]:
 
 
 def _workers(standing: Standing) -> list[Worker]:
-    """Return those alive, and those that fell silent while they hold jobs."""
+    """Return those that take jobs, and those that only hold some."""
     held: dict[str, list[RunningJob]] = defaultdict(list)
     for job in standing.running:
         held[job.worker].append(job)
     names = sorted({*standing.workers, *held})
-    return [_worker(name, standing.workers.get(name), held[name]) for name in names]
+    return [_worker(name, standing, held[name]) for name in names]
 
 
-def _worker(name: str, alive: LiveWorker | None, jobs: list[RunningJob]) -> Worker:
+def _worker(name: str, standing: Standing, jobs: list[RunningJob]) -> Worker:
     host, _, rest = name.partition(":")
     longest = sorted(jobs, key=lambda job: job.since.timestamp() if job.since else 0.0)
-    process = rest.partition(":")[0]
-    return Worker(host, process, alive, longest[:_MOST_SHOWN], len(jobs))
+    return Worker(
+        host,
+        rest.partition(":")[0],
+        standing.workers.get(name),
+        name in standing.silent,
+        longest[:_MOST_SHOWN],
+        len(jobs),
+    )

@@ -100,15 +100,13 @@ local function park(from, id, job, name)
 end
 
 -- Records of a later version wait for a worker that can read them: this one, where its version has come that far. One that was
--- running when its worker died is only stepped over: that worker may live, and renew it.
+-- running when its worker died waits there as well: should that worker live, it renews it wherever it is.
 local function is_unreadable(from, id, job)
   local needs = tonumber(job[VERSION] or 1) or 1
   if needs <= version then return false end
-  if job[STATE] == 'queued' then
-    park(from, id, job, 'version:' .. whole(needs))
-    left[job[KEY_ID]] = true -- another of its key may run meanwhile
-    ring()
-  end
+  park(from, id, job, 'version:' .. whole(needs))
+  if job[STATE] == 'queued' then left[job[KEY_ID]] = true end -- another of its key may run meanwhile
+  ring()
   return true
 end
 -- No more come back at a time than may soon be run: workers that cannot read the others would only move them here again.
@@ -120,7 +118,7 @@ for needs = 2, version do
     local job = read(id)
     if job then
       call('ZREM', from, id)
-      call('ZADD', lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0)), job[TAG], id)
+      call('ZADD', lane(job[PRIORITY], tonumber(job[INTERRUPTIONS] or 0) + (job[STATE] == 'running' and 1 or 0)), job[TAG], id)
     else
       drop(from, id)
     end

@@ -1,6 +1,7 @@
-"""Rows 125 to 135: what is hardly HTTP any more, and headers out of the ordinary."""
+"""Rows 125 to 135, and 138: hardly HTTP any more, and headers out of the ordinary."""
 
 import asyncio
+from typing import Any
 
 import orjson
 
@@ -38,10 +39,11 @@ GONE = (
     "/v1/../etc",
     "/",
 )
+CHUNKS = b"2\r\n{}\r\n0\r\n\r\n"
 EVIL = ("evil.example", "gopher")
 
 
-def told(*lines: str, sent: bytes, **case: str) -> Case:
+def told(*lines: str, sent: bytes, **case: Any) -> Case:
     """Return a submission with these headers about its body."""
     return Case(request=request("POST", JOBS, JSON, *lines) + sent, **case)
 
@@ -184,5 +186,10 @@ ROWS: Rows = {
             request=get(JOBS, "User-Agent: \x1b[31m"),
             answer="400 malformed_request closes",
         ),
+    ],
+    138: [
+        told("Transfer-Encoding: gzip, chunked", sent=CHUNKS, shows=("as chunked",)),
+        told("Transfer-Encoding: chunked, chunked", sent=CHUNKS),
+        told("Transfer-Encoding: gzip", "Transfer-Encoding: chunked", sent=CHUNKS),
     ],
 }

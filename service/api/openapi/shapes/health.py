@@ -20,7 +20,7 @@ class Readiness(Shape):
     queue: Literal["ok", "unavailable"]
     store: Literal["ok", "unavailable", "unknown"]
     workers: int
-    """How many were heard of in the last thirty seconds."""
+    """How many take jobs, as they said lately; one that drains does not."""
     open_jobs: int
     starving: bool
     """There are jobs, and nobody to run them."""
