@@ -26,12 +26,11 @@ from service.batches.batch import (
 )
 from service.batches.endings import Endings
 from service.batches.feeds import READ_AGAIN, Feeds, Obstacle, Reading, Unfit
-from service.batches.records import read_batch, to_record
+from service.batches.records import read_batch, read_pairs, to_record
 from service.batches.scripting import script
 from service.batches.segments import Segments, SegmentWriter, StoredLine
 from service.core.errors import (
     AlreadyFinished,
-    BatchBegunAnew,
     BatchDeleted,
     BatchNotFound,
 )
@@ -120,7 +119,6 @@ class Batches:
         begun before, whose reader then gets a BatchOver.
 
         Raises:
-            BatchBegunAnew: That has happened to this one by now.
             IdempotencyMismatch: The name was used for a batch with other content.
         """
         fields = to_record(new)
@@ -128,13 +126,10 @@ class Batches:
         args += [ms(new.expires_after), ms(self._retention), self._window]
         args += [new.name or "", new.content_hash, ms(self._idempotency)]
         args += [ms(READ_AGAIN), *(part for pair in fields.items() for part in pair)]
-        code, found = await within(self._begin(args))
+        code, found, *record = await within(self._begin(args))
         if code == b"mismatch":
             raise mismatch()
-        try:
-            batch = await self.get(found.decode(), account=new.account)
-        except BatchNotFound as exc:
-            raise BatchBegunAnew("this batch was begun anew meanwhile") from exc
+        batch = read_pairs(found.decode(), *record)
         return Begun(batch, joined=code == b"joined")
 
     async def get(self, batch_id: str, *, account: str | None) -> Batch:

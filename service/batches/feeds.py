@@ -12,7 +12,8 @@ from typing import NamedTuple
 import orjson
 from redis.asyncio import Redis
 
-from service.batches.batch import BadLine
+from service.batches.batch import BadLine, Batch
+from service.batches.records import read_pairs
 from service.batches.scripting import script
 from service.core.errors import BatchOver
 from service.core.jobs import JobId
@@ -99,8 +100,11 @@ class Feeds:
 
     async def opened(
         self, batch_id: str, reading: Reading, *, holder: str = ""
-    ) -> None:
+    ) -> Batch:
         """Let a batch begin whose lines are all read, or fail where none is sound.
+
+        Returns:
+            The batch as it is then.
 
         Raises:
             BatchOver: It was called off, or somebody else reads it.
@@ -115,8 +119,9 @@ class Feeds:
         args = [batch_id, holder, reading.total, sound]
         args.append("" if holder else await self._until())
         args += [part for pair in fields.items() for part in pair]
-        if not await within(self._open(args)):
-            raise _over()
+        if found := await within(self._open(args)):
+            return read_pairs(batch_id, found)
+        raise _over()
 
     async def _until(self) -> int:
         """Return when nobody waits for an answer any more, in Redis's time."""

@@ -33,6 +33,11 @@ def to_record(new: NewBatch) -> dict[str, str | bytes]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def read_pairs(batch_id: str, pairs: Sequence[bytes]) -> Batch:
+    """Read a record's fields, as a script returns them."""
+    return read_batch(batch_id, dict(zip(pairs[::2], pairs[1::2], strict=True)))
+
+
 def read_batch(batch_id: str, stored: Mapping[bytes, bytes]) -> Batch:
     """Read a record's fields, as HGETALL gives them."""
     fields = {name.decode(): value for name, value in stored.items()}

@@ -97,14 +97,13 @@ class Acceptance:
         try:
             # No beat goes beside `open`: one that came behind it would call it over.
             reading = await while_held(work, self.batches.feeds, batch.id)
-            await self._open(batch, reading)
+            return await self._open(batch, reading)
         except BaseException as exc:
             with contextlib.suppress(QueueUnavailable):  # the sweep does it, then
                 await self.batches.drop(batch.id)
             if isinstance(exc, BatchOver) and await self._is_dropped(batch):
                 raise BatchBegunAnew("this batch was begun anew meanwhile") from exc
             raise
-        return await self.batches.get(batch.id, account=batch.account)
 
     async def check_same(self, batch: Batch, lines: AsyncIterator[Line]) -> None:
         """Refuse lines that are not those of a batch which was taken in before.
@@ -181,15 +180,15 @@ class Acceptance:
             await self._announce_outputs(batch)
         return reading
 
-    async def _open(self, batch: Batch, reading: Reading) -> None:
+    async def _open(self, batch: Batch, reading: Reading) -> Batch:
         """Let it begin; where the answer was lost, what is written down tells."""
         try:
-            await self.batches.feeds.opened(batch.id, reading)
+            return await self.batches.feeds.opened(batch.id, reading)
         except (BatchOver, QueueUnavailable):
             with contextlib.suppress(NotFound, Deleted):
                 found = await self.batches.get(batch.id, account=batch.account)
                 if found.digest == reading.digest:
-                    return
+                    return found
             raise
 
     async def _read(

@@ -3,7 +3,7 @@
 -- reads the lines speaks again, then field and value pairs of the record.
 -- Lines that come with a request are read by nobody else: who begins anew under the same name takes over from the reader before.
 -- A batch that failed made nothing, so its name is free: what was wrong may have been the catalog.
--- Returns a code and an id: made | joined | mismatch
+-- Returns a code, an id and the fields of its record, as HGETALL does: made | joined | mismatch (without fields)
 local id, account, kind, window, name = ARGV[1], ARGV[2], ARGV[3], ARGV[6], ARGV[7]
 local name_key = NAMES .. account .. ':' .. name
 local known = name ~= '' and call('GET', name_key)
@@ -12,7 +12,7 @@ if known then
   local state = call('HGET', batch_key(earlier), 'state')
   if state and hash ~= ARGV[8] then return { 'mismatch', earlier } end
   local is_cut = state == 'validating' and kind == 'native'
-  if state and state ~= 'failed' and not is_cut then return { 'joined', earlier } end
+  if state and state ~= 'failed' and not is_cut then return { 'joined', earlier, call('HGETALL', batch_key(earlier)) } end
   if is_cut then drop_batch(earlier, account) end
 end
 local expires = whole(now + tonumber(ARGV[4]))
@@ -30,4 +30,4 @@ else
   call('ZADD', FEED, now_text, id)
   call('PUBLISH', FEED, id)
 end
-return { 'made', id }
+return { 'made', id, call('HGETALL', batch_key(id)) }

@@ -1,11 +1,12 @@
 -- Its lines are read: let the batch begin, or fail where none is sound. ARGV 1 id, 2 who holds it ('': the request that brought
 -- its lines), 3 lines, 4 sound ones, 5 until when (Redis time in ms; '': always), as who asked hears of a failure behind that,
--- then field and value pairs of the record. Returns 1, or 0 where it is over, or somebody else reads it, or it is too late.
+-- then field and value pairs of the record. Returns its fields, as HGETALL does; none where it is over, or somebody else reads it,
+-- or it is too late.
 local id, holder, total, sound, accept_until = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-if accept_until and now > accept_until then return 0 end
+if accept_until and now > accept_until then return {} end
 local key = batch_key(id)
 local seen = call('HMGET', key, 'state', 'account', 'feeder')
-if seen[1] ~= 'validating' or (seen[3] or '') ~= holder then return 0 end
+if seen[1] ~= 'validating' or (seen[3] or '') ~= holder then return {} end
 call('HSET', key, 'total', total, 'cursor', '0', unpack(ARGV, 6))
 call('ZREM', OVER, id)
 if sound == 0 then
@@ -20,4 +21,4 @@ else
   tell_of_batch(seen[2], id, 'in_progress')
 end
 flush()
-return 1
+return call('HGETALL', key)
