@@ -262,6 +262,7 @@ class LeaseWorker(Worker, Generic[E]):
             else:
                 if rung is not None:
                     self._look.set()
+                    await asyncio.sleep(0)  # claim first, then listen again
 
     async def _heartbeat(self) -> None:
         while True:

@@ -84,8 +84,9 @@ def _tell_rate(request: web.Request, allowance: Allowance) -> None:
 
 def _tell_balance(request: web.Request, balance: Balance) -> None:
     now = datetime.now(UTC)
-    window_s = int((end_of(now) - begin_of(now)).total_seconds())
-    reset_s = math.ceil((end_of(now) - now).total_seconds())
+    end = end_of(now)
+    window_s = int((end - begin_of(now)).total_seconds())
+    reset_s = math.ceil((end - now).total_seconds())
     headers = request[TRACE].headers
     _add(headers, "RateLimit-Policy", f'"quota";q={balance.limit};w={window_s}')
     _add(headers, "RateLimit", f'"quota";r={balance.left};t={reset_s}')

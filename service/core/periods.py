@@ -5,7 +5,7 @@ from datetime import datetime
 
 def period_of(at: datetime) -> str:
     """Return the period that `at`, in UTC, lies in, as `YYYY-MM`."""
-    return at.strftime("%Y-%m")
+    return f"{at.year:04}-{at.month:02}"
 
 
 def begin_of(at: datetime) -> datetime:
