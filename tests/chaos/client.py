@@ -75,9 +75,11 @@ class Client:
         """Ask that a job be called off."""
         return await self._ask("POST", f"/v1/jobs/{job_id}/cancel")
 
-    async def final(self, job_id: str) -> dict[str, Any]:
+    async def final(
+        self, job_id: str, *, patience_s: float = _PATIENCE_S
+    ) -> dict[str, Any]:
         """Return the job as soon as it is final."""
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while True:
             try:
                 answer = await self._ask("GET", f"/v1/jobs/{job_id}?wait={_HOLD_S}")

@@ -27,6 +27,8 @@ ATTEMPTS = 2
 _TIMEOUT_S = 3
 _GOOD_EACH = 3
 _AT_ONCE = 256
+_PATIENCE_S = 900
+"""Where a breaker opens, its jobs wait for one that tries, up to a minute each."""
 _SETTINGS = {
     "DARKROOM_WORKER__MAX_ATTEMPTS": str(ATTEMPTS),
     "DARKROOM_WORKER__RETRY_BASE_S": "0.05",
@@ -198,7 +200,8 @@ async def _play(stage: Stage, jobs: int, dice: random.Random) -> list[_End]:
             job_id = await stage.client.submit(
                 prompt, name=f"{kind.name} {prompt}", model=kind.model, n=kind.images
             )
-            return _End(kind, good, await stage.client.final(job_id))
+            job = await stage.client.final(job_id, patience_s=_PATIENCE_S)
+            return _End(kind, good, job)
 
     return await asyncio.gather(*(one(kind, n, good=good) for kind, n, good in wishes))
 

@@ -28,7 +28,8 @@ class Weather:
         drop: Share of chunks at which the connection is closed, as by a proxy.
         reset: Share at which it is reset.
         stall: Share at which it goes dead: open for ever, and nothing passes.
-        corrupt: Share of which one byte arrives as another.
+        corrupt: Share of what the server sends of which one byte arrives as another.
+            What it is sent arrives whole: nobody can know that it refuses noise.
     """
 
     latency_s: float = 0
@@ -102,8 +103,8 @@ class BadLine:
             return
         try:
             async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._pass(client, to_server))
-                ways.create_task(self._pass(server, to_client))
+                ways.create_task(self._pass(client, to_server, noisy=False))
+                ways.create_task(self._pass(server, to_client, noisy=True))
         except* _Reset:
             _reset(to_client)
         except* (_Closed, OSError):
@@ -119,16 +120,20 @@ class BadLine:
         return await asyncio.open_connection(host, int(port))
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        noisy: bool,
     ) -> None:
         while data := await reader.read(_CHUNK_BYTES):
             await self._flows.wait()
-            writer.write(await self._weathered(data))
+            writer.write(await self._weathered(data, noisy=noisy))
             with contextlib.suppress(ConnectionError):
                 await writer.drain()
         raise _Closed
 
-    async def _weathered(self, data: bytes) -> bytes:
+    async def _weathered(self, data: bytes, *, noisy: bool) -> bytes:
         weather, luck = self.weather, self._dice.random()
         seconds = weather.latency_s
         if weather.bytes_per_s is not None:
@@ -144,7 +149,7 @@ class BadLine:
                 self.struck += 1
                 await strike()
             luck -= share
-        return self._noisy(data) if 0 <= luck < weather.corrupt else data
+        return self._mixed_up(data) if noisy and 0 <= luck < weather.corrupt else data
 
     async def _drop(self) -> None:
         raise _Closed
@@ -155,7 +160,7 @@ class BadLine:
     async def _stall(self) -> None:
         await asyncio.Event().wait()
 
-    def _noisy(self, data: bytes) -> bytes:
+    def _mixed_up(self, data: bytes) -> bytes:
         at = self._dice.randrange(len(data))
         other = data[at] ^ self._dice.randrange(1, 256)
         return data[:at] + bytes([other]) + data[at + 1 :]
