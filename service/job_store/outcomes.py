@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any, Self
 
 import orjson
@@ -117,5 +118,9 @@ def attempt_json(attempt: Attempt) -> bytes:
 
 def _fields(record: Attempt | StoredImage) -> dict[str, Any]:
     """Return what is set of a flat record; a tenth of the time of `asdict`."""
-    values = {name: getattr(record, name) for name in record.__slots__}
-    return {name: value for name, value in values.items() if value is not None}
+    values = _VALUES_OF[type(record)](record)
+    pairs = zip(record.__slots__, values, strict=True)
+    return {name: value for name, value in pairs if value is not None}
+
+
+_VALUES_OF = {kind: attrgetter(*kind.__slots__) for kind in (Attempt, StoredImage)}

@@ -34,11 +34,12 @@ end
 -- `subject` is the id of a job, batch or endpoint, whose own wishes, in the record at `key`, are the types in `notify` (false:
 -- none); `nth` tells events of the same type and subject apart, '' where there is only one.
 local function announce(account, subject, type, key, notify, nth)
+  heard[account] = heard[account] or redis.pcall('HGETALL', 'darkroom:endpoints:' .. account)
+  if not notify and #heard[account] == 0 then return end
   local event = 'evt_' .. string.match(subject, '_(.+)$') .. '_' .. string.match(type, '[^.]+$') .. nth
   if notify and wants(notify, type) then
     deliver(account, subject, type, event, '', call('HGET', key, 'webhook') or '')
   end
-  heard[account] = heard[account] or redis.pcall('HGETALL', 'darkroom:endpoints:' .. account)
   for at = 1, #heard[account], 2 do
     if wants(heard[account][at + 1], type) then deliver(account, subject, type, event, heard[account][at], '') end
   end
