@@ -26,7 +26,7 @@ from tests.fakes.certificate import make_certificate, server_context
 ATTEMPTS = 2
 _TIMEOUT_S = 3
 _GOOD_EACH = 3
-_AT_ONCE = 256
+_AT_ONCE = 48
 _PATIENCE_S = 900
 """Where a breaker opens, its jobs wait for one that tries, up to a minute each."""
 _SETTINGS = {
