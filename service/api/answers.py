@@ -13,10 +13,15 @@ def answer(
     body: object, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """Return `body` as JSON."""
+    return written(orjson.dumps(body), headers or {}, status=status)
+
+
+def written(
+    text: bytes, headers: Mapping[str, str], *, status: int = 200
+) -> web.Response:
+    """Return what is JSON already."""
     return web.Response(
-        body=orjson.dumps(body),
-        status=status,
-        headers={**(headers or {}), "Content-Type": _JSON},
+        body=text, status=status, headers={**headers, "Content-Type": _JSON}
     )
 
 

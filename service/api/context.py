@@ -10,6 +10,7 @@ from service.accounts.sessions import Sessions
 from service.api.derivatives import Derivatives
 from service.api.problems import Problem
 from service.api.pulse import Pulse
+from service.api.shown import ShownJobs
 from service.api.turns import Turns
 from service.api.views import Views
 from service.backends import Backends
@@ -47,6 +48,7 @@ class Front:
     acceptance: Acceptance
     pulse: Pulse
     views: Views
+    shown: ShownJobs
     metrics: Metrics
     imaging: Imaging
     derivatives: Derivatives

@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from service.api import limits
-from service.api.answers import answer
+from service.api.answers import answer, written
 from service.api.auth import authorized
 from service.api.body import read_json
 from service.api.context import FRONT, TRACE
@@ -217,8 +217,7 @@ def _shown(request: web.Request, job: Job, position: int | None) -> web.Response
     if _matches(request, etag):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     eta_s = None if position is None else front.waiters.pace.eta_s(position)
-    view = front.views.job(job, position=position, eta_s=eta_s)
-    return answer(view, headers=headers)
+    return written(front.shown.text(job, position=position, eta_s=eta_s), headers)
 
 
 def _matches(request: web.Request, etag: str) -> bool:

@@ -11,6 +11,7 @@ from service.api.context import Front
 from service.api.derivatives import Derivatives
 from service.api.followed import shown_with_the_end
 from service.api.pulse import Pulse
+from service.api.shown import ShownJobs
 from service.api.turns import Turns
 from service.api.views import Views
 from service.backends import Backends, open_backends
@@ -69,6 +70,7 @@ async def open_front(
             acceptance=_acceptance(settings, live, backends),
             pulse=await opened(Pulse(backends, fleet, live, beat_s=beat_s)),
             views=views,
+            shown=ShownJobs(views),
             metrics=Metrics(open_streams=lambda: len(hub.followers)),
             imaging=imaging,
             derivatives=Derivatives(backends.images, copying, backends.jobs),

@@ -21,7 +21,7 @@ from service.job_store.gates import Gates, read_gates
 from service.job_store.listing import newest
 from service.job_store.looking import Looked, Looking
 from service.job_store.outlook import place_of_next
-from service.job_store.records import NewJob, read_job
+from service.job_store.records import NewJob
 from service.job_store.scripting import script
 from service.job_store.speeds import Speeds
 from service.job_store.submitting import Submissions, Submitted, mismatch
@@ -86,12 +86,11 @@ class JobStore:
             JobNotFound: Never made, or somebody else's.
             JobDeleted: It was the account's.
         """
-        return read_job(JobId(job_id), (await self._found(job_id, account)).record)
+        return (await self._found(job_id, account))[0]
 
     async def look(self, job_id: str, *, account: str) -> tuple[Job, int | None]:
         """Return what `get` does, and with it `position`, in one round trip."""
-        looked = await self._found(job_id, account)
-        job = read_job(JobId(job_id), looked.record)
+        job, looked = await self._found(job_id, account)
         return job, await self._place(job, looked)
 
     async def cached(self, account: str, cache_key: str) -> Job | None:
@@ -300,13 +299,15 @@ class JobStore:
         await self._submissions.aclose()
         await self._looked.aclose()
 
-    async def _found(self, job_id: str, account: str) -> Looked:
+    async def _found(self, job_id: str, account: str) -> tuple[Job, Looked]:
         if not is_job_id(job_id):
             raise JobNotFound("no such job")
         looked = await self._looked(JobId(job_id))
-        if looked.record and looked.record[b"account"] == account.encode():
-            return looked
-        if not looked.record:
+        if looked.pairs:
+            job = looked.job(JobId(job_id))
+            if job.account == account:
+                return job, looked
+        else:
             owner = await within(self._redis.get(keys.gone(job_id)))
             if owner == account.encode():
                 raise JobDeleted("this job was deleted")
@@ -321,7 +322,7 @@ class JobStore:
     async def _jobs(self, ids: Sequence[str]) -> list[Job]:
         found = await asyncio.gather(*(self._looked(JobId(i)) for i in ids))
         looked = zip(ids, found, strict=True)
-        return [read_job(JobId(i), seen.record) for i, seen in looked if seen.record]
+        return [seen.job(JobId(i)) for i, seen in looked if seen.pairs]
 
 
 def _answers(job: Job) -> bool:

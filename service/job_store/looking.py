@@ -1,7 +1,8 @@
 """Looks at records, of many callers together, and at the places of jobs that wait."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from redis.asyncio import Redis
@@ -10,23 +11,32 @@ from service.core.jobs import Job, JobId
 from service.job_store import keys
 from service.job_store.answers import ANSWER_BUDGET_S, told, within
 from service.job_store.gather import Gather
+from service.job_store.records import read_job
 from service.job_store.scripting import reader
 
 _ABOARD, _ABREAST = 100, 2
 """With a single round trip at a time the front door and Redis wait for each other."""
+_MOST_KEPT, _MOST_KEPT_BYTES = 2000, 8192
 
 
 class Looked(NamedTuple):
     """What was found.
 
     Attributes:
-        record: Its fields; none: there is no such job.
+        pairs: Its fields and values in turn; none: there is no such job.
         place: How many jobs of its lane start before it, and itself; 0: it is not
             ready, nor does it wait for others of its key.
     """
 
-    record: Mapping[bytes, bytes]
+    pairs: Sequence[bytes]
     place: int
+
+    def job(self, job_id: JobId) -> Job:
+        """Return what was found, the same object as before where it is as it was."""
+        pairs = tuple(self.pairs)
+        if sum(map(len, pairs)) > _MOST_KEPT_BYTES:
+            return _read(job_id, pairs)
+        return _read_kept(job_id, pairs)
 
 
 class Looking:
@@ -61,10 +71,15 @@ class Looking:
     async def _send(self, ids: Sequence[JobId]) -> list[Looked]:
         async with asyncio.timeout(ANSWER_BUDGET_S):
             found = await self._look(ids)
-        return [
-            Looked(dict(zip(fields[::2], fields[1::2], strict=True)), place)
-            for fields, place in zip(found[::2], found[1::2], strict=True)
-        ]
+        return [Looked(*each) for each in zip(found[::2], found[1::2], strict=True)]
+
+
+def _read(job_id: JobId, pairs: Sequence[bytes]) -> Job:
+    return read_job(job_id, dict(zip(pairs[::2], pairs[1::2], strict=True)))
+
+
+_read_kept = lru_cache(maxsize=_MOST_KEPT)(_read)
+"""Who polls asks again and again for what stands as it stood."""
 
 
 async def _waits(redis: Redis, job: Job) -> int | None:
