@@ -137,7 +137,7 @@ async def _lines(wish: Wish) -> AsyncIterator[Report]:
 @_named("misbehavior")
 async def _misbehavior(wish: Wish) -> AsyncIterator[Report]:
     wide = Cast(workers=2, slots=100, latency_ms=100)
-    yield await matrix.run(jobs=20, seed=wish.seed, cast=wide)
+    yield await matrix.run(jobs=5, seed=wish.seed, cast=wide)
 
 
 @_named("fairness")

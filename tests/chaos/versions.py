@@ -6,6 +6,7 @@ Whoever wrote a job down, it is made; what only one side can read, that side mak
 
 import asyncio
 import itertools
+import math
 import random
 import time
 from collections import Counter
@@ -140,7 +141,7 @@ async def _play(
     """Submit to both, kill of both, and wait until all is final, at either door."""
     dice = random.Random(seed)
     parts = [[f"fox {n}" for n in range(at, jobs, 2)] for at in range(2)]
-    size = max(1, jobs // (2 * (kills + 1)))
+    size = math.ceil(len(parts[0]) / (kills + 1))
     victims = itertools.cycle((ours, theirs))
     for begin in range(0, len(parts[0]), size):
         if begin:
