@@ -245,7 +245,14 @@ class LeaseWorker(Worker, Generic[E]):
 
     async def _settle(self, lease: E, verdict: Any) -> None:
         self.jobs_complete += 1
-        if not await self.leases.settle(lease, verdict):
+        try:
+            is_ours = await self.leases.settle(lease, verdict)
+        except (RedisError, OSError):
+            raise
+        except Exception:  # no record can hold it: run again, it would end so again
+            log.exception("outcome.unwritable", id=lease.id)
+            is_ours = await self.leases.settle(lease, self.leases.crashed(lease))
+        if not is_ours:
             log.warning("outcome.refused", id=lease.id, fence=lease.fence)
 
     async def _listen(self) -> None:

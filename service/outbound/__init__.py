@@ -260,7 +260,11 @@ class Outbound:
 
     def _check(self, url: URL) -> None:
         schemes = {"https", "http"} if self._rules.allow_http else {"https"}
-        if url.scheme not in schemes or not url.host or url.user or url.password:
+        try:
+            plain = url.host and not (url.user or url.password)
+        except ValueError as exc:  # a host of IDNA's that IDNA cannot read
+            raise NotAllowed("the URL cannot be read") from exc
+        if url.scheme not in schemes or not plain:
             raise NotAllowed("the URL is not one that may be called")
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import TypeAlias
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from service.guard import AddressRefused
@@ -95,7 +96,7 @@ async def call(
             content = b""
             if response.status not in REDIRECTS:
                 content = await _read(response, max_bytes, sink)
-            return Answer(response.status, response.headers, content)
+            return Answer(response.status, _text_of(response.headers), content)
     # ValueError: a host name that IDNA cannot encode comes out of the resolver so.
     except (aiohttp.ClientError, OSError, ValueError) as exc:
         if isinstance(getattr(exc, "os_error", None), AddressRefused):
@@ -103,6 +104,17 @@ async def call(
         if progress.sent:
             raise NoAnswer("no answer came") from exc
         raise NotSent("there is no connection") from exc
+
+
+def _text_of(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return headers that can be written down: bytes that are no UTF-8 are replaced.
+
+    aiohttp has such bytes stand as surrogates, at which every encoder stops later on.
+    """
+    return CIMultiDict(
+        (name, value.encode(errors="surrogateescape").decode(errors="replace"))
+        for name, value in headers.items()
+    )
 
 
 async def _read(

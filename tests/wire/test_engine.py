@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import inspect
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from service.job_store.leases import Leases
 from service.job_store.outcomes import Later
 from tests.fakes.engine import (
     ATTEMPT,
+    BRIEF,
     DONE,
     FINAL,
     new_job,
@@ -68,6 +70,22 @@ async def test_a_canceled_job_is_aborted_within_two_seconds(store, shared_valkey
             await ended.wait()
 
     assert canceled.state is JobState.CANCELED
+
+
+async def test_what_no_record_can_hold_fails_its_job_once(store, shared_valkey):
+    job, calls = new_job(), []
+    unwritable = replace(ATTEMPT, upstream_id="\udc80")
+
+    async def garbled(ctx, lease):
+        calls.append(lease.fence)
+        return replace(DONE, attempt=unwritable)
+
+    async with working(shared_valkey.url, garbled, lease=BRIEF):
+        await store.submit(job)
+        failed = await until(store, job, JobState.FAILED)
+
+    assert failed.error is not None
+    assert (failed.error["code"], calls) == ("internal", [1])
 
 
 async def test_a_crashing_function_fails_its_job_and_no_other(store, shared_valkey):

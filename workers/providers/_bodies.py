@@ -12,6 +12,9 @@ import pybase64
 
 from service.core.provider import GeneratedImage
 
+_MOST = 2**53
+"""Numbers from here on are no longer exact everywhere, and sums of them may not fit."""
+
 
 def items_of(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return the objects of a list in `body`; what is none of them is left out."""
@@ -71,6 +74,15 @@ def encoded(data: bytes) -> str:
 def data_url(data: bytes, content_type: str) -> str:
     """Return a `data:` URL of an image."""
     return f"data:{content_type};base64,{encoded(data)}"
+
+
+def counted(counts: Mapping[str, Any]) -> dict[str, int]:
+    """Return what was counted, as far as these are numbers that any JSON can carry."""
+    return {
+        name: count
+        for name, count in counts.items()
+        if type(count) is int and 0 <= count < _MOST
+    }
 
 
 def dollars(value: object) -> Decimal | None:

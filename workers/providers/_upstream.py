@@ -128,9 +128,9 @@ class Upstream:
 
         Raises:
             ProviderError: The provider does not know the task (any more), or refuses
-                to show it.
+                to show it; or has it where we may not look.
         """
-        url = target if "://" in target else self._base + target
+        url = self._base + target if target.startswith("/") else target
         try:
             answer = await self._outbound.send(
                 "GET",
@@ -140,6 +140,8 @@ class Upstream:
                 max_bytes=max(1, images) * MAX_BYTES,
                 same_origin_as=self._base,
             )
+        except NotAllowed as exc:
+            raise BadOutput("the provider's task lies where nobody may look") from exc
         except OutboundError as exc:
             log.info("look.failed", reason=str(exc))
             return None
@@ -224,15 +226,18 @@ class Upstream:
 
     def _is_theirs(self, url: str) -> bool:
         """Whether our key may be shown there: the same host, or a sister of it."""
-        ours, theirs = URL(self._base), URL(url)
-        if ours.origin() == theirs.origin():
+        try:
+            ours, theirs = URL(self._base).origin(), URL(url).origin()
+        except ValueError:
+            return False
+        if ours == theirs:
             return True
-        family = "." + ".".join((ours.host or "").split(".")[-2:])
+        family = "." + ".".join((ours.raw_host or "").split(".")[-2:])
         named = "." in family.strip(".") and not family.strip(".").isdigit()
         return (
             theirs.scheme == "https"
             and named
-            and ("." + (theirs.host or "")).endswith(family)
+            and ("." + (theirs.raw_host or "")).endswith(family)
         )
 
 

@@ -17,7 +17,13 @@ from service.core.errors import PromptRejected, ProviderError
 from service.core.provider import Call, Generated
 from service.core.requests import GenerationRequest
 from service.outbound import Form, Outbound
-from workers.providers._bodies import error_of, inline_or_link, items_of, revised
+from workers.providers._bodies import (
+    counted,
+    error_of,
+    inline_or_link,
+    items_of,
+    revised,
+)
 from workers.providers._errors import unpaid
 from workers.providers._openai_requests import fields_for, files_for, payload_for
 from workers.providers._upstream import Reply, Upstream
@@ -83,9 +89,7 @@ def _family(model: str) -> str:
 
 def _usage(body: dict[str, Any]) -> dict[str, int] | None:
     usage = body.get("usage")
-    if not isinstance(usage, dict):
-        return None
-    return {name: count for name, count in usage.items() if type(count) is int}
+    return counted(usage) if isinstance(usage, dict) else None
 
 
 def _verdict(reply: Reply) -> ProviderError | None:

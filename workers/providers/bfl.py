@@ -116,9 +116,16 @@ def _shape(size: Size, model: str) -> dict[str, Any]:
 def _handle(reply: Reply) -> str:
     match reply.body:
         case {"polling_url": str(url), "id": str(task)}:
-            polling = URL(url)
-            return url if "id" in polling.query else str(polling % {"id": task})
+            return _polled(url, task)
         case {"id": str(task)}:
             return f"/v1/get_result?id={task}"
         case _:
             raise BadOutput("the provider's answer names no task")
+
+
+def _polled(url: str, task: str) -> str:
+    try:
+        polling = URL(url)
+    except ValueError as exc:
+        raise BadOutput("the provider's answer names no task") from exc
+    return url if "id" in polling.query else str(polling % {"id": task})

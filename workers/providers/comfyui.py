@@ -23,7 +23,7 @@ from service.core.errors import BadOutput, ProviderUnavailable
 from service.core.provider import Call, Generated, GeneratedImage, InputBytes
 from service.core.requests import GenerationRequest
 from service.outbound import File, Outbound
-from workers.providers._bodies import encoded
+from workers.providers._bodies import encoded, items_of
 from workers.providers._comfy_graphs import filled, plain_graph
 from workers.providers._upstream import Upstream, no_image, task_lost
 
@@ -130,8 +130,7 @@ def _paths(outputs: dict[str, Any]) -> Sequence[str]:
         file
         for output in outputs.values()
         if isinstance(output, dict)
-        for file in output.get("images") or ()
-        if isinstance(file, dict)
+        for file in items_of(output, "images")
     ]
     final = [file for file in files if file.get("type") == "output"]
     names = ("filename", "subfolder", "type")
@@ -142,9 +141,9 @@ def _paths(outputs: dict[str, Any]) -> Sequence[str]:
 
 
 def _stands_in(queue: dict[str, Any], prompt: str) -> bool:
-    lists = (queue.get("queue_running"), queue.get("queue_pending"))
     return any(
         isinstance(entry, list) and prompt in entry
-        for entries in lists
-        for entry in entries or ()
+        for entries in (queue.get("queue_running"), queue.get("queue_pending"))
+        if isinstance(entries, list)
+        for entry in entries
     )

@@ -121,7 +121,7 @@ def _links(result: dict[str, Any]) -> list[Any]:
 
 def _verdict(reply: Reply) -> ProviderError | None:
     """Read a failure's own type: of the model in a list, of the queue in a field."""
-    kinds = {detail.get("type") for detail in items_of(reply.body, "detail")}
+    kinds = {str(detail.get("type")) for detail in items_of(reply.body, "detail")}
     if _REJECTED in kinds:
         return PromptRejected("the provider's policy forbids this content")
     status, why = reply.answer.status, reply.body.get("detail")

@@ -19,7 +19,7 @@ from service.core.provider import Call, Generated, GeneratedImage
 from service.core.requests import GenerationRequest
 from service.core.sizing import Size, nearest_ratio
 from service.outbound import Outbound
-from workers.providers._bodies import decoded, encoded, error_of, items_of
+from workers.providers._bodies import counted, decoded, encoded, error_of, items_of
 from workers.providers._errors import unauthorized
 from workers.providers._upstream import Reply, Upstream, all_of, no_image
 
@@ -63,7 +63,7 @@ class Gemini:
         upstream_id = made[0][1].get("responseId")
         return Generated(
             images=[GeneratedImage(data=data) for data, _ in made],
-            upstream_id=upstream_id if isinstance(upstream_id, str) else None,
+            upstream_id=upstream_id[:128] if isinstance(upstream_id, str) else None,
             usage=_usage(body for _, body in made),
         )
 
@@ -137,7 +137,7 @@ def _usage(bodies: Iterable[dict[str, Any]]) -> dict[str, int] | None:
     for body in bodies:
         match body:
             case {"usageMetadata": dict(counts)}:
-                for theirs, ours in _COUNTS.items():
-                    if type(counts.get(theirs)) is int:
-                        total[ours] = total.get(ours, 0) + counts[theirs]
+                for name, count in counted(counts).items():
+                    if (ours := _COUNTS.get(name)) is not None:
+                        total[ours] = total.get(ours, 0) + count
     return total or None

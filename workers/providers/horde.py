@@ -119,7 +119,7 @@ def _links(whole: Reply) -> Sequence[object]:
 
 
 def _is_censored(item: dict[str, Any]) -> bool:
-    told = {note.get("type") for note in items_of(item, "gen_metadata")}
+    told = {str(note.get("type")) for note in items_of(item, "gen_metadata")}
     return str(item.get("state")) in _CENSORED or bool(
         item.get("censored") or "censorship" in told
     )

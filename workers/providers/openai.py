@@ -17,6 +17,7 @@ from service.core.errors import BadOutput, PromptRejected, ProviderError
 from service.core.provider import Call, Generated, GeneratedImage
 from service.core.requests import GenerationRequest
 from service.outbound import MAX_BYTES, Answer, Form, Outbound, OutboundError
+from workers.providers._bodies import counted
 from workers.providers._errors import outbound_errors, refusal, unpaid
 from workers.providers._openai_events import Events
 from workers.providers._openai_requests import (
@@ -139,7 +140,7 @@ def _failure(
     answer: Answer, body: dict[str, Any], upstream_id: str | None
 ) -> ProviderError:
     error = body.get("error")
-    code = error.get("code") if isinstance(error, dict) else None
+    code = str(error.get("code")) if isinstance(error, dict) else ""
     if code in _REJECTED:
         return PromptRejected(
             "the provider's policy forbids this content", upstream_id=upstream_id
@@ -161,4 +162,4 @@ def _usage(body: dict[str, Any]) -> dict[str, int] | None:
     details = usage.get("input_tokens_details")
     inputs = details.items() if isinstance(details, dict) else ()
     flat = {**usage, **{f"input_{name}": count for name, count in inputs}}
-    return {name: count for name, count in flat.items() if type(count) is int}
+    return counted(flat)

@@ -17,6 +17,7 @@ from service.core.requests import GenerationRequest
 from service.core.sizing import Size, nearest_ratio
 from service.outbound import Outbound
 from workers.providers._bodies import (
+    counted,
     data_url,
     dollars,
     error_of,
@@ -102,11 +103,8 @@ def _usage(body: dict[str, Any]) -> tuple[Decimal | None, dict[str, int] | None]
     usage = body.get("usage")
     if not isinstance(usage, dict):
         return None, None
-    counts = {
-        ours: usage[theirs]
-        for theirs, ours in _COUNTS.items()
-        if type(usage.get(theirs)) is int
-    }
+    known = counted(usage)
+    counts = {ours: known[name] for name, ours in _COUNTS.items() if name in known}
     return dollars(usage.get("cost")), counts or None
 
 
