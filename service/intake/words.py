@@ -10,6 +10,7 @@ _USER_LIMIT = 512
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """All but tabs and line ends; the second half begins escape sequences as well."""
+_ASCII_CONTROL = bytes(c for c in range(128) if _CONTROL.match(chr(c)))
 
 _VISIBLE = re.compile(r"[^\s\u00ad\u180e\u200b-\u200f\u2060\ufeff]")
 
@@ -59,10 +60,17 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
 
 
 def _check_text(param: str, text: str) -> None:
-    if _CONTROL.search(text) is not None:
+    if _holds_control(text):
         raise InvalidRequest(
             f"{param} contains control characters", code="invalid_text", param=param
         )
+
+
+def _holds_control(text: str) -> bool:
+    if not text.isascii():
+        return _CONTROL.search(text) is not None
+    data = text.encode()  # as bytes they are looked at in a third of the time
+    return len(data.translate(None, _ASCII_CONTROL)) < len(data)
 
 
 def _too_long(param: str, limit: int) -> InvalidRequest:

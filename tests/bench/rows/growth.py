@@ -32,7 +32,7 @@ _SINCE, _UNTIL = 100, 800
 """Of a round of the drain this part is timed, so that a queue of a thousand neither
 begins nor ends meanwhile."""
 _SECONDS = 2.0
-_POLLED = 100
+_POLLED = 500
 _PIECE = 5000
 _A_DAY_MS = 86_400_000
 

@@ -10,7 +10,7 @@ from tests.bench.rows._jobs import jobs_in
 from tests.bench.stand import valkey
 
 _SECONDS = 3.0
-_JOBS = 100
+_JOBS = 1000
 
 
 def _ours(state: JobState, effort: Effort) -> Sample:
@@ -34,7 +34,7 @@ POLLS = Row(
     name="polls",
     title="Ask how a job stands, one front-door process",
     about=(
-        f"`GET /v1/jobs/{{id}}` over 64 connections, {_JOBS} jobs in turn. Ours "
+        f"`GET /v1/jobs/{{id}}` over 64 connections, {_JOBS:,} jobs in turn. Ours "
         "authenticates, reads the record anew each time, counts how many jobs start "
         "before a queued one, signs the URL of a succeeded one's image, and logs. "
         "`empty handler` does nothing. With as many callers on either side the ratio "
