@@ -28,6 +28,7 @@ from service.intake import Terms
 from service.intake.draft import DRAFT_CONFIG, Draft, Metadata
 from service.intake.fields import read_fields
 from service.intake.preview import preview
+from service.job_store.looking import Looked
 from service.views import etag_of
 from service.webhooks.wishes import WebhookDraft, webhook_of
 
@@ -136,16 +137,15 @@ async def get_job(request: web.Request) -> web.Response:
     refuse_unknown(request, "wait")
     front, job_id = request.app[FRONT], await job_id_of(request, key)
     held_s = long_poll_s(request)
-    jobs = front.backends.jobs
+    looked: Looked | None = None
     if held_s is None:
-        job, position = await jobs.look(job_id, account=key.account)
+        job, looked = await front.backends.jobs.look(job_id, account=key.account)
     else:
         job = await front.waiters.wait(job_id, account=key.account, most_s=held_s)
-        position = await jobs.position(job)
         if preference(request).wait_s is not None:
             request[TRACE].headers["Preference-Applied"] = f"wait={held_s}"
     request[TRACE].job_id = job.id
-    return _shown(request, job, position)
+    return await _shown(request, job, looked)
 
 
 @routes.post("/v1/jobs/{job_id}/cancel")
@@ -195,7 +195,7 @@ async def release_job(request: web.Request) -> web.Response:
     front = request.app[FRONT]
     job = await front.intake.release(job_id, account=key.account)
     request[TRACE].job_id = job.id
-    return _shown(request, job, await front.backends.jobs.position(job))
+    return await _shown(request, job)
 
 
 @routes.delete("/v1/jobs/{job_id}")
@@ -211,11 +211,14 @@ def _duration(seconds: int | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
 
 
-def _shown(request: web.Request, job: Job, position: int | None) -> web.Response:
+async def _shown(
+    request: web.Request, job: Job, looked: Looked | None = None
+) -> web.Response:
     front, etag = request.app[FRONT], etag_of(job)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if _matches(request, etag):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    position = await front.backends.jobs.position(job, looked)
     eta_s = None if position is None else front.waiters.pace.eta_s(position)
     return written(front.shown.text(job, position=position, eta_s=eta_s), headers)
 

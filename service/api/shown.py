@@ -51,7 +51,7 @@ class ShownJobs:
         ):
             return kept.text
         text = orjson.dumps(self._views.job(job, position=position, eta_s=eta_s))
-        if len(text) <= _MOST_BYTES:
+        if len(text) <= _MOST_BYTES and not job.ephemeral:
             self._keep(_Shown(job, position, eta_s, second, text))
         return text
 

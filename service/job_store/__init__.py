@@ -86,12 +86,23 @@ class JobStore:
             JobNotFound: Never made, or somebody else's.
             JobDeleted: It was the account's.
         """
-        return (await self._found(job_id, account))[0]
+        job, _ = await self.look(job_id, account=account)
+        return job
 
-    async def look(self, job_id: str, *, account: str) -> tuple[Job, int | None]:
-        """Return what `get` does, and with it `position`, in one round trip."""
-        job, looked = await self._found(job_id, account)
-        return job, await self._place(job, looked)
+    async def look(self, job_id: str, *, account: str) -> tuple[Job, Looked]:
+        """Return what `get` does, or raise it, and what `position` wants to know."""
+        if not is_job_id(job_id):
+            raise JobNotFound("no such job")
+        looked = await self._looked(JobId(job_id))
+        if looked.pairs:
+            job = looked.job(JobId(job_id))
+            if job.account == account:
+                return job, looked
+        else:
+            owner = await within(self._redis.get(keys.gone(job_id)))
+            if owner == account.encode():
+                raise JobDeleted("this job was deleted")
+        raise JobNotFound("no such job")
 
     async def cached(self, account: str, cache_key: str) -> Job | None:
         """Return the job that a submission with that key would join now, if any.
@@ -171,12 +182,19 @@ class JobStore:
             raise JobNotFound("no such job")
         return Page(listed.found, more=listed.more)
 
-    async def position(self, job: Job) -> int | None:
+    async def position(self, job: Job, looked: Looked | None = None) -> int | None:
         """How many jobs of its lane start before it, and itself: 1 is next.
 
         Where its key has as many running as it may: how many of the key's.
+
+        Args:
+            job: Which job.
+            looked: What `look` saw of it just now; None: look again.
         """
-        return await self._place(job, None)
+        if job.state is not JobState.QUEUED or job.due_at is not None or job.held:
+            return None
+        seen = looked or await self._looked(job.id)
+        return await self._looked.place_of(job, seen.place)
 
     async def place_of_next(
         self,
@@ -298,26 +316,6 @@ class JobStore:
         """Stop the shared round trips; the pool stays open."""
         await self._submissions.aclose()
         await self._looked.aclose()
-
-    async def _found(self, job_id: str, account: str) -> tuple[Job, Looked]:
-        if not is_job_id(job_id):
-            raise JobNotFound("no such job")
-        looked = await self._looked(JobId(job_id))
-        if looked.pairs:
-            job = looked.job(JobId(job_id))
-            if job.account == account:
-                return job, looked
-        else:
-            owner = await within(self._redis.get(keys.gone(job_id)))
-            if owner == account.encode():
-                raise JobDeleted("this job was deleted")
-        raise JobNotFound("no such job")
-
-    async def _place(self, job: Job, looked: Looked | None) -> int | None:
-        if job.state is not JobState.QUEUED or job.due_at is not None or job.held:
-            return None
-        seen = looked or await self._looked(job.id)
-        return await self._looked.place_of(job, seen.place)
 
     async def _jobs(self, ids: Sequence[str]) -> list[Job]:
         found = await asyncio.gather(*(self._looked(JobId(i)) for i in ids))

@@ -17,6 +17,7 @@ from service.job_store.scripting import reader
 _ABOARD, _ABREAST = 100, 2
 """With a single round trip at a time the front door and Redis wait for each other."""
 _MOST_KEPT, _MOST_KEPT_BYTES = 2000, 8192
+_EPHEMERAL = b"shown"
 
 
 class Looked(NamedTuple):
@@ -32,9 +33,12 @@ class Looked(NamedTuple):
     place: int
 
     def job(self, job_id: JobId) -> Job:
-        """Return what was found, the same object as before where it is as it was."""
+        """Return what was found, the same object as before where it is as it was.
+
+        Of ephemeral jobs nothing is to be left, here neither.
+        """
         pairs = tuple(self.pairs)
-        if sum(map(len, pairs)) > _MOST_KEPT_BYTES:
+        if _EPHEMERAL in pairs or sum(map(len, pairs)) > _MOST_KEPT_BYTES:
             return _read(job_id, pairs)
         return _read_kept(job_id, pairs)
 

@@ -76,6 +76,14 @@ def test_a_record_that_is_as_it_was_is_the_same_job():
     assert looked(longest) is not looked(longest)
 
 
+def test_an_ephemeral_job_is_kept_nowhere(shown: ShownJobs):
+    ephemeral = looked({**QUEUED, "shown": b"{}"})
+    text = shown.text(ephemeral, position=1, eta_s=1)
+
+    assert looked({**QUEUED, "shown": b"{}"}) is not ephemeral
+    assert shown.text(ephemeral, position=1, eta_s=1) is not text
+
+
 def test_a_job_that_stands_as_it_stood_is_written_once(shown: ShownJobs):
     first = shown.text(looked(QUEUED), position=3, eta_s=9)
 

@@ -50,7 +50,7 @@ end
 local function submit(at)
   local seen = known_use(ARGV[at + 2])
   local function answer(code, value)
-    for _, part in ipairs({ code, value, seen[2], seen[3] }) do answers[#answers + 1] = part end
+    for _, part in ipairs({ code, value, seen[2] or 0, seen[3] or 0 }) do answers[#answers + 1] = part end
   end
   local id, account, key_id, priority, cost = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
   local request, metadata, accept_until = ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
