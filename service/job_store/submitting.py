@@ -77,8 +77,7 @@ class Submissions:
 
     async def __call__(self, new: NewJob) -> Submitted:
         """Write a job down and ring the queue; see `JobStore.submit`."""
-        said = await told(self._gather((new, time.monotonic())))
-        code, value, reserved, used = said
+        code, value, reserved, used = await told(self._gather((new, time.monotonic())))
         match code:
             case b"made":
                 return Submitted(new.id, False, reserved, used)
