@@ -172,7 +172,8 @@ async def test_what_does_not_arrive_is_sent_again_and_logged_each_time(
 ):
     worker.verdict = failing("provider_unavailable")
     receiver.says = b"\xff" + b"x" * 5000
-    async with postman(door.settings):
+    patience = quick(timeout_s=0.3 if path == "hang" else 15)
+    async with postman(door.settings.model_copy(update={"webhooks": patience})):
         job = await door.submit(webhook={"url": f"{receiver.url}/{path}"})
         told = await settled(door, job=job["id"])
 
