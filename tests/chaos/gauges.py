@@ -6,6 +6,7 @@ import json
 import math
 import os
 import statistics
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
@@ -58,7 +59,7 @@ def stored_files(stage: Stage, but: Collection[str] = ()) -> int:
 
 
 async def read(stage: Stage) -> Sample:
-    """Read every gauge once; a process that has not counted yet is waited for."""
+    """Read every gauge once; what a process counted before it was asked is old."""
     kinds = await keys_by_kind(stage)
     memory = await stage.redis.info("memory")
     sample = {
@@ -79,9 +80,9 @@ def _programs(stage: Stage) -> list[tuple[str, Program]]:
 
 
 async def _counts(stage: Stage, program: Program) -> dict[str, int]:
-    file = counts_of(stage.folder, program.pid)
+    file, asked_s = counts_of(stage.folder, program.pid), time.time()
     async with asyncio.timeout(10):
-        while not file.exists():
+        while not file.exists() or file.stat().st_mtime < asked_s:
             await asyncio.sleep(_LOOK_S)
     counts: dict[str, int] = json.loads(file.read_text())
     return counts
