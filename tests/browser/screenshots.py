@@ -26,6 +26,8 @@ MOST_BYTES = 200_000
 _COLORS = 255
 _OF_LINES = {4: "test/refuse", 7: "test/fail", 9: "test/slow-2"}
 _PATIENCE_MS = 120_000
+LOW = (1280, 560)
+"""Many pictures make a large one."""
 
 
 class Shot(NamedTuple):
@@ -49,7 +51,7 @@ SHOTS: Mapping[str, Shot] = {
     "jobs": Shot("/ui/jobs", ".thumb img"),
     "jobs-narrow": Shot("/ui/jobs", ".thumb img", "light", NARROW),
     "job": Shot("/ui/jobs/{flaky}", ".timeline rect"),
-    "gallery": Shot("/ui/gallery", ".gallery img", "dark"),
+    "gallery": Shot("/ui/gallery", ".gallery img", "dark", LOW),
     "batch": Shot("/ui/batches/{batch}", ".gallery img"),
     "queue": Shot("/ui/queue", ".workers td", "dark"),
     "providers": Shot("/ui/providers", ".sparkline"),
