@@ -200,9 +200,10 @@ async def test_a_chore_that_crashes_stops_no_other(redis, tmp_path):
         lifetime=DAY,
     )
     async with asyncio.timeout(5), Sweep(redis, rotten_images, retention=DAY):
-        while not (await store.get(late.id, account="ada")).state.is_final:
+        while not (done := await store.get(late.id, account="ada")).state.is_final:
             await asyncio.sleep(0.05)
 
+    assert done.state is JobState.EXPIRED
     await store.aclose()
 
 

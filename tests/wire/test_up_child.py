@@ -14,21 +14,23 @@ CALM = asyncio.Event()
 
 
 DEAF = """
-import signal, threading
+import os, signal, threading
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-open({ready!r}, "w").close()
+with open({ready!r}, "w") as pipe:
+    pipe.write(str(os.getpid()))
 threading.Event().wait()
 """
 
 
 def deaf(ready: Path) -> str:
-    """Python that ignores SIGTERM, and opens a pipe once it does."""
+    """Python that ignores SIGTERM, and says its pid into a pipe once it does."""
     os.mkfifo(ready)
     return DEAF.format(ready=str(ready))
 
 
-async def said_ready(pipe: Path) -> None:
-    await asyncio.to_thread(pipe.read_bytes)
+async def said_ready(pipe: Path) -> int:
+    """Wait until it does; return its pid."""
+    return int(await asyncio.to_thread(pipe.read_bytes))
 
 
 class Terminal:
@@ -141,11 +143,14 @@ async def test_one_that_does_not_leave_is_killed_when_there_is_a_hurry(
 ):
     hurry = asyncio.Event()
     child = start(deaf(tmp_path / "ready"))
-    await said_ready(tmp_path / "ready")
+    pid = await said_ready(tmp_path / "ready")
     hurry.set()
 
     async with asyncio.timeout(10):
         await child.end(1000, hurry=hurry)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 async def test_a_log_that_has_grown_is_moved_away(start, terminal, tmp_path: Path):
