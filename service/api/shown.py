@@ -20,9 +20,8 @@ _MOST_BYTES = 8192
 
 class _Shown(NamedTuple):
     job: Job
-    position: int | None
-    eta_s: int | None
-    second: int
+    told: tuple[int | None, int | None, int]
+    """Position, eta_s, and the second in which its URLs were signed."""
     text: bytes
 
 
@@ -43,16 +42,13 @@ class ShownJobs:
     def text(self, job: Job, *, position: int | None, eta_s: int | None) -> bytes:
         """Return what the job's owner sees of it; see `JobViews.job`."""
         second = int(self._clock()) if job.images else 0
+        told = (position, eta_s, second)
         kept = self._kept.get(job.id)
-        if (
-            kept is not None
-            and kept.job is job
-            and kept[1:4] == (position, eta_s, second)
-        ):
+        if kept is not None and kept.job is job and kept.told == told:
             return kept.text
         text = orjson.dumps(self._views.job(job, position=position, eta_s=eta_s))
         if len(text) <= _MOST_BYTES and not job.ephemeral:
-            self._keep(_Shown(job, position, eta_s, second, text))
+            self._keep(_Shown(job, told, text))
         return text
 
     def _keep(self, shown: _Shown) -> None:

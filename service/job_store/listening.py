@@ -44,7 +44,11 @@ async def messages(
 
 
 async def end(tasks: Sequence["asyncio.Task[Any]"]) -> None:
-    """Cancel tasks until they hear it: redis-py 5.3 can lose that to a reply."""
+    """Cancel tasks until they hear it.
+
+    Under Python 3.11 `asyncio.wait_for` can lose that to a reply; redis-py's own
+    connections use it, ours (pool.py) do not.
+    """
     running: set[asyncio.Task[Any]] = set(tasks)
     while running:
         for task in running:
